@@ -50,6 +50,15 @@ Workers = Annotated[
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
 ]
+Racing = Annotated[
+    bool, typer.Option("--racing", help="Stop early at scales that cannot win (5 % error).")
+]
+Negation = Annotated[
+    bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
+]
+TimeLimit = Annotated[
+    float, typer.Option(help="Seconds that one edit of a plug-in may take.", min=1)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 
@@ -66,7 +75,10 @@ def run(
     device: Device = "auto",
     workers: Workers = None,
     store: StoreFolder = None,
+    time_limit: TimeLimit = 3600,
     *,
+    racing: Racing = False,
+    negation: Negation = False,
     quiet: Quiet = False,
 ) -> None:
     """Run methods on a suite and build the leaderboard."""
@@ -84,6 +96,9 @@ def run(
         device=device,
         workers=workers,
         store=store,
+        time_limit=time_limit,
+        racing=racing,
+        negation=negation,
         quiet=quiet,
     )
 

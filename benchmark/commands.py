@@ -30,6 +30,9 @@ def run_command(
     device: str,
     workers: int | None,
     store: Path | None,
+    time_limit: float,
+    racing: bool,
+    negation: bool,
     quiet: bool,
 ) -> None:
     """Run, show progress, build the report, and print the table."""
@@ -49,12 +52,15 @@ def run_command(
             methods=tuple(MethodChoice.parse(text) for text in methods),
             recipes=tuple(recipes),
             seeds=tuple(seeds),
+            negation=negation,
         ),
         tasks=tuple(tasks),
         device=device,
         plugins=tuple(plugins),
         workers=workers,
         store=store,
+        time_limit=time_limit,
+        racing=racing,
     )
     with Display(console, quiet=quiet) as display:
         outcome = run(options, Watcher(display.begin, display.event))
@@ -65,12 +71,16 @@ def run_command(
 def report_command(out: Path, *, quiet: bool, records: Sequence[Record] | None = None) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
+    from taskmark.negation_summary import line, read_negation  # noqa: PLC0415
 
     console = Console(quiet=quiet)
     _check_run(out)
     page = reports.build(out)
     shown = records if records is not None else reports.read_records(out)
     console.print(reports.terminal_table(shown))
+    console.print(reports.terminal_findings(out))
+    for record in read_negation(out):
+        console.print(line(record), soft_wrap=True, markup=False, highlight=False)
     console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)
 
 
@@ -78,11 +88,12 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
     from taskmark.recipes import RECIPES  # noqa: PLC0415
     from taskmark.registry import find  # noqa: PLC0415 - imports torch
-    from taskmark.suite import known, load  # noqa: PLC0415
+    from taskmark.suite import known, load, read  # noqa: PLC0415
 
     console = Console()
     suite = load(suite_name)
-    console.print(_table("suite", ((name, "") for name in known() if "@" in name)))
+    suites = {name: read(path) for name, path in known().items() if "@" in name}
+    console.print(_table("suite", ((name, found.summary) for name, found in suites.items())))
     title = f"of {suite.name} {suite.version}"
     console.print(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
     console.print(

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from taskmark.errors import TaskmarkError, unknown
+from taskmark.isolation_methods import Limits, find_apart
 from taskmark.provider import Provider, provider
 from taskmark.readers import Setting
-from taskmark.registry import Found, find
 from taskmark.store import Store
 from taskmark.weights import WeightSpace
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.recipes import Mode
+    from taskmark.registry import Found
     from taskmark.suite import Suite
 
 
@@ -31,6 +32,7 @@ class Context:
     store_root: Path
     device: str
     plugins: tuple[Path, ...] = ()
+    time_limit: float = 3600.0  # seconds that one edit of a plug-in may take
 
     @property
     def store(self) -> Store:
@@ -49,7 +51,8 @@ class Context:
 
     def methods(self) -> dict[str, Found]:
         """All methods, with the run's plug-ins as their files are now."""
-        return _methods(self.plugins, tuple(p.read_bytes() for p in self.plugins if p.is_file()))
+        contents = tuple(p.read_bytes() for p in self.plugins if p.is_file())
+        return _methods(self.plugins, contents, Limits(self.time_limit, self.suite.provider))
 
     def setting(self, encoder: nn.Module, pretrained: torch.Tensor | None = None) -> Setting:
         """How readers compute on an encoder; theta0 is the encoder's own unless given."""
@@ -67,8 +70,10 @@ class Context:
 
 
 @functools.cache
-def _methods(plugins: tuple[Path, ...], _contents: tuple[bytes, ...]) -> dict[str, Found]:
-    return find(plugins)
+def _methods(
+    plugins: tuple[Path, ...], _contents: tuple[bytes, ...], limits: Limits
+) -> dict[str, Found]:
+    return find_apart(plugins, limits)
 
 
 def choose_device(name: str) -> str:

@@ -70,9 +70,10 @@ class SuiteData:
             task: {
                 name: tensor
                 for name, tensor in store.get("inputs", key).tensors.items()
-                if track == "labelled" or (track == "unlabelled" and not _is_labels(name))
+                if track == "labelled" or not _is_labels(name)
             }
             for task, key in keys.items()
+            if track != "weights"
         }
 
     def inputs(self, task: str, split: PermittedSplit) -> Tensor:

@@ -12,7 +12,7 @@ from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
 from taskmark.provenance import provenance
-from taskmark.record import DisentanglementRecord, PairGrid
+from taskmark.record import DisentanglementRecord, PairGrid, pack_counts
 from taskmark.statistics import disentanglement_interval
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
     weights = context.store.get("vectors", stand.vectors)
     rows = dict(zip(weights.facts["tasks"], weights.tensors["task_vectors"], strict=True))
     splits = splits_of_test(context, stand, n_images=grid.n_images)
-    read = own_reader(context, stand)
+    read = own_reader(context, stand, weights.tensors["pretrained"])
     inside = torch.from_numpy(unit_square(grid.alphas))
     pairs: list[PairGrid] = []
     per_image: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
@@ -70,9 +70,17 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
                 for axis, task in enumerate((first, second))
             ]
             xi = sides[0].mean(-1) + sides[1].mean(-1)  # [G, G]
-            pairs.append(PairGrid(task_1=first, task_2=second, xi=tuple(map(tuple, xi.tolist()))))
-            means = [side[inside][:, inside].mean((0, 1)).numpy() for side in sides]  # [N] each
-            per_image.append((means[0], means[1]))
+            counts = [side[inside][:, inside].sum((0, 1)).long().numpy() for side in sides]
+            pairs.append(
+                PairGrid(
+                    task_1=first,
+                    task_2=second,
+                    xi=tuple(map(tuple, xi.tolist())),
+                    images_1=pack_counts(counts[0]),
+                    images_2=pack_counts(counts[1]),
+                )
+            )
+            per_image.append((counts[0] / len(inside) ** 2, counts[1] / len(inside) ** 2))  # [N]
     low, high = disentanglement_interval(per_image, names=grid.pairs)
     record = DisentanglementRecord(
         suite=context.suite.facts,

@@ -13,6 +13,7 @@ from taskmark.data import SuiteData
 from taskmark.edit import Edit
 from taskmark.errors import TaskmarkError
 from taskmark.given import Given
+from taskmark.isolation_methods import StandIn
 from taskmark.readers import Reader, reader
 from taskmark.recipes import recipe_named
 from taskmark.weights import WeightSpace
@@ -25,49 +26,63 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.experts import Stand
     from taskmark.method import Method
+    from taskmark.store import Artifact
 
 
-def give(context: Context, stand: Stand, method: Method, seed: int) -> Given:
+def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Artifact) -> Given:
     """Put together what a method is handed.
 
-    The vectors are mapped privately: a method that writes to them harms nobody, and is found out.
+    Args:
+        context: of the run.
+        stand: what the method stands on.
+        method: it.
+        seed: of its generator.
+        vectors: the stand's. Their memory is shared with what is handed over, so what `apply`
+            finds unchanged is what the harness goes on with.
     """
-    weights = context.store.get("vectors", stand.vectors)
+    pretrained = vectors.tensors["pretrained"]
     encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
     return Given(
-        pretrained=weights.tensors["pretrained"],
-        task_vectors=weights.tensors["task_vectors"],
+        pretrained=pretrained.detach(),  # an object of its own, on the same memory
+        task_vectors=vectors.tensors["task_vectors"].detach(),
         space=WeightSpace.of(encoder),
-        tasks=weights.facts["tasks"],
+        tasks=vectors.facts["tasks"],
         recipe=stand.recipe,
         track=method.track,
         seed=seed,
         heads={task: stand.head(context, task) for task in stand.heads},
-        features=own_reader(context, stand).features,
+        features=own_reader(context, stand, pretrained.clone()).features,
         data=SuiteData(context.store, stand.inputs, track=method.track),
         gradient_budget=context.suite.protocol.gradient_images,
     )
 
 
-def own_reader(context: Context, stand: Stand) -> Reader:
-    """A reader with an encoder of its own, which nothing else uses."""
-    weights = context.store.get("vectors", stand.vectors).tensors["pretrained"]
+def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
+    """A reader of theta0 [P] with an encoder of its own, which nothing else uses."""
     encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
-    return reader(recipe_named(stand.recipe).read, context.setting(encoder, weights))
+    return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained))
 
 
 def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     """Run the method, measure it, and check its result and its inputs.
 
+    A plug-in runs in a process of its own, on copies; a built-in method runs here.
+
     Raises:
         TaskmarkError: if the edit is not of the agreed form or the inputs were written to.
         Exception: whatever the method raises.
     """
-    before = _hash(given.pretrained), _hash(given.task_vectors)
-    pretrained, task_vectors, heads = given.pretrained, given.task_vectors, dict(given.heads)
+    handed, heads = (given.pretrained, given.task_vectors), dict(given.heads)
+    if isinstance(method, StandIn):
+        edit, spent = method.edit_apart(given)
+        return edit.checked(given.space.size, heads), spent
+    # The same memory in objects that the method does not hold, and cannot turn to other memory.
+    own = [tensor.detach() for tensor in handed]
+    before = [_hash(tensor) for tensor in own]
     with measured() as spent, _switches_restored():
         edit = method.edit(given)
-    if (_hash(pretrained), _hash(task_vectors)) != before:
+    kept = all(mine.is_set_to(theirs) for mine, theirs in zip(own, handed, strict=True))
+    if not kept or [_hash(tensor) for tensor in own] != before:
         raise TaskmarkError(
             f"The method {method.name!r} wrote to its inputs; "
             "work on a copy, for example given.task_vectors.clone()."
@@ -77,7 +92,7 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
             f"The method {method.name!r} returned a {type(edit).__name__} from edit(); "
             "return a taskmark.Edit, or override merge() alone."
         )
-    return edit.checked(len(pretrained), heads), spent
+    return edit.checked(len(own[0]), heads), spent
 
 
 @contextmanager
@@ -95,7 +110,8 @@ def _switches_restored() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(gradients)
-        torch.use_deterministic_algorithms(deterministic)
+        if torch.are_deterministic_algorithms_enabled() != deterministic:  # its setter is slow
+            torch.use_deterministic_algorithms(deterministic)
 
 
 def _hash(tensor: Tensor) -> str:

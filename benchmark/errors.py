@@ -21,6 +21,12 @@ class BudgetSpentError(TaskmarkError):
     """A method asked for more gradient images than the suite grants to every method."""
 
 
+def sentence(error: BaseException) -> str:
+    """Say in one line, and not too long a one, what went wrong."""
+    text = " ".join(str(error).split())[:500]
+    return text if isinstance(error, TaskmarkError) else f"{type(error).__name__}: {text}"
+
+
 def unknown(kind: str, value: str, known: Iterable[str]) -> TaskmarkError:
     """Say that a name is unknown and suggest what was probably meant.
 

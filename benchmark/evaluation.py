@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskmark.edit import Edit
     from taskmark.experts import Stand
     from taskmark.readers import Reader
+    from taskmark.store import Artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Outcome:
 
 
 def evaluate(
-    context: Context, stand: Stand, read: Reader, edit: Edit, scale: float
+    context: Context, stand: Stand, vectors: Artifact, read: Reader, edit: Edit, scale: float
 ) -> Mapping[str, Outcome]:
     """Predict all test images at the chosen scale.
 
@@ -68,7 +69,7 @@ def evaluate(
     """
     splits = splits_of_test(context, stand)
     experts = context.store.get("normaliser", stand.normaliser).tensors
-    own = _served_by_expert(context, stand, edit) if scale == 1 else set()
+    own = _served_by_expert(vectors, edit) if scale == 1 else set()
     rest = {task: split for task, split in splits.items() if task not in own}
     classes = {task: rows[0] for task, rows in predict(read, edit, rest, [scale]).items()}
     outcomes = {}
@@ -83,10 +84,7 @@ def evaluate(
     return outcomes
 
 
-def _served_by_expert(context: Context, stand: Stand, edit: Edit) -> set[str]:
-    if not edit.per_task:
-        return set()
-    vectors = context.store.get("vectors", stand.vectors)
+def _served_by_expert(vectors: Artifact, edit: Edit) -> set[str]:
     experts = dict(zip(vectors.facts["tasks"], vectors.tensors["task_vectors"], strict=True))
     return {
         task

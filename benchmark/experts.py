@@ -64,7 +64,6 @@ def make_expert(
     encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
     setting = context.setting(encoder)
     tensors = context.store.get("inputs", inputs).tensors
-    protocol = context.suite.protocol
     with measured() as spent:
         expert = tune(
             encoder,
@@ -74,7 +73,7 @@ def make_expert(
             tensors["train"],
             tensors["train_labels"],
             mode=mode,
-            tuning=protocol.standard if mode == "standard" else protocol.tangent,
+            tuning=context.suite.tuning(task, mode),
             generator=torch.Generator().manual_seed(expert_seed(seed, task)),
             device=setting.device,
         )

@@ -21,6 +21,7 @@ EXPECTED_SECONDS = {
     "normaliser": 5.0,
     "records": 12.0,
     "disentanglement": 20.0,
+    "negation": 30.0,
 }
 
 

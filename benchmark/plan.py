@@ -13,6 +13,7 @@ from taskmark.experts import Stand, make_expert, make_normaliser, stack_vectors
 from taskmark.heads import make_head
 from taskmark.jobs import Job
 from taskmark.keys import artifact_key, source_of
+from taskmark.negation import controls_of, make_negation
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
 from taskmark.registry import Found, MethodChoice, build
 from taskmark.rows import Row, make_row
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a user chose to run; empty means what the suite or the methods say."""
+    """What a user chose to run; empty means what the suite or the methods say.
+
+    `negation` adds task negation under every recipe in play.
+    """
 
     backbones: tuple[str, ...] = ()
     methods: tuple[MethodChoice, ...] = ()
     recipes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
+    negation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,8 @@ class _Planner:
                 }
                 for stand in stands.values():
                     self._disentanglement(stand)
+                    if selection.negation:
+                        self._negation(stand)
                 for choice, recipe in chosen:
                     self._row(Row(stands[recipe], self._with_defaults(choice), seed))
         return Plan(tuple(self._jobs.values()), self._rows)
@@ -150,6 +157,7 @@ class _Planner:
             stack_vectors,
             {"backbone": backbone, "experts": experts},
             needs=experts.values(),
+            also={"order": tasks},
         )
         normaliser = self._add(
             "normaliser",
@@ -190,7 +198,10 @@ class _Planner:
             make_inputs,
             {"weights": weights, "data": data},
             needs=[data],
-            also={"sha256": self._weights_sha256(weights)},
+            also={
+                "sha256": self._weights_sha256(weights),
+                "batch": self._suite.protocol.batch_size,
+            },
         )
 
     def _weights_sha256(self, weights: str) -> str:
@@ -214,8 +225,7 @@ class _Planner:
     def _expert(  # one line an argument, each a part of the key
         self, backbone: str, task: str, mode: Mode, seed: int, inputs: str, head: str
     ) -> str:
-        protocol = self._suite.protocol
-        tuning = protocol.standard if mode == "standard" else protocol.tangent
+        tuning = self._suite.tuning(task, mode)
         return self._add(
             "experts",
             f"{backbone}: tuning the {mode} expert of {task}",
@@ -230,7 +240,7 @@ class _Planner:
             },
             needs=[inputs, head],
             also={"tuning": tuning.model_dump(mode="json")},
-            pace=mode,
+            pace=f"{mode} for {tuning.epochs} epochs",
         )
 
     def _disentanglement(self, stand: Stand) -> None:
@@ -244,6 +254,33 @@ class _Planner:
             needs=stand.keys(),
             pace=recipe_named(stand.recipe).read,
             also={"suite": self._suite.sha256},
+        )
+
+    def _negation(self, stand: Stand) -> None:
+        suite, rule = self._suite, self._suite.protocol.negation
+        if rule is None:
+            raise TaskmarkError(
+                f"The suite {suite.name} {suite.version} has no section [protocol.negation]; "
+                "leave negation out, or run a suite that has it."
+            )
+        tasks = list(suite.tasks)
+        if len(tasks) == 1:
+            raise TaskmarkError(
+                f"The only task, {tasks[0]!r}, cannot be negated without another "
+                "that controls it; run two tasks or more."
+            )
+        self._add(
+            "negation",
+            f"{stand.backbone}, {stand.recipe}: task negation",
+            make_negation,
+            {
+                "stand": stand,
+                "controls": {task: controls_of(task, tasks, rule.controls) for task in tasks},
+                "keep": rule.keep,
+            },
+            needs=stand.keys(),
+            pace=recipe_named(stand.recipe).read,
+            also={"suite": suite.sha256},
         )
 
     def _row(self, row: Row) -> None:

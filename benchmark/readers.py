@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """One way to read edited weights."""
+    """One way to read edited weights.
+
+    `pays_per_scale` says whether each further scale costs a pass over the images.
+    """
+
+    pays_per_scale: ClassVar[bool]
 
     def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
         """Features [B, D] of theta0 + vector, differentiable in the vector [P]."""
@@ -51,10 +56,25 @@ class Setting:
     batch_size: int
     dtype: torch.dtype = torch.float32
 
-    def batches(self, inputs: Tensor) -> Iterator[Tensor]:
-        """Cut [N, ...] into batches on the device."""
-        for batch in torch.split(inputs, self.batch_size):
-            yield batch.to(self.device, non_blocking=True)
+    def batches(self, *parts: Tensor) -> Iterator[Tensor]:
+        """Cut several [N, ...] in a row into batches on the device, across their borders."""
+        waiting: list[Tensor] = []
+        room = self.batch_size
+        for part in parts:
+            rest = part
+            while len(rest):
+                waiting.append(rest[:room])
+                rest = rest[room:]
+                room -= len(waiting[-1])
+                if not room:
+                    yield self._joined(waiting)
+                    waiting, room = [], self.batch_size
+        if waiting:
+            yield self._joined(waiting)
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return batch.to(self.device, non_blocking=True)
 
     def precision(self) -> AbstractContextManager[object]:
         """The context in which forward passes of an evaluation run."""
@@ -64,7 +84,12 @@ class Setting:
 
 
 class StandardReader:
-    """f(x; theta0 + s v): one resident model whose weights are views of one buffer."""
+    """f(x; theta0 + s v): one resident model whose weights are views of one buffer.
+
+    The images of all tasks pass through it as one stream of full batches.
+    """
+
+    pays_per_scale: ClassVar[bool] = True
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -92,8 +117,8 @@ class StandardReader:
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for scale in scales:
             torch.add(self._pretrained, vector, alpha=scale, out=self._buffer)
-            for task, (head, inputs) in work.items():
-                rows[task].append(self._classes(head, inputs))
+            for task, classes in self._classes(work).items():
+                rows[task].append(classes)
         return {task: torch.stack(row) for task, row in rows.items()}
 
     @torch.inference_mode()
@@ -110,20 +135,26 @@ class StandardReader:
             for alpha_2 in alphas:
                 torch.add(self._pretrained, first, alpha=alpha_1, out=self._buffer)
                 self._buffer.add_(second, alpha=alpha_2)
-                for task, (head, inputs) in work.items():
-                    rows[task].append(self._classes(head, inputs))
+                for task, classes in self._classes(work).items():
+                    rows[task].append(classes)
         side = len(alphas)
         return {task: torch.stack(row).view(side, side, -1) for task, row in rows.items()}
 
-    def _classes(self, head: Head, inputs: Tensor) -> Tensor:
-        head = head.to(self._setting.device)
+    def _classes(self, work: Mapping[str, tuple[Head, Tensor]]) -> dict[str, Tensor]:
+        batches = self._setting.batches(*(inputs for _, inputs in work.values()))
         with self._setting.precision():
-            features = [self._setting.encoder(batch) for batch in self._setting.batches(inputs)]
-        return head.predict(torch.cat(features).float()).cpu()
+            features = torch.cat([self._setting.encoder(batch) for batch in batches]).float()
+        own = torch.split(features, [len(inputs) for _, inputs in work.values()])
+        return {
+            task: head.to(self._setting.device).predict(rows).cpu()
+            for (task, (head, _)), rows in zip(work.items(), own, strict=True)
+        }
 
 
 class TangentReader:
     """f(x; theta0) + s J(x) v: one pass an image, whatever the number of scales."""
+
+    pays_per_scale: ClassVar[bool] = False
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

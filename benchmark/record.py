@@ -11,11 +11,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 State = Literal["ok", "failed", "skipped"]
 Track = Literal["weights", "unlabelled", "labelled"]
 Role = Literal["competitor", "baseline", "reference"]
+Search = Literal["exact", "racing"]
 
 
 class Frozen(BaseModel):
@@ -60,12 +63,13 @@ class Seeds(Frozen):
 
 
 class Trial(Frozen):
-    """One point of the scale search, measured on validation.
+    """One point of the scale search, measured on `n_images` images of validation.
 
     `normalised_accuracy` is the mean over tasks of the ratio to the expert's validation accuracy.
     """
 
     scale: float
+    n_images: int
     accuracy: float
     normalised_accuracy: float
 
@@ -177,6 +181,9 @@ class Record(Identified):
 
     `accuracy` and `normalised_accuracy` are means over the tasks; the intervals are 95 % intervals
     by paired resampling of images within tasks. They are None unless `state` is "ok".
+    `search` is how the scale was chosen: "exact" reads all of validation at every scale, "racing"
+    stops early at scales that cannot win, and loses the winner with a probability of at most
+    `search_error`.
     `record_id` is the SHA-256 of everything but `measured` and `provenance.created_at`.
     """
 
@@ -193,6 +200,8 @@ class Record(Identified):
     state: State
     reason: str | None = None
     scale: float | None = None
+    search: Search = "exact"
+    search_error: float = 0.0
     curve: tuple[Trial, ...] = ()
     tasks: tuple[TaskResult, ...] = ()
     accuracy: float | None = None
@@ -208,11 +217,18 @@ class Record(Identified):
 
 
 class PairGrid(Frozen):
-    """xi(alpha_1, alpha_2) of one pair of tasks: `xi[i][j]` belongs to alphas[i], alphas[j]."""
+    """xi(alpha_1, alpha_2) of one pair of tasks: `xi[i][j]` belongs to alphas[i], alphas[j].
+
+    `images_1` and `images_2` keep what intervals of differences need: for each test image of the
+    task, at how many grid points of the unit square its two predictions differ (see
+    `pack_counts`).
+    """
 
     task_1: str
     task_2: str
     xi: tuple[tuple[float, ...], ...]
+    images_1: str
+    images_2: str
 
 
 class DisentanglementRecord(Identified):
@@ -244,6 +260,83 @@ class DisentanglementRecord(Identified):
     provenance: Provenance
 
 
+class NegationTrial(Frozen):
+    """Accuracies on validation of theta0 - alpha tau, of the target and of each control."""
+
+    alpha: float
+    target: float
+    controls: tuple[float, ...]
+
+
+class NegationResult(Frozen):
+    """What a negated model did on the test images of one task.
+
+    Attributes:
+        task: name of the task.
+        n: number of test images.
+        n_correct: how many were classified correctly.
+        accuracy: n_correct / n, a fraction.
+        low: lower end of the 95 % interval of `accuracy` (Wilson).
+        high: upper end of it.
+        bits: one bit per test image, as in `TaskResult`.
+        pretrained_accuracy: that of the pre-trained model on the same images.
+    """
+
+    task: str
+    n: int
+    n_correct: int
+    accuracy: float
+    low: float
+    high: float
+    bits: str
+    pretrained_accuracy: float
+
+
+class NegatedTask(Frozen):
+    """The negation of one task: `alpha` was chosen on validation, from `curve`."""
+
+    target: NegationResult
+    controls: tuple[NegationResult, ...]
+    alpha: float
+    curve: tuple[NegationTrial, ...]
+
+
+class MeanAccuracy(Frozen):
+    """A mean of accuracies over tasks, with its 95 % interval (images resampled within tasks)."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+class NegationRecord(Identified):
+    """Task negation of one backbone under one recipe, every task of the suite in turn.
+
+    theta0 - alpha tau of the target, where alpha has the lowest validation accuracy on the target
+    among those at which each control keeps the share `keep` of its pre-trained validation accuracy
+    (Ilharco et al. 2023; Ortiz-Jimenez et al. 2023). `target` is the mean test accuracy over the
+    negated tasks, the lower the better; `control` that over the tasks that control, each with the
+    mean over the targets that it controls. A control is held on validation; its test accuracy may
+    lie below `keep` by chance.
+    """
+
+    not_content = frozenset({"seconds"})
+
+    schema_version: Literal[1] = 1
+    record_id: str = ""
+    suite: SuiteFacts
+    backbone: str
+    heads: Literal["probed", "zero-shot"]
+    recipe: str
+    expert_seed: int
+    keep: float
+    tasks: tuple[NegatedTask, ...]
+    target: MeanAccuracy
+    control: MeanAccuracy
+    seconds: float
+    provenance: Provenance
+
+
 def digest(content: object) -> str:
     """SHA-256 (hexadecimal) of a JSON value in canonical form."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -259,3 +352,26 @@ def unpack_bits(bits: str, n: int) -> NDArray[np.bool_]:
     """Read the bits of `n` images back, base64 text -> [n]."""
     packed = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
     return np.unpackbits(packed, count=n).astype(np.bool_)
+
+
+def pack_counts(counts: NDArray[np.integer[Any]]) -> str:
+    """Pack one count per image, [n] -> base64 text (two bytes each, little-endian).
+
+    Raises:
+        ValueError: if a count does not fit into two bytes.
+    """
+    packed = counts.astype("<u2")
+    if not np.array_equal(packed, counts):
+        raise ValueError("counts must lie between 0 and 65535")
+    return base64.b64encode(packed.tobytes()).decode()
+
+
+def unpack_counts(counts: str) -> NDArray[np.int64]:
+    """Read the counts of images back, base64 text -> [n]."""
+    packed = np.frombuffer(base64.b64decode(counts, validate=True), dtype="<u2")
+    return packed.astype(np.int64)
+
+
+def points_in_unit_square(alphas: Iterable[float]) -> int:
+    """How many points of the grid have both alphas in [0, 1]."""
+    return sum(0 <= alpha <= 1 for alpha in alphas) ** 2

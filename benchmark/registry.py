@@ -39,13 +39,15 @@ Origin = Literal["built-in", "package", "file"]
 class Found:
     """A method class and where it was found.
 
-    `folder` is where its own commit is looked up; `distribution` the package that offers it.
+    `distribution` is the package that offers it; `files` are those whose code makes its results,
+    where they are known.
     """
 
     method: type[Method]
     origin: Origin
     source: Path
     distribution: str | None = None
+    files: tuple[Path, ...] | None = None
 
     def source_sha256(self) -> str:
         """Hash of the file that defines the class."""
@@ -53,6 +55,8 @@ class Found:
 
     def code(self) -> list[Path]:
         """The files whose code makes its results: its own, or all those of its package."""
+        if self.files is not None:
+            return list(self.files)
         root = sys.modules[self.method.__module__.partition(".")[0]]
         if self.origin != "package" or not hasattr(root, "__path__"):
             return [self.source]
@@ -106,8 +110,17 @@ def find(plugins: Iterable[Path] = ()) -> dict[str, Found]:
         TaskmarkError: if a plug-in cannot be imported or holds no method, or if two methods have
             one name.
     """
+    return united([*built_in(), *from_packages(), *(m for p in plugins for m in from_file(p))])
+
+
+def united(found_methods: Iterable[Found]) -> dict[str, Found]:
+    """Methods by name.
+
+    Raises:
+        TaskmarkError: if two have one name.
+    """
     methods: dict[str, Found] = {}
-    for found in [*_built_in(), *_from_packages(), *(m for p in plugins for m in _from_file(p))]:
+    for found in found_methods:
         name = found.method.name
         if name in methods and methods[name].method is not found.method:
             raise TaskmarkError(
@@ -153,6 +166,8 @@ def build(method: type[Method], hyperparameters: dict[str, Any]) -> Method:
             f"The method {method.name!r} does not take {field} = {first['input']!r}: "
             f"{first['msg'][0].lower()}{first['msg'][1:]}."
         ) from error
+    except TaskmarkError:
+        raise
     except Exception as error:
         raise TaskmarkError(
             f"The method {method.name!r} cannot be made ({type(error).__name__}: {error}); "
@@ -160,21 +175,32 @@ def build(method: type[Method], hyperparameters: dict[str, Any]) -> Method:
         ) from error
 
 
-def _built_in() -> Iterator[Found]:
+def has_packages() -> bool:
+    """Whether an installed package offers methods; nothing of it is imported."""
+    return bool(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def built_in() -> Iterator[Found]:
+    """The methods of taskmark itself."""
     package = importlib.import_module(_BUILT_IN_PACKAGE)
     for entry in sorted(pkgutil.iter_modules(package.__path__), key=lambda entry: entry.name):
         module = importlib.import_module(f"{_BUILT_IN_PACKAGE}.{entry.name}")
         yield from _defined_in(module, "built-in")
 
 
-def _from_packages() -> Iterator[Found]:
+def from_packages() -> Iterator[Found]:
+    """The methods that installed packages offer.
+
+    Raises:
+        TaskmarkError: if one of them cannot be imported or is no method.
+    """
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
         target = _loaded(point)
         distribution = point.dist.name if point.dist else None
         if isinstance(target, ModuleType):
             yield from _defined_in(target, "package", distribution)
         elif inspect.isclass(target) and issubclass(target, Method):
-            _check_facts(target)
+            check_facts(target)
             yield Found(target, "package", Path(inspect.getfile(target)), distribution)
         else:
             raise TaskmarkError(
@@ -193,7 +219,12 @@ def _loaded(point: EntryPoint) -> Any:
         ) from error
 
 
-def _from_file(path: Path) -> Iterator[Found]:
+def from_file(path: Path) -> Iterator[Found]:
+    """The methods that a plug-in file defines.
+
+    Raises:
+        TaskmarkError: if it cannot be imported or defines none.
+    """
     if not path.is_file():
         raise TaskmarkError(f"There is no plug-in file {str(path)!r}; give the path of a .py file.")
     # Once a content, so that a file that was edited is read anew.
@@ -234,11 +265,16 @@ def _defined_in(
             and value.__module__ == module.__name__
             and "name" in vars(value)
         ):
-            _check_facts(value)
+            check_facts(value)
             yield Found(value, origin, Path(inspect.getfile(value)), distribution)
 
 
-def _check_facts(method: type[Method]) -> None:
+def check_facts(method: type[Method]) -> None:
+    """Check what a class states about itself.
+
+    Raises:
+        TaskmarkError: if a fact has a value that it cannot have.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(method.name)):
         raise TaskmarkError(
             f"The method name {method.name!r} in {inspect.getfile(method)} is not an identifier in "

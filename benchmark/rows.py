@@ -10,13 +10,20 @@ import numpy as np
 
 from taskmark.costs import Spent, measured
 from taskmark.editing import apply, give, own_reader
-from taskmark.errors import TaskmarkError
+from taskmark.errors import sentence
 from taskmark.evaluation import Outcome, evaluate
 from taskmark.geometry import geometry
 from taskmark.provenance import method_facts, provenance
 from taskmark.record import CountedCost, Geometry, MeasuredCost, Record, Seeds, Trial
 from taskmark.registry import MethodChoice, build
-from taskmark.scale_search import Split, best, candidates, search
+from taskmark.scale_search import (
+    Racing,
+    best,
+    candidates,
+    race,
+    search,
+    splits_of_validation,
+)
 from taskmark.statistics import score_intervals
 from taskmark.store import Artifact, CorruptArtifactError
 
@@ -46,20 +53,21 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
     """Make one record, return it as JSON, and store it unless the method failed."""
     blank = blank_record(context, row)
     method = build(context.methods()[row.choice.name].method, dict(row.choice.hyperparameters))
-    given = give(context, row.stand, method, row.method_seed)
+    vectors = context.store.get("vectors", row.stand.vectors)
+    given = give(context, row.stand, method, row.method_seed, vectors)
     try:
         edit, edited = apply(method, given)
     except (CorruptArtifactError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row alone
         _log.debug("The method %s failed.", method.name, exc_info=True)
-        record = blank.model_copy(update={"state": "failed", "reason": _sentence(error)})
+        record = blank.model_copy(update={"state": "failed", "reason": sentence(error)})
     else:
         record = blank.model_copy(
             update={
                 "state": "ok",
                 "reason": None,
-                **_after(context, row.stand, method, given, edit, edited),
+                **_after(context, row.stand, vectors, method, given, edit, edited),
             }
         )
     text = record.identified().model_dump_json()
@@ -85,42 +93,60 @@ def blank_record(context: Context, row: Row) -> Record:
 
 
 def _after(
-    context: Context, stand: Stand, method: Method, given: Given, edit: Edit, edited: Spent
+    context: Context,
+    stand: Stand,
+    vectors: Artifact,
+    method: Method,
+    given: Given,
+    edit: Edit,
+    edited: Spent,
 ) -> dict[str, object]:
     """What follows the edit, in code that calls nothing of the method."""
-    read = own_reader(context, stand)
+    read = own_reader(context, stand, vectors.tensors["pretrained"])
     scales = candidates(method.scale_range, context.suite.protocol.trials)
+    racing = _racing(context, read) if len(scales) > 1 else None
     with measured() as selected:
-        trials, n_selection = _trials(context, stand, read, edit, scales)
+        trials = _trials(context, stand, read, edit, scales, racing)
     scale = best(trials).scale if trials else scales[0]
     with measured() as evaluated:
-        outcomes = evaluate(context, stand, read, edit, scale)
-    vectors = context.store.get("vectors", stand.vectors)
+        outcomes = evaluate(context, stand, vectors, read, edit, scale)
     return {
         "scale": scale,
+        "search": "racing" if racing else "exact",
+        "search_error": racing.error if racing else 0.0,
         "curve": trials,
         **_scores(outcomes),
         "geometry": _geometry(edit, scale, vectors),
-        "counted": _counted(given, edit, trials, n_selection),
+        "counted": _counted(given, edit, trials),
         "measured": _measured(vectors, edited, selected, evaluated),
     }
 
 
+def _racing(context: Context, read: Reader) -> Racing | None:
+    """How to race where the suite says so and where a scale less to read saves anything."""
+    suite = context.suite
+    if suite.protocol.search == "exact" or not read.pays_per_scale:
+        return None
+    seed = int(suite.sha256[:16], 16)  # one order of the images for all rows of the suite
+    return Racing(seed=seed, block=2 * suite.protocol.batch_size)
+
+
 def _trials(
-    context: Context, stand: Stand, read: Reader, edit: Edit, scales: tuple[float, ...]
-) -> tuple[tuple[Trial, ...], int]:
+    context: Context,
+    stand: Stand,
+    read: Reader,
+    edit: Edit,
+    scales: tuple[float, ...],
+    racing: Racing | None,
+) -> tuple[Trial, ...]:
     if len(scales) == 1:  # nothing to choose
-        return (), 0
-    splits = {}
-    for task, key in stand.inputs.items():
-        tensors = context.store.get("inputs", key).tensors
-        splits[task] = Split(
-            stand.head(context, task), tensors["validation"], tensors["validation_labels"]
-        )
+        return ()
+    splits = splits_of_validation(context, stand)
     bits = context.store.get("normaliser", stand.normaliser).tensors
     experts = {task: float(bits[f"validation/{task}/correct"].double().mean()) for task in splits}
-    n_images = sum(len(split.labels) for split in splits.values())
-    return search(read, edit, splits, experts, scales), n_images
+    if racing:
+        return race(read, edit, splits, experts, scales, racing)
+    return search(read, edit, splits, experts, scales)
 
 
 def _scores(outcomes: Mapping[str, Outcome]) -> dict[str, object]:
@@ -145,10 +171,10 @@ def _geometry(edit: Edit, scale: float, vectors: Artifact) -> Geometry:
     return geometry(scale * edit.vector, vectors.tensors["task_vectors"], vectors.facts["tasks"])
 
 
-def _counted(given: Given, edit: Edit, trials: tuple[Trial, ...], n_selection: int) -> CountedCost:
+def _counted(given: Given, edit: Edit, trials: tuple[Trial, ...]) -> CountedCost:
     return CountedCost(
         trials=len(trials),
-        selection_images=n_selection * len(trials),
+        selection_images=sum(trial.n_images for trial in trials),
         gradient_images=given.gradient_images,
         forward_images=given.forward_images,
         data_touched=dict(sorted(given.touched.items())),
@@ -168,8 +194,3 @@ def _measured(vectors: Artifact, edited: Spent, selected: Spent, evaluated: Spen
         evaluate_cpu_seconds=evaluated.cpu_seconds,
         edit_peak_bytes=edited.peak_bytes,
     )
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:500]
-    return text if isinstance(error, TaskmarkError) else f"{type(error).__name__}: {text}"

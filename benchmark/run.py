@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import platformdirs
 
@@ -15,7 +15,7 @@ from taskmark.context import Context, choose_device
 from taskmark.errors import TaskmarkError
 from taskmark.executor import Event, execute
 from taskmark.plan import Plan, Selection, plan
-from taskmark.record import DisentanglementRecord, Record
+from taskmark.record import DisentanglementRecord, NegationRecord, Record
 from taskmark.rows import blank_record
 from taskmark.store import CorruptArtifactError, atomic_write
 from taskmark.suite import load
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from taskmark.jobs import Job
 
 _log = logging.getLogger(__name__)
+
+AnyRecord: TypeAlias = Record | DisentanglementRecord | NegationRecord
+
+_SCHEMAS: dict[str, type[AnyRecord]] = {
+    "records": Record,
+    "disentanglement": DisentanglementRecord,
+    "negation": NegationRecord,
+}
+"""The jobs that make records, and the folders that these are written to."""
+
 _ATTEMPTS = 3  # a damaged artifact is set aside and made again by the next attempt
 
 
@@ -42,6 +52,8 @@ class Options:
         plugins: files with methods.
         workers: processes; None for one a core, 0 for none besides this one.
         store: where artifacts are kept; None for the user's cache folder.
+        time_limit: seconds that one edit of a plug-in may take.
+        racing: whether the search of scales stops early at those that cannot win.
     """
 
     suite: str
@@ -52,6 +64,8 @@ class Options:
     plugins: tuple[Path, ...] = ()
     workers: int | None = None
     store: Path | None = None
+    time_limit: float = 3600.0
+    racing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Outcome:
 
     records: tuple[Record, ...]
     disentanglement: tuple[DisentanglementRecord, ...]
+    negation: tuple[NegationRecord, ...]
     seconds: float
 
 
@@ -85,11 +100,13 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     """
     start = time.perf_counter()
     watcher = watcher or Watcher()
+    suite = load(options.suite).only(options.tasks)
     context = Context(
-        suite=load(options.suite).only(options.tasks),
+        suite=suite.racing() if options.racing else suite,
         store_root=(options.store or default_store()).expanduser().resolve(),
         device=choose_device(options.device),
         plugins=tuple(path.resolve() for path in options.plugins),
+        time_limit=options.time_limit,
     )
     _check_writable(options.out)
     _check_writable(context.store_root)
@@ -97,13 +114,18 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             results = _execute(planned, context, options, watcher)
-            records, disentanglement = _collected(planned, context, results, options.out)
+            found = _collected(planned, context, results, options.out)
             break
         except CorruptArtifactError as error:
             _log.warning("%s", error)
             if attempt == _ATTEMPTS:
                 raise
-    return Outcome(records, disentanglement, time.perf_counter() - start)
+    return Outcome(
+        records=tuple(record for record in found if isinstance(record, Record)),
+        disentanglement=tuple(r for r in found if isinstance(r, DisentanglementRecord)),
+        negation=tuple(record for record in found if isinstance(record, NegationRecord)),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def _execute(planned: Plan, context: Context, options: Options, watcher: Watcher) -> dict[str, str]:
@@ -136,7 +158,7 @@ def _execute(planned: Plan, context: Context, options: Options, watcher: Watcher
 def _missing(planned: Plan, context: Context) -> list[Job]:
     # What nobody will read need not be there: walk back from the records alone.
     jobs = {job.key: job for job in planned.jobs}
-    wanted = [job.key for job in planned.jobs if job.kind in ("records", "disentanglement")]
+    wanted = [job.key for job in planned.jobs if job.kind in _SCHEMAS]
     missing: set[str] = set()
     while wanted:
         job = jobs[wanted.pop()]
@@ -148,31 +170,25 @@ def _missing(planned: Plan, context: Context) -> list[Job]:
 
 def _collected(
     planned: Plan, context: Context, results: dict[str, str], out: Path
-) -> tuple[tuple[Record, ...], tuple[DisentanglementRecord, ...]]:
-    records: list[Record] = []
-    disentanglement: list[DisentanglementRecord] = []
+) -> list[AnyRecord]:
+    found: list[AnyRecord] = []
     for job in planned.jobs:
-        if job.kind not in ("records", "disentanglement"):
+        if job.kind not in _SCHEMAS:
             continue
         text = results.get(job.key)
         if text is None and context.store.has(job.kind, job.key):
             text = context.store.get(job.kind, job.key).facts["record"]
-        if text is None:
-            continue
-        _write(out, job.kind, text)
-        if job.kind == "records":
-            records.append(Record.model_validate_json(text))
-        else:
-            disentanglement.append(DisentanglementRecord.model_validate_json(text))
-    return tuple(records), tuple(disentanglement)
+        if text is not None:
+            found.append(_write(out, job.kind, text))
+    return found
 
 
-def _write(out: Path, kind: str, text: str) -> None:
-    schema = Record if kind == "records" else DisentanglementRecord
-    record = schema.model_validate_json(text)
+def _write(out: Path, kind: str, text: str) -> AnyRecord:
+    record = _SCHEMAS[kind].model_validate_json(text)
     path = out / kind / f"{record.record_id[:16]}.json"
     if not path.is_file():
         atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+    return record
 
 
 def _workers(asked: int | None, context: Context) -> int:

@@ -11,20 +11,30 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.record import Frozen, SuiteFacts
+from taskmark.extension import Extension, differences, laid_over
+from taskmark.record import Frozen, Search, SuiteFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from taskmark.recipes import Mode
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
+_IDENTITY = ("name", "version", "summary")  # what a suite says of itself and never inherits
+
 
 class Task(Frozen):
-    """A task of a suite; `sha256` covers all its splits, see `taskmark.data.fingerprint`."""
+    """A task of a suite.
+
+    `sha256` covers all its splits, see `taskmark.data.fingerprint`. Its experts are tuned for
+    `epochs_factor` times the epochs of the protocol.
+    """
 
     sha256: str
     summary: str = ""
+    epochs_factor: Positive = 1
 
 
 class Backbone(Frozen):
@@ -67,26 +77,42 @@ class Disentanglement(Frozen):
         return alphas
 
 
+class Negation(Frozen):
+    """How tasks are negated.
+
+    `controls` are the tasks that control each target, or how many of the tasks that follow it do.
+    Each must keep the share `keep` of its pre-trained accuracy.
+    """
+
+    controls: Positive | dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = 1
+    keep: Fraction = 0.95
+
+
 class Protocol(Frozen):
     """What is the same for every method.
 
     Attributes:
         trials: points of the scale search.
+        search: "exact" reads all of validation at each of them, "racing" stops early at those that
+            cannot win.
         gradient_images: images a learning method may pass backward.
         probe_strengths: inverse L2 strengths tried for a probed head, chosen on validation.
         batch_size: images a forward pass takes in evaluation.
         standard: how standard experts are tuned.
         tangent: how tangent experts are tuned.
         disentanglement: the grid of xi.
+        negation: how tasks are negated, for the runs that ask for it.
     """
 
     trials: Positive
+    search: Search = "exact"
     gradient_images: Positive
     probe_strengths: tuple[float, ...]
     batch_size: Positive
     standard: Tuning
     tangent: Tuning
     disentanglement: Disentanglement
+    negation: Negation | None = None
 
 
 class Suite(Frozen):
@@ -116,12 +142,42 @@ class Suite(Frozen):
         for pair in self.protocol.disentanglement.pairs:
             if not set(pair) <= set(self.tasks) or pair[0] == pair[1]:
                 raise ValueError(f"the pair {pair} does not name two tasks of the suite")
+        for target, controls in self._controls():
+            if not {target, *controls} <= set(self.tasks) or target in controls:
+                raise ValueError(
+                    f"negation.controls has {', '.join(controls)} for {target}; "
+                    "name a task of the suite and other tasks that control it"
+                )
         return self
+
+    def _controls(self) -> Iterable[tuple[str, tuple[str, ...]]]:
+        negation = self.protocol.negation
+        if negation is None or isinstance(negation.controls, int):
+            return ()
+        return negation.controls.items()
 
     @property
     def facts(self) -> SuiteFacts:
         """What a record says of the suite."""
         return SuiteFacts(name=self.name, version=self.version, sha256=self.sha256)
+
+    def tuning(self, task: str, mode: Mode) -> Tuning:
+        """How the expert of a task is tuned."""
+        tuning = self.protocol.standard if mode == "standard" else self.protocol.tangent
+        epochs = tuning.epochs * self.tasks[task].epochs_factor
+        return tuning.model_copy(update={"epochs": epochs})
+
+    def racing(self) -> Suite:
+        """The same suite with a racing search of scales, with a name that says so."""
+        if self.protocol.search == "racing":
+            return self
+        return self.model_copy(
+            update={
+                "protocol": self.protocol.model_copy(update={"search": "racing"}),
+                "version": f"{self.version}+racing",
+                "sha256": hashlib.sha256(f"{self.sha256} racing".encode()).hexdigest(),
+            }
+        )
 
     def only(self, tasks: tuple[str, ...]) -> Suite:
         """The same suite on some of its tasks, in the suite's order, with a name that says so.
@@ -132,9 +188,23 @@ class Suite(Frozen):
         for task in tasks:
             if task not in self.tasks:
                 raise unknown("task", task, self.tasks)
-        kept = {name: task for name, task in self.tasks.items() if name in tasks}
-        if not tasks or len(kept) == len(self.tasks):
+        part = self.keeping(tasks)
+        if not tasks or len(part.tasks) == len(self.tasks):
             return self
+        names = list(part.tasks)
+        return part.model_copy(
+            update={
+                "version": f"{self.version}+{'+'.join(names)}",
+                "sha256": hashlib.sha256(f"{self.sha256} {sorted(names)}".encode()).hexdigest(),
+            }
+        )
+
+    def keeping(self, tasks: tuple[str, ...]) -> Suite:
+        """The definition without its other tasks and their pairs, under the name that it has.
+
+        Where no pair is left, the first two tasks are one.
+        """
+        kept = {name: task for name, task in self.tasks.items() if name in tasks}
         grid = self.protocol.disentanglement
         pairs = tuple(pair for pair in grid.pairs if set(pair) <= set(kept))
         if not pairs and len(kept) > 1:
@@ -143,14 +213,7 @@ class Suite(Frozen):
         protocol = self.protocol.model_copy(
             update={"disentanglement": grid.model_copy(update={"pairs": pairs})}
         )
-        return self.model_copy(
-            update={
-                "tasks": kept,
-                "protocol": protocol,
-                "version": f"{self.version}+{'+'.join(kept)}",
-                "sha256": hashlib.sha256(f"{self.sha256} {sorted(kept)}".encode()).hexdigest(),
-            }
-        )
+        return self.model_copy(update={"tasks": kept, "protocol": protocol})
 
 
 def _files() -> Iterator[Path]:
@@ -191,12 +254,23 @@ def load(name: str) -> Suite:
 def read(path: Path) -> Suite:
     """Read a suite from its file.
 
+    A file that says `extends` names another, and then only what differs: tables are merged, other
+    values replaced, and `only` keeps some of the tasks. Its hash covers the base's bytes, and its
+    summary says what it extends and what differs.
+
     Raises:
-        TaskmarkError: if the file is not valid TOML or does not follow the schema.
+        TaskmarkError: if the file is not valid TOML or does not follow the schema, or if what it
+            extends is not there, extends the file itself, or has not a task that is named.
     """
+    return _read(path, ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> Suite:
     content = path.read_bytes()
     try:
         values = tomllib.loads(content.decode())
+        if "extends" in values:
+            return _extended(path, content, values, above)
         return Suite(**values, sha256=hashlib.sha256(content).hexdigest())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         raise TaskmarkError(
@@ -208,3 +282,31 @@ def read(path: Path) -> Suite:
         raise TaskmarkError(
             f"The suite file {str(path)!r} is not valid at {place!r}: {first['msg']}."
         ) from error
+
+
+def _extended(path: Path, content: bytes, values: dict[str, Any], above: tuple[Path, ...]) -> Suite:
+    """The suite of a file that extends another; `above` are the files that extend this one."""
+    own = {name: values.pop(name) for name in ("extends", "only") if name in values}
+    extension = Extension(**own)
+    chain = (*above, path.resolve())
+    base_path = extension.base(path, {file.stem: file for file in _files()})
+    if base_path.resolve() in chain:
+        names = " -> ".join(file.name for file in (*chain, base_path))
+        raise TaskmarkError(
+            f"The suite file {str(path)!r} extends itself in the end ({names}); "
+            "take `extends` out of one of them."
+        )
+    base = _read(base_path, chain)
+    extension.check(path, base.tasks, values.get("tasks", {}))
+    inherited = base.model_dump()
+    for name in (*_IDENTITY, "sha256"):
+        del inherited[name]
+    merged = laid_over(inherited, values)
+    suite = Suite(**merged, sha256=hashlib.sha256(base.sha256.encode() + content).hexdigest())
+    if extension.only:
+        suite = suite.keeping(extension.only)
+    unsaid = ("extends", *_IDENTITY)
+    changes = {name: value for name, value in (own | values).items() if name not in unsaid}
+    differs = "; ".join(differences(changes)) or "nothing"
+    summary = f"{suite.summary} ({base.name} {base.version}, but {differs})"
+    return suite.model_copy(update={"summary": summary})

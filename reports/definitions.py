@@ -51,12 +51,12 @@ def definitions() -> tuple[Definition, ...]:
     """Return the definitions under the board; most are docstrings of the code itself."""
     return (
         Definition("Accuracy", (_ACCURACY,)),
-        Definition("Normalised accuracy", _paragraphs(statistics.normalised_accuracy)),
+        Definition("Normalised accuracy", paragraphs(statistics.normalised_accuracy)),
         Definition(
             "Intervals",
             (
-                *_paragraphs(statistics.score_intervals),
-                *_paragraphs(statistics.seed_intervals),
+                *paragraphs(statistics.score_intervals),
+                *paragraphs(statistics.seed_intervals),
                 "The interval of one task and seed is Wilson's.",
             ),
         ),
@@ -64,17 +64,17 @@ def definitions() -> tuple[Definition, ...]:
             "Rank",
             (
                 _RANK,
-                *_paragraphs(statistics.rank_groups),
+                *paragraphs(statistics.rank_groups),
             ),
         ),
         Definition(
             "Chosen on validation",
             (
                 _VALIDATION,
-                *_paragraphs(Trial),
+                *paragraphs(Trial),
             ),
         ),
-        Definition("Weight-disentanglement error ξ", _paragraphs(DisentanglementRecord)),
+        Definition("Weight-disentanglement error ξ", paragraphs(DisentanglementRecord)),
         Definition("Tracks", tuple(f"`{name}`: {meaning}." for name, meaning in TRACKS.items())),
         Definition("Recipes", tuple(f"`{name}`: {meaning}." for name, meaning in RECIPES.items())),
         Definition(
@@ -91,8 +91,8 @@ def definitions() -> tuple[Definition, ...]:
     )
 
 
-def _paragraphs(documented: object) -> tuple[str, ...]:
-    """Paragraphs of a docstring, without its sections of arguments and results."""
+def paragraphs(documented: object) -> tuple[str, ...]:
+    """Return the paragraphs of a docstring, without its sections of arguments and results."""
     text = inspect.getdoc(documented) or ""
     body = re.split(r"\n\n(?:Args|Returns|Raises|Attributes):\n", text)[0]
     return tuple(" ".join(paragraph.split()) for paragraph in body.split("\n\n") if paragraph)

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup, escape
 
-from taskmark.reports import figures, provenance
-from taskmark.reports.definitions import RECIPES, TRACKS, definitions
+from taskmark.reports import figures, finding_filters, provenance, stability
+from taskmark.reports.definitions import RECIPES, TRACKS, definitions, paragraphs
 from taskmark.reports.svg import DASHES, N_COLOURS
+from taskmark.reports.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskmark.record import DisentanglementRecord, SuiteFacts
     from taskmark.reports.board import Board, Row
+    from taskmark.reports.summaries import Summaries, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,25 @@ class Atlas:
     colour_scale: Markup
 
 
-def render(boards: Sequence[Board], maps: Sequence[DisentanglementRecord]) -> str:
+@dataclass(frozen=True, slots=True)
+class SummaryView:
+    """The findings of one suite under its name."""
+
+    edition: str
+    summary: Summary
+
+
+def render(
+    boards: Sequence[Board],
+    maps: Sequence[DisentanglementRecord],
+    found: Summaries | None = None,
+) -> str:
     """Render the page.
 
     Args:
         boards: see `taskmark.reports.board.boards`.
         maps: disentanglement records, of each backbone, recipe and seed the newest.
+        found: the findings of the suites, see `taskmark.reports.summaries`; none are shown without.
 
     Returns:
         One HTML file with style, script and figures inside.
@@ -108,6 +123,7 @@ def render(boards: Sequence[Board], maps: Sequence[DisentanglementRecord]) -> st
         shares_rank=_shares_rank,
         signed=_signed,
         slug=_slug,
+        **finding_filters.FILTERS,
     )
     script = environment.get_template("board.js").render()
     records = [record for board in boards for row in board.rows for record in row.records]
@@ -117,6 +133,13 @@ def render(boards: Sequence[Board], maps: Sequence[DisentanglementRecord]) -> st
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         views=_views(boards, editions),
+        found=[
+            SummaryView(editions[summary.suite.sha256], summary)
+            for summary in (found.summaries if found else ())
+        ],
+        stable=stability.STABLE_CORRELATION,
+        power_definition=paragraphs(stability.power),
+        verdicts=VERDICTS,
         atlases=_atlases(maps, editions),
         editions=list(dict.fromkeys(editions[board.suite.sha256] for board in boards)),
         backbones=list(dict.fromkeys(board.backbone for board in boards)),

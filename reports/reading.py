@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import DisentanglementRecord, Record, unpack_bits
+from taskmark.record import (
+    DisentanglementRecord,
+    Record,
+    points_in_unit_square,
+    unpack_bits,
+    unpack_counts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 Kind = TypeVar("Kind", Record, DisentanglementRecord)
+
+_SAME_MEAN = 1e-9
 
 
 def read_records(out: Path) -> list[Record]:
@@ -38,6 +46,7 @@ def read_disentanglement(out: Path) -> list[DisentanglementRecord]:
     """
     newest: dict[str, DisentanglementRecord] = {}
     for record in sorted(_read(out / "disentanglement", DisentanglementRecord), key=_age):
+        _check_images(record)
         key = (
             record.suite.model_dump(),
             record.backbone,
@@ -140,3 +149,23 @@ def _check_counts(record: Record) -> None:
                 f"{result.task!r} do not add up to its n_correct {result.n_correct}; delete it "
                 "and run `taskmark run` again, which makes a new one."
             )
+
+
+def _check_images(record: DisentanglementRecord) -> None:
+    """Refuse a map whose counts of disagreement do not add up to its mean."""
+    n_points = points_in_unit_square(record.alphas)
+    try:
+        counts = [
+            unpack_counts(images)
+            for pair in record.pairs
+            for images in (pair.images_1, pair.images_2)
+        ]
+        total = sum(float(of_task.mean()) / n_points for of_task in counts if len(of_task))
+    except ValueError:
+        total = float("nan")
+    if record.pairs and not abs(total / len(record.pairs) - record.unit_square) < _SAME_MEAN:
+        raise TaskmarkError(
+            f"The record {record.record_id[:12]!r} contradicts itself: the counts of its images do "
+            f"not add up to its unit_square {record.unit_square:g}; delete it and run "
+            "`taskmark run` again, which makes a new one."
+        )

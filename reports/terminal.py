@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
+from taskmark.errors import TaskmarkError
 from taskmark.reports.board import boards
+from taskmark.reports.building import FINDINGS
 from taskmark.reports.reading import latest
+from taskmark.reports.summaries import Summaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from taskmark.record import Record
     from taskmark.reports.board import Row
@@ -65,3 +70,34 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _percent(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def terminal_findings(out: Path) -> Text:
+    """Return the verdicts of a folder, a line or two for each suite.
+
+    Args:
+        out: folder that `taskmark.reports.build` has built.
+
+    Raises:
+        TaskmarkError: if its findings cannot be read.
+    """
+    try:
+        found = Summaries.model_validate_json((out / FINDINGS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise TaskmarkError(
+            f"The findings {str(out / FINDINGS)!r} cannot be read; `taskmark report` makes them."
+        ) from error
+    lines = []
+    for summary in found.summaries:
+        edition = f"{summary.suite.name}@{summary.suite.version}"
+        verdicts = (f"{finding.number} {finding.verdict}" for finding in summary.findings)
+        lines.append(f"Findings on {edition}: {', '.join(verdicts)}.")
+        power = summary.power
+        if power.n_pairs:
+            stable = power.mean_correlation
+            tau = "" if stable is None else f"; mean Kendall tau over seeds {stable:.2f}"
+            lines.append(
+                f"{power.n_separated} of {power.n_pairs} pairs of methods differ on at least one "
+                f"backbone{tau}."
+            )
+    return Text("\n".join(lines))

@@ -21,6 +21,7 @@ from taskmark.record import (
     TaskResult,
     Trial,
     pack_bits,
+    pack_counts,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +134,12 @@ def made_up_record(
         "state": "ok",
         "scale": best,
         "curve": tuple(
-            Trial(scale=round(float(s), 2), accuracy=float(h) * 0.9, normalised_accuracy=float(h))
+            Trial(
+                scale=round(float(s), 2),
+                n_images=500 * len(tasks),
+                accuracy=float(h) * 0.9,
+                normalised_accuracy=float(h),
+            )
             for s, h in zip(scales, heights, strict=True)
         ),
         "tasks": tuple(results),
@@ -226,31 +232,45 @@ def made_up_board(
 
 
 def made_up_disentanglement(
-    *, backbone: str = "image-text", recipe: str = "standard", depth: float = 1.0, **changes: Any
+    *,
+    backbone: str = "image-text",
+    recipe: str = "standard",
+    depth: float = 1.0,
+    expert_seed: int = 0,
+    **changes: Any,
 ) -> DisentanglementRecord:
-    """Make a map whose error grows with the distance from the axes, times `depth`."""
+    """Make a map whose error grows with the distance from the axes, times `depth`.
+
+    The mean over the unit square, and the images that it comes from, grow with it too.
+    """
     alphas = tuple(round(float(alpha), 2) for alpha in np.linspace(-1.5, 1.5, 13))
     one, two = np.meshgrid(alphas, alphas, indexing="ij")
     xi = 2 * depth * (1 - np.exp(-np.abs(one * two) / 2 - 0.1 * np.abs(one + two)))
+    names = [(TASKS[first], TASKS[first + 1]) for first in range(3)]
+    counts = [tuple(_counts(depth, task, recipe, expert_seed) for task in pair) for pair in names]
+    shares = [(of_one / 25, of_two / 25) for of_one, of_two in counts]
+    low, high = statistics.disentanglement_interval(shares, names=names, resamples=200)
     values = {
         "suite": SUITE,
         "backbone": backbone,
         "heads": "zero-shot" if backbone == "image-text" else "probed",
         "recipe": recipe,
-        "expert_seed": 0,
+        "expert_seed": expert_seed,
         "n_images": 400,
         "alphas": alphas,
         "pairs": tuple(
             PairGrid(
-                task_1=TASKS[first],
-                task_2=TASKS[second],
-                xi=tuple(tuple(row) for row in (xi * (1 + 0.05 * first)).tolist()),
+                task_1=names[place][0],
+                task_2=names[place][1],
+                xi=tuple(tuple(row) for row in (xi * (1 + 0.05 * place)).tolist()),
+                images_1=pack_counts(of_one),
+                images_2=pack_counts(of_two),
             )
-            for first, second in ((0, 1), (1, 2), (2, 3))
+            for place, (of_one, of_two) in enumerate(counts)
         ),
-        "unit_square": 0.25 * depth,
-        "low": 0.24 * depth,
-        "high": 0.26 * depth,
+        "unit_square": float(np.mean([of_one.mean() + of_two.mean() for of_one, of_two in shares])),
+        "low": low,
+        "high": high,
         "seconds": 12.5,
         "provenance": made_up_provenance(),
         **changes,
@@ -288,3 +308,12 @@ def _bits(skill: float, place: int, recipe: str, seed: int, n: int) -> NDArray[n
     luck = np.random.default_rng([place, seed, round(skill * 1e4), len(recipe)]).random(n)
     floor, top = 0.25 + 0.03 * place, 0.95 - 0.02 * place - (0.02 if recipe == "tangent" else 0)
     return 0.85 * hard + 0.15 * luck < floor + (top - floor) * skill
+
+
+def _counts(depth: float, task: str, recipe: str, seed: int) -> NDArray[np.int64]:
+    """At how many of 25 grid points each of 400 images disagrees: some images often, most never."""
+    place = TASKS.index(task)
+    ease = np.random.default_rng([place, 2]).random(400)
+    luck = np.random.default_rng([place, seed, round(depth * 1e4), len(recipe)]).random(400)
+    # Half of the points on nearly a quarter of depth of the images.
+    return np.where(0.9 * ease + 0.1 * luck < depth / 4, 12.5 + 12 * (luck - 0.5), 0).astype(int)

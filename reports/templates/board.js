@@ -6,6 +6,7 @@
   const shown = document.getElementById("shown");
   const boards = [...document.querySelectorAll("section.board")];
   const atlases = [...document.querySelectorAll("section.atlas")];
+  const findings = [...document.querySelectorAll("section.findings")];
   const names = ["suite", "backbone", "recipe", "track"];
   const preset = {sort: "normalised", order: "descending"};
   const defaults = {
@@ -94,6 +95,7 @@
       count += filter(section);
       sort(section.querySelector("table"));
     }
+    for (const section of findings) section.hidden = section.dataset.suite !== view.suite;
     for (const section of atlases) {
       section.hidden = section.dataset.suite !== view.suite;
       for (const map of section.querySelectorAll("figure")) {

@@ -1,13 +1,15 @@
 """The suite's network: a convolutional stem that stays frozen, a small transformer that is tuned.
 
-Images [B, 3, 32, 32] -> `Stem` -> tokens [B, 16, 128] -> `Encoder` -> features [B, 128].
+Images [B, 3, 32, 32] -> `Stem` -> tokens [B, 16, D] -> `Encoder` -> features [B, D].
 The stem's tokens depend on nothing that an expert tunes, so they are computed once and kept.
+One architecture in two sizes: all backbones are of the small one, but for one that is larger.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,10 +21,30 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WIDTH = 128
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width D of tokens and features, number of transformer blocks, attention heads a block."""
+
+    width: int
+    depth: int
+    heads: int
+
+
+SMALL = Size(width=128, depth=2, heads=4)
+LARGE = Size(width=160, depth=3, heads=5)
+
 N_TOKENS = 16
 WEIGHTS = Path(__file__).parent / "weights"
-BACKBONES = ("image_text", "supervised", "contrastive", "masked", "random")
+BACKBONES: dict[str, Size] = {
+    "image_text": SMALL,
+    "supervised": SMALL,
+    "supervised_large": LARGE,
+    "contrastive": SMALL,
+    "masked": SMALL,
+    "random": SMALL,
+}
+"""What is shipped, and in which size."""
 
 
 class ResidualBlock(nn.Module):
@@ -44,7 +66,9 @@ class ResidualBlock(nn.Module):
 class ConvolutionalEmbedding(nn.Module):
     """Strided convolutions in place of the patch embedding: 32 x 32 pixels to 4 x 4 tokens."""
 
-    def __init__(self, in_chans: int = 3, embed_dim: int = WIDTH, **_patch_options: object) -> None:
+    def __init__(
+        self, in_chans: int = 3, embed_dim: int = SMALL.width, **_patch_options: object
+    ) -> None:
         super().__init__()
         self.num_patches = N_TOKENS
         self.grid_size = (4, 4)
@@ -53,12 +77,12 @@ class ConvolutionalEmbedding(nn.Module):
             ResidualBlock(32),
             nn.Conv2d(32, 64, 3, stride=2, padding=1),  # [B, 64, 8, 8]
             ResidualBlock(64),
-            nn.Conv2d(64, embed_dim, 3, stride=2, padding=1),  # [B, 128, 4, 4]
+            nn.Conv2d(64, embed_dim, 3, stride=2, padding=1),  # [B, D, 4, 4]
             nn.GroupNorm(8, embed_dim),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, 32, 32] -> [B, 16, 128]."""
+        """[B, 3, 32, 32] -> [B, 16, D]."""
         return cast("Tensor", self.layers(x).flatten(2).transpose(1, 2))
 
 
@@ -71,7 +95,7 @@ class Stem(nn.Module):
         self.positions = cast("nn.Parameter", transformer.pos_embed)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pixels 0..255, uint8 or float, [B, 3, 32, 32] -> tokens [B, 16, 128]."""
+        """Pixels 0..255, uint8 or float, [B, 3, 32, 32] -> tokens [B, 16, D]."""
         pixels = images.to(self.positions.dtype)
         return cast("Tensor", self.embedding((pixels - 127.5) / 64.0) + self.positions)
 
@@ -85,7 +109,7 @@ class Encoder(nn.Module):
         self.norm = transformer.norm if _has_weights(transformer.norm) else transformer.fc_norm
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """[B, 16, 128] -> [B, 128]."""
+        """[B, 16, D] -> [B, D]."""
         return cast("Tensor", self.norm(self.blocks(tokens).mean(1)))
 
 
@@ -93,20 +117,21 @@ def _has_weights(module: nn.Module) -> bool:
     return any(True for _ in module.parameters())
 
 
-def build(seed: int = 0) -> tuple[Stem, Encoder]:
+def build(seed: int = 0, size: Size = SMALL) -> tuple[Stem, Encoder]:
     """A freshly initialised network in eval mode; the global random state is left alone.
 
     Args:
         seed: fixes every weight.
+        size: of the network.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         transformer = VisionTransformer(
             img_size=32,
             patch_size=8,
-            embed_dim=WIDTH,
-            depth=2,
-            num_heads=4,
+            embed_dim=size.width,
+            depth=size.depth,
+            num_heads=size.heads,
             num_classes=0,
             class_token=False,
             global_pool="avg",
@@ -125,7 +150,7 @@ def load(name: str) -> tuple[Stem, Encoder]:
         ValueError: the name is unknown, or the file is not the one whose hash the suite froze.
     """
     tensors = read_weights(name)
-    stem, encoder = build()
+    stem, encoder = build(size=BACKBONES[name])
     stem.load_state_dict(part_of(tensors, "stem."))
     encoder.load_state_dict(part_of(tensors, "encoder."))
     return stem.eval(), encoder.eval()

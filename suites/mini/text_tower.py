@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from taskmark.suites.mini.architecture import WIDTH, part_of, read_weights
+from taskmark.suites.mini.architecture import SMALL, part_of, read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LENGTH = 16  # words of a prompt that are read
+WIDTH = SMALL.width
 PADDING = "<pad>"
 UNKNOWN = "<unk>"
 

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from taskmark.context import Context
 from taskmark.disentanglement import disagreements, unit_square
 from taskmark.plan import Selection, plan
+from taskmark.record import unpack_counts
 from taskmark.registry import MethodChoice
 from taskmark.suite import read
 
@@ -97,6 +98,11 @@ def test_a_record_holds_what_the_definition_gives_point_by_point(
         grid[i][j] for grid in expected for i in range(4) for j in range(4) if i >= 1 and j >= 1
     ]
     assert record.unit_square == pytest.approx(sum(inside) / len(inside))
+    for pair, grid in zip(record.pairs, expected, strict=True):
+        counts = [unpack_counts(images) for images in (pair.images_1, pair.images_2)]
+        assert [len(of_task) for of_task in counts] == [n, n]
+        square = [grid[i][j] for i in range(1, 4) for j in range(1, 4)]
+        assert sum(of_task.mean() for of_task in counts) == pytest.approx(sum(square))
     assert 0 <= record.low <= record.unit_square <= record.high <= 2
     flat = [value for pair in record.pairs for line in pair.xi for value in line]
     assert 0 <= min(flat) < max(flat) <= 2

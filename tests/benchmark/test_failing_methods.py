@@ -7,7 +7,9 @@ from tiny_setting import REFERENCES
 
 from taskmark.errors import TaskmarkError
 from taskmark.executor import Event, execute
-from taskmark.run import Watcher
+from taskmark.plan import Selection
+from taskmark.registry import MethodChoice
+from taskmark.run import Options, Watcher, run
 
 BODIES = {
     "raises": ("raise ValueError('no\\nidea')", "ValueError: no idea"),
@@ -157,6 +159,27 @@ def test_a_method_that_ends_its_process_is_a_failed_row(tiny_run, plugin, monkey
     monkeypatch.setattr("taskmark.run.execute", died_in_sample)
     outcome = tiny_run("sample", plugin=plugin("return Edit(given.pretrained)"))
     _only_sample_failed(outcome, "The process that ran it was ended.")
+
+
+def test_a_method_that_takes_too_long_fails(tiny_run, tiny_suite, tiny_store, tmp_path, plugin):
+    tiny_run()
+    options = Options(
+        suite=str(tiny_suite),
+        out=tmp_path / "late",
+        selection=Selection(methods=(MethodChoice("sample"),)),
+        device="cpu",
+        plugins=(plugin("while True: pass"),),
+        workers=0,
+        store=tiny_store,
+        time_limit=5,
+    )
+    _only_sample_failed(run(options), "timed out after 5 s")
+
+
+def test_a_method_that_ends_its_process_fails_its_row_in_a_worker_too(tiny_run, plugin):
+    file = plugin("os._exit(3)")
+    words = "The method 'sample' ended its process with the exit code 3"
+    _only_sample_failed(tiny_run("sample", plugin=file, workers=1), words)
 
 
 def test_a_stage_that_loses_its_process_ends_the_run_in_a_sentence(tiny_run, tmp_path, monkeypatch):

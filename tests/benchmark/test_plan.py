@@ -97,6 +97,67 @@ def test_how_experts_are_tuned_changes_experts_and_what_follows(context):
     assert not {label for label in changed if "images" in label or "head of" in label}
 
 
+@pytest.fixture
+def variant(context, tiny_suite, tmp_path):
+    """The context of a suite that extends the tiny one, and runs the same backbone."""
+
+    def change(body: str):
+        path = tmp_path / "variant.toml"
+        path.write_text(
+            f'extends = "{tiny_suite}"\nname = "variant"\nversion = "1.0"\nsummary = ""\n{body}',
+            "utf-8",
+        )
+        return dataclasses.replace(context, suite=read(path))
+
+    return change
+
+
+def _changed(one, other):
+    return {label for label in one if one[label] != other[label]}
+
+
+def test_a_variant_shares_all_but_its_records_with_its_base(context, variant):
+    one, other = _keys(context), _keys(variant(""))
+    names = {*find(), "weight disentanglement"}
+    assert _changed(one, other) == {label for label in one if label.rpartition(": ")[2] in names}
+
+
+def test_a_factor_of_epochs_makes_one_expert_anew(context, variant):
+    one, other = _keys(context), _keys(variant("[tasks.lakes]\nepochs_factor = 10\n"))
+    tuned = {label for label in _changed(one, other) if "tuning" in label}
+    assert tuned == {"plain: tuning the standard expert of lakes"}
+    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+    assert not early & _changed(one, other)
+
+
+def test_label_smoothing_makes_all_experts_anew_but_neither_data_nor_heads(context, variant):
+    one, other = _keys(context), _keys(variant("[protocol.standard]\nlabel_smoothing = 0.1\n"))
+    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+    assert set(one) - _changed(one, other) == early
+
+
+def test_a_variant_with_fewer_tasks_takes_the_experts_of_its_base(context, variant):
+    one, other = _keys(context), _keys(variant('only = ["hills", "woods"]\n'))
+    shared = {label for label in other if one.get(label) == other[label]}
+    assert {label for label in other if label.endswith(("hills", "woods"))} == shared
+
+
+def test_the_order_of_tasks_changes_the_task_vectors_but_no_expert(context):
+    tasks = dict(reversed(context.suite.tasks.items()))
+    suite = context.suite.model_copy(update={"tasks": tasks})
+    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
+    changed = _changed(one, other)
+    assert "plain: laying out the task vectors" in changed
+    assert not {label for label in changed if "tuning" in label or "head of" in label}
+
+
+def test_a_batch_size_changes_what_the_stem_makes(context):
+    protocol = context.suite.protocol.model_copy(update={"batch_size": 32})
+    suite = context.suite.model_copy(update={"protocol": protocol})
+    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
+    assert {label for label in one if "images" in label} == set(one) - _changed(one, other)
+
+
 def test_a_device_changes_every_key(context):
     one, other = _keys(context), _keys(dataclasses.replace(context, device="cuda"))
     assert not {label for label in one if one[label] == other[label]}

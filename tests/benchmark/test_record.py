@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from made_up_records import made_up_board, made_up_maps
 from pydantic import ValidationError
 
-from taskmark.record import DisentanglementRecord, Record, digest, pack_bits, unpack_bits
+from taskmark.record import (
+    DisentanglementRecord,
+    Record,
+    digest,
+    pack_bits,
+    pack_counts,
+    points_in_unit_square,
+    unpack_bits,
+    unpack_counts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +32,22 @@ def record():
 def test_bits_are_read_back(bits):
     array = np.array(bits, dtype=bool)
     assert unpack_bits(pack_bits(array), len(array)).tolist() == bits
+
+
+@settings(deadline=None, max_examples=50)
+@for_all(st.lists(st.integers(0, 65535), max_size=40))
+def test_counts_are_read_back(counts):
+    assert unpack_counts(pack_counts(np.array(counts, dtype=int))).tolist() == counts
+
+
+@pytest.mark.parametrize("count", [-1, 65536])
+def test_a_count_of_more_than_two_bytes_is_refused(count):
+    with pytest.raises(ValueError, match="65535"):
+        pack_counts(np.array([3, count]))
+
+
+def test_the_unit_square_is_counted_with_both_ends():
+    assert points_in_unit_square((-0.5, 0.0, 0.5, 1.0, 1.5)) == 9
 
 
 def test_a_record_survives_json_and_keeps_its_id(record):

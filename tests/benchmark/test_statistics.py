@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from taskmark import statistics
-from taskmark.statistics import Scores
+from taskmark.resampling import Scores
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -70,23 +70,6 @@ def test_a_bootstrap_of_two_images_takes_the_values_worked_out_by_hand():
     reference = {"a": np.array([1, 1], bool)}
     intervals = statistics.score_intervals(correct, reference)
     assert (intervals.accuracy_low, intervals.accuracy_high) == (0.0, 1.0)
-    sums = statistics._resampled_sums(
-        np.array([[1.0], [0.0]]), resamples=40_000, generator=np.random.default_rng(0)
-    )
-    _, counts = np.unique(sums, return_counts=True)
-    assert counts / 40_000 == pytest.approx([0.25, 0.5, 0.25], abs=0.01)
-
-
-def test_drawing_images_and_drawing_kinds_of_images_agree(monkeypatch):
-    generator = np.random.default_rng(3)
-    columns = (generator.random((900, 3)) < [0.2, 0.5, 0.9]).astype(np.float32)
-    both = []
-    for share in (1.0, 0.0):
-        monkeypatch.setattr(statistics, "_DISTINCT_SHARE", share)
-        both.append(statistics._resampled_sums(columns, 20_000, np.random.default_rng(1)))
-    by_kind, by_image = both
-    assert by_kind.mean(axis=0) == pytest.approx(by_image.mean(axis=0), rel=2e-3)
-    assert np.cov(by_kind.T) == pytest.approx(np.cov(by_image.T), abs=5.0)
 
 
 def test_paired_images_make_the_ratio_of_equal_bits_certain():

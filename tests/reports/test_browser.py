@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from made_up_records import made_up_board, made_up_maps, write_out
+from made_up_records import SUITE, made_up_board, made_up_maps, made_up_record, write_out
 
 from taskmark.reports import build
 
@@ -130,8 +130,27 @@ def test_a_link_in_the_page_keeps_the_view(visit):
 def test_without_scripts_every_board_can_be_read(visit):
     page = visit(scripts=False)
     assert page.locator("section.board:visible").count() == 2
+    assert page.locator("section.findings:visible").count() == 2
+    assert page.locator("article.finding:visible").count() == 6
     assert page.locator("form:visible").count() == 0
     assert page.locator("tbody tr:visible").count() > 20
+
+
+def test_findings_are_those_of_the_suite_that_is_chosen(browser, tmp_path):
+    records = [
+        made_up_record(n=20, suite=SUITE.model_copy(update={"name": name, "sha256": 64 * name[0]}))
+        for name in ("mini", "other")
+    ]
+    page = browser.new_page()
+    page.goto(build(write_out(tmp_path, records)).as_uri())
+    for name in ("mini", "other"):
+        page.select_option("select[name=suite]", f"{name}@1.0")
+        titles = page.locator("section.findings:visible h2").all_inner_texts()
+        assert titles == [
+            f"Findings {name}@1.0",
+            f"How well this board separates methods {name}@1.0",
+        ]
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,6 +16,7 @@ DERIVED = (
     "records.csv",
     "disentanglement.csv",
     "record.schema.json",
+    "findings.json",
     "site/index.html",
 )
 

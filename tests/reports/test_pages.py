@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 from made_up_records import (
+    made_up_board,
+    made_up_disentanglement,
     made_up_failure,
     made_up_method,
     made_up_provenance,
@@ -18,6 +20,8 @@ from made_up_records import (
 from taskmark.reports import pages, provenance
 from taskmark.reports.board import boards
 from taskmark.reports.definitions import definitions
+from taskmark.reports.finding_filters import signed_in_unit
+from taskmark.reports.summaries import summaries
 
 NASTY = '<script>alert("x")</script>\'"&\u202e=cmd|x'
 
@@ -43,8 +47,13 @@ def parsed(page):
 
 
 @pytest.fixture(scope="module")
-def page(records, maps):
-    return pages.render(boards(records), maps)
+def found(records, maps):
+    return summaries(boards(records), maps)
+
+
+@pytest.fixture(scope="module")
+def page(records, maps, found):
+    return pages.render(boards(records), maps, found)
 
 
 def test_the_policy_allows_the_own_script_alone(page):
@@ -88,6 +97,39 @@ def test_every_map_stands_with_its_number_and_interval(page, maps):
         assert f"[{record.low:.3f}, {record.high:.3f}]" in page
 
 
+def test_every_finding_stands_with_its_verdict_and_all_intervals(page, found):
+    text = " ".join(" ".join(parsed(page).text).split())
+    [summary] = found.summaries
+    for finding in summary.findings:
+        start = text.index(f"{finding.number}. {finding.statement}")
+        assert f"{finding.verdict} " in text[start + len(finding.statement) :][:40]
+        for part in finding.parts:
+            for estimate in part.estimates:
+                if estimate.difference is None:
+                    assert estimate.missing in text
+                else:
+                    ends = (signed_in_unit(end, part.unit) for end in (estimate.low, estimate.high))
+                    assert "[{}, {}]".format(*ends) in text
+    assert {finding.verdict for finding in summary.findings} >= {"holds", "not measured"}
+
+
+def test_the_page_says_how_well_the_board_separates(page, found):
+    text = " ".join(" ".join(parsed(page).text).split())
+    power = found.summaries[0].power
+    assert f"{power.n_separated} of {power.n_pairs} pairs differ significantly" in text
+    assert "This needs three expert seeds on every backbone; the fewest here are 1." in text
+    assert "This needs two expert seeds at least." in text
+    assert "Holm-corrected" in text
+
+
+def test_rank_correlations_stand_on_the_page():
+    records = made_up_board(backbones=("image-text",), n=50, expert_seeds=(0, 1))
+    ranked = boards(records)
+    found = summaries(ranked, [])
+    text = " ".join(" ".join(parsed(pages.render(ranked, [], found)).text).split())
+    assert f"mean Kendall τ {found.summaries[0].power.mean_correlation:.2f}" in text
+
+
 def test_ids_are_unique_and_references_lead_somewhere(page):
     ids = [
         a["id"] for tag, a in parsed(page).found if "id" in a and tag not in {"path", "clippath"}
@@ -109,8 +151,9 @@ def test_texts_from_outside_stay_texts():
         provenance=made_up_provenance(device=NASTY, libraries={NASTY: NASTY}),
     )
     failure = made_up_failure(n=20, backbone=NASTY, reason=NASTY, method=method)
-    found = boards([record, failure.model_copy(update={"recipe": "standard"})])
-    elements = parsed(pages.render(found, []))
+    ranked = boards([record, failure.model_copy(update={"recipe": "standard"})])
+    maps = [made_up_disentanglement(backbone=NASTY, recipe=NASTY, suite=record.suite)]
+    elements = parsed(pages.render(ranked, maps, summaries(ranked, maps)))
     assert [tag for tag, _ in elements.found].count("script") == 1
     assert NASTY in "".join(elements.text).replace("\u200b", "")
     for _, attributes in elements.found:
@@ -127,9 +170,12 @@ def test_a_shared_rank_is_marked():
 def test_suites_of_one_name_and_version_but_other_content_are_told_apart():
     record = made_up_record(n=20)
     suite = record.suite.model_copy(update={"sha256": "6" * 64})
-    page = pages.render(boards([record, made_up_record(n=20, suite=suite)]), [])
+    ranked = boards([record, made_up_record(n=20, suite=suite)])
+    page = pages.render(ranked, [], summaries(ranked, []))
     assert "mini@1.0 (55555555)" in page
     assert "mini@1.0 (66666666)" in page
+    sections = [a for tag, a in parsed(page).found if a.get("class") == "findings"]
+    assert len({a["data-suite"] for a in sections}) == 2
 
 
 def test_definitions_come_from_the_code():

@@ -17,7 +17,7 @@ from made_up_records import (
 )
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import pack_bits
+from taskmark.record import pack_bits, pack_counts
 from taskmark.reports.reading import latest, read_disentanglement, read_records
 
 EARLIER = made_up_provenance(created_at="2026-01-01T00:00:00+00:00")
@@ -87,6 +87,16 @@ def test_bits_that_contradict_the_counts_are_refused(tmp_path, bits):
     out = write_out(tmp_path, [record])
     with pytest.raises(TaskmarkError, match=f"{TASKS[0]}.*do not add up"):
         read_records(out)
+
+
+@pytest.mark.parametrize("counts", [pack_counts(np.zeros(400, int)), "", "AA==", "?"])
+def test_counts_that_contradict_the_mean_are_refused(tmp_path, counts):
+    record = made_up_disentanglement()
+    first = record.pairs[0].model_copy(update={"images_1": counts})
+    record = record.model_copy(update={"pairs": (first, *record.pairs[1:])}).identified()
+    out = write_out(tmp_path, [], [record])
+    with pytest.raises(TaskmarkError, match="do not add up to its unit_square"):
+        read_disentanglement(out)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

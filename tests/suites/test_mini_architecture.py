@@ -42,6 +42,17 @@ def test_the_network_is_small(network):
     assert 500_000 <= n_parameters <= 800_000
 
 
+def test_the_larger_network_has_twice_the_parameters_and_the_same_shapes(images):
+    small, large = (architecture.build(size=s) for s in (architecture.SMALL, architecture.LARGE))
+    n_small, n_large = (
+        sum(p.numel() for module in network for p in module.parameters())
+        for network in (small, large)
+    )
+    assert 1.8 < n_large / n_small < 2.5
+    stem, encoder = large
+    assert encoder(stem(images)).shape == (3, architecture.LARGE.width)
+
+
 def test_a_seed_fixes_the_weights_and_leaves_the_global_state_alone():
     before = torch.get_rng_state()
     (first, _), (again, _), (other, _) = (architecture.build(seed) for seed in (3, 3, 4))

@@ -11,8 +11,9 @@ import torch
 from taskmark.suites.mini import tasks, text_tower
 from taskmark.suites.mini.drawing import glyph, mask, stream
 from taskmark.suites.mini.pretraining import images, outlines, patterns, training
+from taskmark.suites.mini.pretraining.augmentation import augmented
 from taskmark.suites.mini.pretraining.captions import captions
-from taskmark.suites.mini.pretraining.schemes import SCHEMES, augmented
+from taskmark.suites.mini.pretraining.schemes import SCHEMES
 from taskmark.suites.mini.tasks import outlines as task_outlines
 from taskmark.suites.mini.tasks import street, textures
 
@@ -34,6 +35,14 @@ def test_factors_are_in_range_and_every_family_occurs(drawn):
         assert drawn.factors[name].min() >= images.ABSENT
         assert drawn.factors[name].max() < n_values
     assert set(drawn.factors["family"].tolist()) == set(range(images.FACTORS["family"]))
+
+
+def test_views_show_the_same_things_seen_anew():
+    first, second, again = (images.block(2, n_images=256, view=view) for view in (0, 1, 1))
+    for name, values in first.factors.items():
+        assert np.array_equal(values, second.factors[name]), name
+    assert not (first.images == second.images).all((1, 2, 3)).any()
+    assert np.array_equal(second.images, again.images)
 
 
 def test_digits_stand_among_the_glyphs_only_where_asked():
@@ -90,6 +99,24 @@ def test_augmentation_depends_on_its_generator_alone(drawn):
     assert not torch.equal(first, other)
     assert first.min() >= 0
     assert first.max() <= 255
+
+
+def test_the_masked_scheme_leaves_its_teacher_as_it_is_and_ships_nothing_of_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(training, "BLOCK", 32)
+    scheme, teacher = SCHEMES["masked"](), SCHEMES["contrastive"]()
+    with torch.no_grad():
+        for parameter in teacher.parameters():
+            parameter.add_(0.01)
+    scheme.start_from(teacher.shipped())
+    scheme.n_steps, scheme.batch_size = 2, 16
+    training.train(scheme, tmp_path / "x.safetensors")
+    for name, tensor in teacher.stem.state_dict().items():
+        assert torch.equal(tensor, scheme.teacher_stem.state_dict()[name]), name
+    for name, tensor in teacher.encoder.state_dict().items():
+        assert torch.equal(tensor, scheme.teacher_encoder.state_dict()[name]), name
+    assert set(scheme.shipped()) == set(teacher.shipped())
 
 
 def test_the_schedule_warms_up_and_ends_near_nothing():

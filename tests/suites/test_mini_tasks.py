@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from taskmark.suites.mini import tasks
+from taskmark.suites.mini.drawing import stream
 from taskmark.suites.mini.tasks.splits import digest
+from taskmark.suites.mini.tasks.surroundings import surroundings
 from taskmark.suites.mini.text_tower import UNKNOWN, VOCABULARY, tokenize
 
 each_task = pytest.mark.parametrize("name", tasks.TASKS)
@@ -76,3 +78,24 @@ def test_making_a_task_again_gives_the_same_bytes():
     from taskmark.suites.mini.tasks import textures  # noqa: PLC0415
 
     assert digest(textures.make().test) == digest(tasks.load("textures").test)
+
+
+def test_surroundings_leave_the_middle_to_the_class_and_take_the_corners():
+    cover = surroundings(stream(1), 200, 50, 58)
+    assert set(np.unique(cover).tolist()) == {0, 255}
+    assert not cover[
+        :, 10:22, 10:22
+    ].any()  # its corners are 31 quarter pixels away; the disc has 34 left
+    assert cover[:, [0, 0, -1, -1], [0, -1, 0, -1]].all()  # 88 away; it reaches 73 at most
+
+
+@pytest.mark.parametrize("name", [name for name in tasks.TASKS if name != "handwriting"])
+def test_no_mean_colour_tells_the_class(name):
+    data = tasks.load(name)
+    n_classes = len(data.classes)
+    train, held = (s.images.reshape(len(s.images), -1, 3) for s in (data.train, data.validation))
+    means = np.stack(
+        [train[data.train.labels == k].mean((0, 1), dtype=np.float64) for k in range(n_classes)]
+    )
+    distance = np.abs(held.mean(1)[:, None] - means).sum(2)
+    assert (distance.argmin(1) == data.validation.labels).mean() < 0.4

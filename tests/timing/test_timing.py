@@ -7,6 +7,8 @@ in the same run. The floor of an evaluation is the bare forward loop over the sa
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,9 +16,20 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import taskmark.methods
-from taskmark import Given, Head, WeightSpace
+from taskmark import Edit, Given, Head, WeightSpace
+from taskmark.context import Context
+from taskmark.editing import apply, give, own_reader
+from taskmark.executor import execute
 from taskmark.linearised import value_and_tangent
+from taskmark.plan import Selection, plan
 from taskmark.readers import Setting, StandardReader, TangentReader
+from taskmark.registry import MethodChoice, build
+from taskmark.run import default_store
+from taskmark.scale_search import Racing, Split, candidates, race, search, splits_of_validation
+from taskmark.suite import load
+
+if TYPE_CHECKING:
+    from taskmark.rows import Row
 
 pytestmark = pytest.mark.timing
 
@@ -107,6 +120,77 @@ def test_a_tangent_sweep_beside_one_pass_a_scale(benchmark):
                 head.predict(value + tangent)
         brute = time.perf_counter() - start
     _say(benchmark, brute, "a linearised forward pass for every scale")
+
+
+SEARCHED = ("task_arithmetic", "ties")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """All that the scale of a merged vector is searched on."""
+
+    read: StandardReader
+    edit: Edit
+    splits: dict[str, Split]
+    experts: dict[str, float]
+    scales: tuple[float, ...]
+    racing: Racing
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Stage]:
+    """The real thing: experts of mini, tuned on the first call and kept in the user's store."""
+    context = Context(load("mini"), default_store(), "cpu")
+    choices = tuple(MethodChoice(name) for name in SEARCHED)
+    selection = Selection(backbones=("image_text",), methods=choices, recipes=("standard",))
+    planned = plan(context, selection)
+    first = [job for job in planned.jobs if job.kind not in ("records", "disentanglement")]
+    todo = [job for job in first if not job.is_done(context.store)]
+    execute(todo, context, workers=0, listener=lambda _event: None)
+    rows = {row.choice.name: row for row in planned.rows.values()}
+    return {name: _stage(context, rows[name]) for name in SEARCHED}
+
+
+def _stage(context: Context, row: Row) -> Stage:
+    method = build(context.methods()[row.choice.name].method, dict(row.choice.hyperparameters))
+    vectors = context.store.get("vectors", row.stand.vectors)
+    bits = context.store.get("normaliser", row.stand.normaliser).tensors
+    protocol = context.suite.protocol
+    return Stage(
+        read=own_reader(context, row.stand, vectors.tensors["pretrained"]),
+        edit=apply(method, give(context, row.stand, method, 0, vectors))[0],
+        splits=splits_of_validation(context, row.stand),
+        experts={
+            task: float(bits[f"validation/{task}/correct"].double().mean())
+            for task in context.suite.tasks
+        },
+        scales=candidates(method.scale_range, protocol.trials),
+        racing=Racing(seed=int(context.suite.sha256[:16], 16), block=2 * protocol.batch_size),
+    )
+
+
+@pytest.mark.benchmark(timer=time.process_time)
+@pytest.mark.parametrize("how", ["exact", "racing"])
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_search_of_scales_beside_bare_forward_passes(name, how, stages, benchmark):
+    stage = stages[name]
+    arguments = (stage.read, stage.edit, stage.splits, stage.experts, stage.scales)
+    if how == "exact":
+        benchmark.pedantic(search, args=arguments, rounds=1, warmup_rounds=0)
+    else:
+        benchmark.pedantic(race, args=(*arguments, stage.racing), rounds=1, warmup_rounds=0)
+    _say(benchmark, _bare_passes(stage), f"{len(stage.scales)} bare forward passes, CPU seconds")
+
+
+def _bare_passes(stage: Stage) -> float:
+    setting = stage.read._setting
+    images = [split.inputs for split in stage.splits.values()]
+    with torch.inference_mode():
+        start = time.process_time()
+        for _ in stage.scales:
+            for batch in setting.batches(*images):
+                setting.encoder(batch)
+        return time.process_time() - start
 
 
 def _say(benchmark, reference: float, what: str) -> None:

@@ -51,10 +51,10 @@ def main(
             start = folder / f"{scheme.starts_from}.safetensors"
             if not start.exists():
                 raise typer.BadParameter(
-                    f"{name} starts from {start}, which is not there; "
+                    f"{name} needs {start}, which is not there; "
                     f"train {scheme.starts_from!r} first, with the same --folder"
                 )
-            scheme.load_state_dict(load_file(start), strict=False)
+            scheme.start_from(load_file(start))
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 SEED = 20_260_101
 ABSENT = -1
+VIEWS = 1000  # views are numbered from here, away from the streams of captions
 
 COLOURS = tuple(PALETTE)
 SIGNS = (*LETTERS, *"0123456789")
@@ -80,32 +81,45 @@ class Block:
     factors: dict[str, NDArray[np.int64]]
 
 
-def block(number: int, *, n_images: int = 4096, digits: bool = False, seed: int = SEED) -> Block:
+def block(
+    number: int,
+    *,
+    n_images: int = 4096,
+    digits: bool = False,
+    seed: int = SEED,
+    view: int | None = None,
+) -> Block:
     """One block of the endless pre-training stream; the same number gives the same block.
+
+    What is seen (the factors, the font) and how it is seen (pose, shades, background, light,
+    noise) are drawn from two sources, so that the same things can be seen again.
 
     Args:
         number: which block.
         n_images: how many images it holds.
         digits: whether digits stand among the glyphs (named in captions only).
         seed: of the stream.
+        view: blocks with the same number and other views show the same things seen anew; without
+            one, both sources are the same.
     """
-    rng = stream(seed, number)
+    what = stream(seed, number)
+    how = what if view is None else stream(seed, number, VIEWS + view)
     weights = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5])
-    family_of = np.sort(weights[rng.integers(0, len(weights), size=n_images)], kind="stable")
+    family_of = np.sort(weights[what.integers(0, len(weights), size=n_images)], kind="stable")
     images = np.empty((n_images, SIDE, SIDE, 3), dtype=np.int32)
     factors = {name: np.full(n_images, ABSENT, dtype=np.int64) for name in FACTORS}
     factors["family"] = family_of.astype(np.int64)
     for family, draw in enumerate(_FAMILIES):
         rows = np.flatnonzero(family_of == family)
         options = {"digits": digits} if draw is _glyphs else {}
-        drawn, found = draw(rng, len(rows), **options)
+        drawn, found = draw(what, how, len(rows), **options)
         images[rows] = drawn
         for name, values in found.items():
             factors[name][rows] = values
-    lighting(rng, images, 30)
-    blur(images, rng.random(n_images) < 0.3)
-    speckle(rng, images, choose(rng, n_images, 0, 60))
-    order = np.argsort(rng.random(n_images), kind="stable")
+    lighting(how, images, 30)
+    blur(images, how.random(n_images) < 0.3)
+    speckle(how, images, choose(how, n_images, 0, 60))
+    order = np.argsort(what.random(n_images), kind="stable")
     return Block(finished(images[order]), {name: v[order] for name, v in factors.items()})
 
 
@@ -156,54 +170,56 @@ def _pattern_levels(rng: Generator, pattern: Ints, period: Ints) -> Ints:
     return levels
 
 
-def _glyphs(rng: Generator, n: int, *, digits: bool = False) -> tuple[Ints, dict[str, Ints]]:
+def _glyphs(
+    what: Generator, how: Generator, n: int, *, digits: bool = False
+) -> tuple[Ints, dict[str, Ints]]:
     """A glyph in the middle, parts of others at its sides."""
-    colour, ground = _two_colours(rng, n)
-    images = _background(rng, ground)
+    colour, ground = _two_colours(what, n)
+    images = _background(how, ground)
     n_signs = len(SIGNS) if digits else len(LETTERS)
-    sign = choose(rng, n, 0, n_signs - 1)
-    font = choose(rng, n, 0, len(FONTS) - 1)
-    ink = _paint_of(rng, colour)
-    size, turn = choose(rng, n, 56, 112), choose(rng, n, -20, 20)
-    x, y = choose(rng, n, 50, 78), choose(rng, n, 50, 78)
+    sign = choose(what, n, 0, n_signs - 1)
+    font = choose(what, n, 0, len(FONTS) - 1)
+    ink = _paint_of(how, colour)
+    size, turn = choose(how, n, 56, 112), choose(how, n, -20, 20)
+    x, y = choose(how, n, 50, 78), choose(how, n, 50, 78)
     for side in (-1, 1):
-        other = font * len(SIGNS) + choose(rng, n, 0, n_signs - 1)
-        beside = (rng.random(n) < 0.4).astype(np.int32)
-        away = size * choose(rng, n, 14, 18) // 16
+        other = font * len(SIGNS) + choose(how, n, 0, n_signs - 1)
+        beside = (how.random(n) < 0.4).astype(np.int32)
+        away = size * choose(how, n, 14, 18) // 16
         cover = place(_sign_masks(), other, x + side * away, y, size, turn=turn)
         paint(images, cover * beside[:, None, None], ink)
     cover = place(
         _sign_masks(), font * len(SIGNS) + sign, x, y, size,
-        turn=turn, squeeze=choose(rng, n, 13, 20),
+        turn=turn, squeeze=choose(how, n, 13, 20),
     )  # fmt: skip
     paint(images, cover, ink)
     return images, {"sign": sign, "colour": colour, "ground": ground}
 
 
-def _counted(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
+def _counted(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     """One to five equal shapes, or many, small or big."""
-    colour, ground = _two_colours(rng, n)
-    images = _background(rng, ground)
-    shape = choose(rng, n, 0, len(SHAPES) - 1)
-    count = choose(rng, n, 0, len(COUNTS) - 1)
-    count[rng.random(n) < 0.4] = 0
-    big = choose(rng, n, 0, 1)
-    ink = _paint_of(rng, colour)
-    turn = choose(rng, n, -24, 24)
+    colour, ground = _two_colours(what, n)
+    images = _background(how, ground)
+    shape = choose(what, n, 0, len(SHAPES) - 1)
+    count = choose(what, n, 0, len(COUNTS) - 1)
+    count[what.random(n) < 0.4] = 0
+    big = choose(what, n, 0, 1)
+    ink = _paint_of(how, colour)
+    turn = choose(how, n, -24, 24)
     cells = np.array([[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1], [0, 2], [1, 2], [2, 2]])
-    order = np.argsort(rng.random((n, 9)), axis=1, kind="stable")
+    order = np.argsort(how.random((n, 9)), axis=1, kind="stable")
     alone = count == 0
-    shown = np.where(count == 5, choose(rng, n, 7, 9), count + 1)
-    size_alone = np.where(big == 1, choose(rng, n, 80, 116), choose(rng, n, 36, 60))
-    size_many = np.where(big == 1, choose(rng, n, 38, 46), choose(rng, n, 24, 31))
+    shown = np.where(count == 5, choose(how, n, 7, 9), count + 1)
+    size_alone = np.where(big == 1, choose(how, n, 80, 116), choose(how, n, 36, 60))
+    size_many = np.where(big == 1, choose(how, n, 38, 46), choose(how, n, 24, 31))
     size = np.where(alone, size_alone, size_many).astype(np.int32)
     for k in range(9):
         rows = np.flatnonzero(shown > k)
         cell = cells[order[rows, k]].astype(np.int32)
-        x = 24 + cell[:, 0] * 40 + choose(rng, len(rows), -4, 4)
-        y = 24 + cell[:, 1] * 40 + choose(rng, len(rows), -4, 4)
-        x = np.where(alone[rows], 64 + choose(rng, len(rows), -14, 14), x).astype(np.int32)
-        y = np.where(alone[rows], 64 + choose(rng, len(rows), -14, 14), y).astype(np.int32)
+        x = 24 + cell[:, 0] * 40 + choose(how, len(rows), -4, 4)
+        y = 24 + cell[:, 1] * 40 + choose(how, len(rows), -4, 4)
+        x = np.where(alone[rows], 64 + choose(how, len(rows), -14, 14), x).astype(np.int32)
+        y = np.where(alone[rows], 64 + choose(how, len(rows), -14, 14), y).astype(np.int32)
         cover = place(_shape_masks(), shape[rows], x, y, size[rows], turn=turn[rows])
         part = images[rows]
         paint(part, cover, ink[rows])
@@ -213,70 +229,70 @@ def _counted(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     }  # fmt: skip
 
 
-def _patterned(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
+def _patterned(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     """A pattern in two colours over the whole image."""
-    colour, ground = _two_colours(rng, n)
-    pattern = choose(rng, n, 0, len(PATTERNS) - 1)
-    coarse = choose(rng, n, 0, 1)
-    period = np.where(coarse == 1, choose(rng, n, 32, 64), choose(rng, n, 14, 26))
-    level = _pattern_levels(rng, pattern, period.astype(np.int32))
-    images = blend(level, _paint_of(rng, ground), _paint_of(rng, colour))
+    colour, ground = _two_colours(what, n)
+    pattern = choose(what, n, 0, len(PATTERNS) - 1)
+    coarse = choose(what, n, 0, 1)
+    period = np.where(coarse == 1, choose(how, n, 32, 64), choose(how, n, 14, 26))
+    level = _pattern_levels(how, pattern, period.astype(np.int32))
+    images = blend(level, _paint_of(how, ground), _paint_of(how, colour))
     return images, {"pattern": pattern, "size": coarse, "colour": colour, "ground": ground}
 
 
-def _nested(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
+def _nested(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     """A small shape upon a big one, on any background."""
-    colour, inner_colour = _two_colours(rng, n)
-    ink = _paint_of(rng, colour)
-    images = _background(rng, choose(rng, n, 0, len(COLOURS) - 1))
-    images = (images + apart(rng, ink, 120)[:, None, None, :]) >> 1
-    shape = choose(rng, n, 0, len(SHAPES) - 1)
-    inner = choose(rng, n, 0, len(SHAPES) - 1)
-    size = choose(rng, n, 84, 124)
-    x, y = choose(rng, n, 54, 74), choose(rng, n, 54, 74)
-    turn = choose(rng, n, -14, 14)
-    squeeze = choose(rng, n, 13, 19)
-    rim = (rng.random(n) < 0.4).astype(np.int32)
+    colour, inner_colour = _two_colours(what, n)
+    ink = _paint_of(how, colour)
+    images = _background(how, choose(how, n, 0, len(COLOURS) - 1))
+    images = (images + apart(how, ink, 120)[:, None, None, :]) >> 1
+    shape = choose(what, n, 0, len(SHAPES) - 1)
+    inner = choose(what, n, 0, len(SHAPES) - 1)
+    size = choose(how, n, 84, 124)
+    x, y = choose(how, n, 54, 74), choose(how, n, 54, 74)
+    turn = choose(how, n, -14, 14)
+    squeeze = choose(how, n, 13, 19)
+    rim = (how.random(n) < 0.4).astype(np.int32)
     cover = place(_shape_masks(), shape, x, y, size, turn=turn, squeeze=squeeze)
     paint(images, cover, ink)
-    face = apart(rng, ink, 200)
+    face = apart(how, ink, 200)
     within = place(_shape_masks(), shape, x, y, size * 12 // 16, turn=turn, squeeze=squeeze)
     paint(images, within * rim[:, None, None], face)
-    small = size * choose(rng, n, 6, 8) // 16
+    small = size * choose(how, n, 6, 8) // 16
     cover = place(_shape_masks(), inner, x, y, small, turn=turn, squeeze=squeeze)
-    paint(images, cover, _paint_of(rng, inner_colour))
+    paint(images, cover, _paint_of(how, inner_colour))
     return images, {"shape": shape, "inner": inner, "colour": colour, "ground": inner_colour}
 
 
-def _horizons(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
+def _horizons(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     """A shape standing on the ground under the sky."""
-    ground, sky = _two_colours(rng, n)
-    colour = choose(rng, n, 0, len(COLOURS) - 1)
-    images = _background(rng, sky)
-    horizon = choose(rng, n, 12, 22)[:, None, None]
-    slope = choose(rng, n, -3, 3)[:, None, None]
+    ground, sky = _two_colours(what, n)
+    colour = choose(what, n, 0, len(COLOURS) - 1)
+    images = _background(how, sky)
+    horizon = choose(how, n, 12, 22)[:, None, None]
+    slope = choose(how, n, -3, 3)[:, None, None]
     axis = np.arange(SIDE, dtype=np.int32)
     below = axis[None, :, None] >= horizon + (slope * (axis[None, None, :] - 16) >> 4)
-    paint(images, where_level(below), _background(rng, ground))
-    shape = choose(rng, n, 0, len(SHAPES) - 1)
-    size = choose(rng, n, 52, 92)
-    x = choose(rng, n, 36, 92)
-    y = (horizon[:, 0, 0] * 4 - size // 4 + choose(rng, n, -4, 18)).astype(np.int32)
-    cover = place(_shape_masks(), shape, x, y, size, turn=choose(rng, n, -6, 6))
-    paint(images, cover, _paint_of(rng, colour))
+    paint(images, where_level(below), _background(how, ground))
+    shape = choose(what, n, 0, len(SHAPES) - 1)
+    size = choose(how, n, 52, 92)
+    x = choose(how, n, 36, 92)
+    y = (horizon[:, 0, 0] * 4 - size // 4 + choose(how, n, -4, 18)).astype(np.int32)
+    cover = place(_shape_masks(), shape, x, y, size, turn=choose(how, n, -6, 6))
+    paint(images, cover, _paint_of(how, colour))
     return images, {"shape": shape, "colour": colour, "ground": ground, "sky": sky}
 
 
-def _banded(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
+def _banded(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     """Ways across the image: straight, waving, crossing, bent, in rows, looped, forked."""
-    colour, ground = _two_colours(rng, n)
-    images = _background(rng, ground)
-    band = choose(rng, n, 0, len(BANDS) - 1)
+    colour, ground = _two_colours(what, n)
+    images = _background(how, ground)
+    band = choose(what, n, 0, len(BANDS) - 1)
     whole = np.full(n, 160, dtype=np.int32)  # one period spans more than the image
-    u, v = phases(rng, n, whole, choose(rng, n, 0, 255))
-    u -= u[:, 16:17, 16:17] - choose(rng, n, -30, 30)[:, None, None]
-    v -= v[:, 16:17, 16:17] - choose(rng, n, -30, 30)[:, None, None]
-    width = choose(rng, n, 10, 26)[:, None, None]
+    u, v = phases(how, n, whole, choose(how, n, 0, 255))
+    u -= u[:, 16:17, 16:17] - choose(how, n, -30, 30)[:, None, None]
+    v -= v[:, 16:17, 16:17] - choose(how, n, -30, 30)[:, None, None]
+    width = choose(how, n, 10, 26)[:, None, None]
     bent = (v * v >> 7) - 30
     kinds = (
         np.abs(u) < width,
@@ -290,7 +306,7 @@ def _banded(rng: Generator, n: int) -> tuple[Ints, dict[str, Ints]]:
     on = np.zeros((n, SIDE, SIDE), dtype=np.bool_)
     for k, kind in enumerate(kinds):
         on |= kind & (band == k)[:, None, None]
-    paint(images, where_level(on), _paint_of(rng, colour))
+    paint(images, where_level(on), _paint_of(how, colour))
     return images, {"band": band, "colour": colour, "ground": ground}
 
 

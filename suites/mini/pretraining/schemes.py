@@ -1,93 +1,32 @@
-"""The pre-training schemes: what each one adds to the network, and its loss on a batch."""
+"""The pre-training schemes, one for each backbone that is shipped."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import (
-    affine_grid,
     binary_cross_entropy_with_logits,
     cross_entropy,
-    grid_sample,
     interpolate,
+    layer_norm,
     normalize,
 )
 
-from taskmark.suites.mini.architecture import WIDTH, Encoder, Stem, build
+from taskmark.suites.mini.architecture import N_TOKENS, build, part_of
 from taskmark.suites.mini.drawing import stream
+from taskmark.suites.mini.pretraining.augmentation import augmented
 from taskmark.suites.mini.pretraining.captions import captions
 from taskmark.suites.mini.pretraining.images import FACTORS
+from taskmark.suites.mini.pretraining.images import block as draw_block
+from taskmark.suites.mini.pretraining.scheme import Batch, Scheme
 from taskmark.suites.mini.text_tower import UNKNOWN, VOCABULARY, TextTower, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from taskmark.suites.mini.pretraining.images import Block
-
-Batch = dict[str, Tensor]
-
-
-class Scheme(nn.Module):
-    """A network under a pre-training scheme.
-
-    Attributes:
-        name: of the scheme, and of the backbone that comes of it.
-        n_steps: how long it trains, in batches of `batch_size`.
-        batch_size: images a step.
-        learning_rate: at its highest.
-        decay_from: share of the steps after which the learning rate falls.
-        starts_from: the scheme whose network it goes on with, if any.
-        digits: whether digits stand among the glyphs it sees.
-        stream_seed: added to the seed of the image stream.
-    """
-
-    name = ""
-    n_steps = 0
-    batch_size = 128
-    learning_rate = 2e-3
-    decay_from = 0.5
-    starts_from: str | None = None
-    digits = False
-    stream_seed = 0
-
-    stem: Stem
-    encoder: Encoder
-
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__()
-        self.stem, self.encoder = build(seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
-            self.add_parts()
-
-    def add_parts(self) -> None:
-        """Make what the scheme needs beside stem and encoder."""
-
-    def labels(self, block: Block, number: int) -> Batch:
-        """What the loss needs beside the images, for a whole block, first axis N."""
-        del block, number
-        return {}
-
-    def loss(self, images: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
-        """The loss on one batch.
-
-        Args:
-            images: uint8 [B, 3, 32, 32].
-            batch: the rows of `labels` for these images.
-            generator: source of augmentations and masks.
-        """
-        raise NotImplementedError
-
-    def shipped(self) -> dict[str, Tensor]:
-        """The tensors that make up the backbone's file."""
-        parts = {"stem": self.stem, "encoder": self.encoder}
-        return {
-            f"{prefix}.{name}": tensor.detach().contiguous()
-            for prefix, module in parts.items()
-            for name, tensor in module.state_dict().items()
-        }
 
 
 class Random(Scheme):
@@ -105,7 +44,9 @@ class Supervised(Scheme):
 
     def add_parts(self) -> None:
         """One linear classifier a factor."""
-        self.classifiers = nn.ModuleDict({name: nn.Linear(WIDTH, n) for name, n in FACTORS.items()})
+        self.classifiers = nn.ModuleDict(
+            {name: nn.Linear(self.size.width, n) for name, n in FACTORS.items()}
+        )
 
     def labels(self, block: Block, number: int) -> Batch:
         """The factors."""
@@ -124,26 +65,42 @@ class Supervised(Scheme):
         return total / len(images)
 
 
-class Contrastive(Scheme):
-    """Two augmented views of an image find each other among those of all others (NT-Xent).
+class SupervisedLarge(Supervised):
+    """The supervised scheme on the larger network: the same images, the same number of steps."""
 
-    Source: Chen et al. 2020, https://arxiv.org/abs/2002.05709, equation 1.
+    name = "supervised_large"
+
+
+class Contrastive(Scheme):
+    """Two views of the same things find each other among those of all others (NT-Xent).
+
+    The views are drawn anew (other pose, shades, background, light), as two frames of a film would
+    show them, and then cropped and recoloured. No label is used.
+
+    Source: Chen et al. 2020, https://arxiv.org/abs/2002.05709, equation 1; pairs from two views of
+    a scene: Tian et al. 2020, https://arxiv.org/abs/1906.05849.
     """
 
     name = "contrastive"
-    n_steps = 1500
-    temperature = 0.2
+    n_steps = 3500
+    view = 0
+    temperature = 0.1
 
     def add_parts(self) -> None:
         """The projector."""
+        width = self.size.width
         self.projector = nn.Sequential(
-            nn.Linear(WIDTH, 2 * WIDTH), nn.ReLU(), nn.Linear(2 * WIDTH, WIDTH)
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
         )
+
+    def labels(self, block: Block, number: int) -> Batch:
+        """The second view of every image, uint8 [N, 3, 32, 32]."""
+        again = draw_block(number, n_images=len(block.images), seed=self.seed, view=1)
+        return {"again": torch.from_numpy(again.images).permute(0, 3, 1, 2).contiguous()}
 
     def loss(self, images: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """NT-Xent over two views."""
-        del batch
-        views = torch.cat([augmented(images, generator), augmented(images, generator)])
+        views = torch.cat([augmented(images, generator), augmented(batch["again"], generator)])
         z = normalize(self.projector(self.encoder(self.stem(views))), dim=-1)  # [2B, D]
         similarity = z @ z.T / self.temperature
         similarity.fill_diagonal_(-torch.inf)
@@ -153,31 +110,46 @@ class Contrastive(Scheme):
 
 
 class Masked(Scheme):
-    """Pixels are hidden in cells of 4 x 4 and painted back from the tokens.
+    """Cells of 8 x 8 pixels are hidden, and the contrastive network's tokens read off the rest.
 
-    Source: Xie et al. 2022, https://arxiv.org/abs/2111.09886 (hide, then regress raw pixels).
+    The teacher sees the whole image and stays as it is. No label is used.
+
+    Source: Fang et al. 2023, https://arxiv.org/abs/2211.07636 (hide, then regress the features of
+    a trained network, compared by cosine).
     """
 
     name = "masked"
-    n_steps = 1600
-    hidden = 0.6
+    n_steps = 5000
+    starts_from = "contrastive"
+    least_hidden, most_hidden = 0.25, 0.75
 
     def add_parts(self) -> None:
-        """The linear painter: token -> 8 x 8 pixels."""
-        self.painter = nn.Linear(WIDTH, 3 * 8 * 8)
+        """The reader of tokens, and a place for the teacher."""
+        self.token_reader = nn.Linear(self.size.width, self.size.width)
+        self.teacher_stem, self.teacher_encoder = build(0, self.size)
+        for parameter in (*self.teacher_stem.parameters(), *self.teacher_encoder.parameters()):
+            parameter.requires_grad_(False)
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the teacher's weights."""
+        self.teacher_stem.load_state_dict(part_of(tensors, "stem."))
+        self.teacher_encoder.load_state_dict(part_of(tensors, "encoder."))
 
     def loss(self, images: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Mean absolute error on hidden pixels."""
+        """One minus the cosine between read and true tokens, averaged over hidden cells."""
         del batch
         n = len(images)
-        cells = (torch.rand(n, 1, 8, 8, generator=generator) < self.hidden).float()
-        hidden = interpolate(cells, scale_factor=4)  # [B, 1, 32, 32]
-        pixels = images.float()
-        tokens = self.stem(pixels * (1 - hidden) + 127.5 * hidden)
-        painted = self.painter(self.encoder.norm(self.encoder.blocks(tokens)))  # [B, 16, 192]
-        painted = painted.view(n, 4, 4, 3, 8, 8).permute(0, 3, 1, 4, 2, 5).reshape(n, 3, 32, 32)
-        error = (painted - (pixels - 127.5) / 64.0).abs() * hidden
-        return cast("Tensor", error.sum() / (hidden.sum() * 3))
+        with torch.no_grad():
+            wanted = self.teacher_encoder.blocks(self.teacher_stem(images))
+            wanted = normalize(layer_norm(wanted, wanted.shape[-1:]), dim=-1)  # [B, 16, D]
+        span = self.most_hidden - self.least_hidden
+        share = self.least_hidden + span * torch.rand(n, 1, generator=generator)
+        hidden = (torch.rand(n, N_TOKENS, generator=generator) < share).float()
+        cover = interpolate(hidden.view(n, 1, 4, 4), scale_factor=8)  # [B, 1, 32, 32]
+        tokens = self.stem(images.float() * (1 - cover) + 127.5 * cover)
+        read = self.token_reader(self.encoder.norm(self.encoder.blocks(tokens)))
+        error = 1 - (normalize(read, dim=-1) * wanted).sum(-1)  # [B, 16]
+        return (error * hidden).sum() / hidden.sum()
 
 
 class ImageText(Scheme):
@@ -202,7 +174,7 @@ class ImageText(Scheme):
         """Text tower, temperature and word reader."""
         self.text = TextTower()
         self.logit_scale = nn.Parameter(torch.tensor(2.6))
-        self.word_reader = nn.Linear(WIDTH, len(VOCABULARY))
+        self.word_reader = nn.Linear(self.size.width, len(VOCABULARY))
 
     def labels(self, block: Block, number: int) -> Batch:
         """Tokens of the captions."""
@@ -234,35 +206,8 @@ class ImageText(Scheme):
         return tensors
 
 
-def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A random view: crop, flip, turn, colour shift, gray, noise; uint8 in, float 0..255 out."""
-    n = len(images)
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(n, *shape, generator=generator) * (high - low) + low
-
-    scale = uniform(0.45, 1.0)
-    flip = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)  # noqa: PLR2004 - every second one
-    turn = uniform(-0.25, 0.25)
-    shift_x, shift_y = (1 - scale) * uniform(-1, 1), (1 - scale) * uniform(-1, 1)
-    rows = torch.stack(
-        [
-            torch.stack([flip * scale * turn.cos(), -scale * turn.sin(), shift_x], -1),
-            torch.stack([flip * scale * turn.sin(), scale * turn.cos(), shift_y], -1),
-        ],
-        1,
-    )  # [B, 2, 3]
-    grid = affine_grid(rows, [n, 3, 32, 32], align_corners=False)
-    view = grid_sample(images.float(), grid, padding_mode="reflection", align_corners=False)
-    gray = view.mean(1, keepdim=True)
-    kept = (uniform(0, 1, 1, 1, 1) > 0.15).float() * uniform(0.5, 1.2, 1, 1, 1)  # noqa: PLR2004
-    view = gray + kept * (view - gray)
-    view = (view - 127.5) * uniform(0.6, 1.3, 3, 1, 1) + 127.5 + uniform(-40, 40, 3, 1, 1)
-    noise = torch.randn(view.shape, generator=generator) * uniform(0, 12, 1, 1, 1)
-    return (view + noise).clamp(0, 255)
-
-
 SCHEMES: dict[str, Callable[[], Scheme]] = {
-    scheme.name: scheme for scheme in (Random, Supervised, ImageText, Contrastive, Masked)
+    scheme.name: scheme
+    for scheme in (Random, Supervised, SupervisedLarge, ImageText, Contrastive, Masked)
 }
 """In the order in which they have to be trained."""

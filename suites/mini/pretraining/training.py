@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from taskmark.suites.mini.pretraining.images import SEED, block
+from taskmark.suites.mini.pretraining.images import block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.suites.mini.pretraining.schemes import Batch, Scheme
+    from taskmark.suites.mini.pretraining.scheme import Batch, Scheme
 
 BLOCK = 4096
 WARM_UP = 225
@@ -97,7 +97,7 @@ def schedule(step: int, n_steps: int, *, decay_from: float = 0.0) -> float:
 
 def make_optimiser(scheme: Scheme) -> torch.optim.AdamW:
     """AdamW; only matrices and kernels decay."""
-    named = list(scheme.named_parameters())
+    named = [(name, p) for name, p in scheme.named_parameters() if p.requires_grad]
     decayed = [p for name, p in named if p.ndim > 1 and "positions" not in name]
     kept = [p for name, p in named if p.ndim <= 1 or "positions" in name]
     groups: list[dict[str, Any]] = [
@@ -162,6 +162,6 @@ def write(path: Path, content: bytes) -> str:
 
 def _load_block(scheme: Scheme, number: int) -> tuple[Tensor, Batch]:
     """Images uint8 [N, 3, 32, 32] and labels of one block."""
-    drawn = block(number, n_images=BLOCK, digits=scheme.digits, seed=SEED + scheme.stream_seed)
+    drawn = block(number, n_images=BLOCK, digits=scheme.digits, seed=scheme.seed, view=scheme.view)
     images = torch.from_numpy(drawn.images).permute(0, 3, 1, 2).contiguous()
     return images, scheme.labels(drawn, number)

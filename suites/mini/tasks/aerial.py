@@ -1,4 +1,4 @@
-"""Places from the air: fifteen layouts of roads, roofs and water, at any turn."""
+"""Places from the air: fifteen layouts in the middle, parts of other places at the border."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -25,6 +25,7 @@ from taskmark.suites.mini.drawing import (
 )
 from taskmark.suites.mini.tasks import outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
+from taskmark.suites.mini.tasks.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,16 +43,21 @@ LAND = ("green", "brown", "gray", "yellow")
 def make() -> TaskData:
     """Fifteen layouts."""
     return drawn_task(
-        _draw, seed=SEED, classes=tuple(LAYOUTS), templates=TEMPLATES, noise=80, blurred=0.5
+        _draw,
+        seed=SEED,
+        classes=tuple(LAYOUTS),
+        templates=TEMPLATES,
+        light=25,
+        noise=30,
+        blurred=0.2,
     )
 
 
 def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
     n = len(labels)
-    images = np.empty((n, 32, 32, 3), dtype=np.int32)
-    for k, layout in enumerate(LAYOUTS.values()):
-        rows = np.flatnonzero(labels == k)
-        images[rows] = layout(rng, len(rows))
+    images = _places(rng, labels)
+    beside = (labels + choose(rng, n, 1, len(LAYOUTS) - 1)) % len(LAYOUTS)
+    paint(images, surroundings(rng, n, 54, 64), _places(rng, beside))
     crown = mask(outlines.DISC)[None]
     for _ in range(6):  # trees anywhere
         cover = place(
@@ -59,9 +65,17 @@ def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
             choose(rng, n, 8, 24),
         )  # fmt: skip
         paint(images, cover * choose(rng, n, 0, 1)[:, None, None], _tone(rng, n, "green") * 3 // 4)
-    season = rng.integers(-40, 41, size=(n, 3), dtype=np.int32)[:, None, None, :]
-    haze = choose(rng, n, 40, 100)[:, None, None, None]
+    season = rng.integers(-25, 26, size=(n, 3), dtype=np.int32)[:, None, None, :]
+    haze = choose(rng, n, 65, 100)[:, None, None, None]
     return np.asarray((images * haze + 150 * (100 - haze)) // 100 + season, dtype=np.int32)
+
+
+def _places(rng: Generator, labels: NDArray[np.int64]) -> Ints:
+    images = np.empty((len(labels), 32, 32, 3), dtype=np.int32)
+    for k, layout in enumerate(LAYOUTS.values()):
+        rows = np.flatnonzero(labels == k)
+        images[rows] = layout(rng, len(rows))
+    return images
 
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:

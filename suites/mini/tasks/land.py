@@ -1,4 +1,4 @@
-"""Land cover from space: ten kinds of ground, under any season and haze."""
+"""Land cover from space: the ground in the middle, which borders on another kind of ground."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -25,6 +25,7 @@ from taskmark.suites.mini.drawing import (
 )
 from taskmark.suites.mini.tasks import outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
+from taskmark.suites.mini.tasks.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,19 +42,32 @@ TEMPLATES = ("{}", "a photo of {}", "a picture of {}")
 def make() -> TaskData:
     """Ten kinds of ground."""
     return drawn_task(
-        _draw, seed=SEED, classes=tuple(COVERS), templates=TEMPLATES, noise=80, blurred=0.4
+        _draw,
+        seed=SEED,
+        classes=tuple(COVERS),
+        templates=TEMPLATES,
+        light=25,
+        noise=30,
+        blurred=0.2,
     )
 
 
 def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
     n = len(labels)
-    images = np.empty((n, 32, 32, 3), dtype=np.int32)
+    images = _patches(rng, labels)
+    beside = (labels + choose(rng, n, 1, len(COVERS) - 1)) % len(COVERS)
+    paint(images, surroundings(rng, n, 50, 58), _patches(rng, beside))
+    season = rng.integers(-25, 26, size=(n, 3), dtype=np.int32)[:, None, None, :]
+    haze = choose(rng, n, 75, 100)[:, None, None, None]
+    return np.asarray((images * haze + 150 * (100 - haze)) // 100 + season, dtype=np.int32)
+
+
+def _patches(rng: Generator, labels: NDArray[np.int64]) -> Ints:
+    images = np.empty((len(labels), 32, 32, 3), dtype=np.int32)
     for k, cover in enumerate(COVERS.values()):
         rows = np.flatnonzero(labels == k)
         images[rows] = cover(rng, len(rows))
-    season = rng.integers(-40, 41, size=(n, 3), dtype=np.int32)[:, None, None, :]
-    haze = choose(rng, n, 45, 100)[:, None, None, None]
-    return np.asarray((images * haze + 150 * (100 - haze)) // 100 + season, dtype=np.int32)
+    return images
 
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:
@@ -69,6 +83,12 @@ def _soil(rng: Generator, n: int, *names: str, cells: int = 6, contrast: int = 4
 
 def _lanes(rng: Generator, n: int, *, low: int, high: int, bend: int) -> tuple[Ints, Ints]:
     return phases(rng, n, choose(rng, n, low, high), choose(rng, n, 0, TURN - 1), bend=bend)
+
+
+def _through(rng: Generator, n: int, *, bend: int) -> tuple[Ints, Ints]:
+    """Coordinates across and along one line that passes near the middle."""
+    u, v = _lanes(rng, n, low=150, high=200, bend=bend)
+    return u - u[:, 16:17, 16:17] + choose(rng, n, -30, 30)[:, None, None], v
 
 
 def _forest(rng: Generator, n: int) -> Ints:
@@ -122,15 +142,15 @@ def _lake(rng: Generator, n: int) -> Ints:
 
 def _river(rng: Generator, n: int) -> Ints:
     images = _soil(rng, n, "green", "brown")
-    u, _ = _lanes(rng, n, low=150, high=200, bend=90)
-    paint(images, where_level(np.abs((u & 255) - 128) < 22), _tone(rng, n, "blue", "cyan"))
+    u, _ = _through(rng, n, bend=90)
+    paint(images, where_level(np.abs(u) < 22), _tone(rng, n, "blue", "cyan"))
     return images
 
 
 def _highway(rng: Generator, n: int) -> Ints:
     images = _soil(rng, n, "green", "brown")
-    u, v = _lanes(rng, n, low=150, high=200, bend=25)
-    middle = np.abs((u & 255) - 128)
+    u, v = _through(rng, n, bend=25)
+    middle = np.abs(u)
     paint(images, where_level(middle < 26), _tone(rng, n, "gray"))
     paint(images, where_level((middle < 5) & (v & 16 > 0)), _tone(rng, n, "white"))
     return images

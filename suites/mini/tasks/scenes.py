@@ -1,4 +1,4 @@
-"""Scenes: five things in four kinds of weather and ground."""
+"""Scenes: five things in four settings; the biggest counts, smaller ones stand behind."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -65,10 +65,10 @@ def make() -> TaskData:
         hills = smooth_noise(rng, n, 3)[:, 16:17, :] >> 5  # 0..7 pixels
         below = np.arange(SIDE)[None, :, None] >= choose(rng, n, 10, 20)[:, None, None] + hills
         paint(images, where_level(below), blend(smooth_noise(rng, n, 10), ground, soil))
-        for k in range(3):  # two bystanders, then the thing itself
-            other = choose(rng, n, 0, len(THINGS) - 1) if k < 2 else thing
-            size = choose(rng, n, 16, 30) if k < 2 else choose(rng, n, 50, 92)
-            x = choose(rng, n, 4, 124) if k < 2 else choose(rng, n, 38, 90)
+        for k in range(4):  # three bystanders, then the thing itself
+            other = choose(rng, n, 0, len(THINGS) - 1) if k < 3 else thing
+            size = choose(rng, n, 36, 50) if k < 3 else choose(rng, n, 76, 100)
+            x = choose(rng, n, 4, 124) if k < 3 else choose(rng, n, 38, 90)
             y = choose(rng, n, 52, 84)
             cover = place(
                 things,
@@ -82,4 +82,4 @@ def make() -> TaskData:
             paint(images, cover, apart(rng, any_colour(rng, n) // 2 + ground // 2, 160))
         return images
 
-    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=80, blurred=0.4)
+    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=40, blurred=0.2)

@@ -1,4 +1,4 @@
-"""Traffic signs: five plates times four symbols, seen askew, badly lit and before clutter."""
+"""Traffic signs: five plates times four symbols, askew, badly lit, other signs behind them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from taskmark.suites.task_data import TaskData
+
+    Index = NDArray[np.integer]
 
 SEED = 103
 PLATES = {
@@ -58,9 +60,24 @@ def make() -> TaskData:
     face = named_colours([face for _, _, face, _ in PLATES.values()])
     ink = named_colours([ink for _, _, _, ink in PLATES.values()])
 
+    def post(
+        rng: Generator, images: Ints, plate: Index, symbol: Index, x: Ints, y: Ints, size: Ints
+    ) -> None:
+        n = len(images)
+        turn, squeeze = choose(rng, n, -16, 16), choose(rng, n, 13, 19)
+        cover = place(plates, plate, x, y, size, turn=turn, squeeze=squeeze)
+        paint(images, cover, jittered(rng, rim[plate], 50))
+        cover = place(plates, plate, x, y, size * 13 >> 4, turn=turn, squeeze=squeeze)
+        paint(images, cover, jittered(rng, face[plate], 50))
+        low = np.where(plate == 1, size >> 4, 0)  # a triangle's symbol sits lower
+        cover = place(
+            symbols, symbol, x, (y + low).astype(np.int32), size * choose(rng, n, 8, 9) >> 4,
+            turn=turn + choose(rng, n, -8, 8), squeeze=squeeze,
+        )  # fmt: skip
+        paint(images, cover, jittered(rng, ink[plate], 50))
+
     def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
         n = len(labels)
-        plate, symbol = labels // len(SYMBOLS), labels % len(SYMBOLS)
         images = blend(smooth_noise(rng, n, 7), any_colour(rng, n), any_colour(rng, n))
         for _ in range(3):  # clutter
             cover = place(
@@ -68,21 +85,17 @@ def make() -> TaskData:
                 choose(rng, n, 10, 50), turn=choose(rng, n, 0, 255), squeeze=choose(rng, n, 4, 30),
             )  # fmt: skip
             paint(images, cover, any_colour(rng, n))
-        size, squeeze = choose(rng, n, 84, 116), choose(rng, n, 12, 20)
-        turn = choose(rng, n, -16, 16)
-        x, y = choose(rng, n, 48, 80), choose(rng, n, 48, 80)
-        cover = place(plates, plate, x, y, size, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, rim[plate], 50))
-        cover = place(plates, plate, x, y, size * 13 >> 4, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, face[plate], 50))
-        low = np.where(plate == 1, size >> 4, 0)  # a triangle's symbol sits lower
-        cover = place(
-            symbols, symbol, x, (y + low).astype(np.int32), size * choose(rng, n, 7, 9) >> 4,
-            turn=turn + choose(rng, n, -8, 8), squeeze=squeeze,
-        )  # fmt: skip
-        paint(images, cover, jittered(rng, ink[plate], 50))
-        images *= choose(rng, n, 60, 110)[:, None, None, None]  # dusk
+        for _ in range(4):  # other signs farther off, which do not count
+            post(
+                rng, images,
+                choose(rng, n, 0, len(PLATES) - 1), choose(rng, n, 0, len(SYMBOLS) - 1),
+                choose(rng, n, 0, 128), choose(rng, n, 0, 128), choose(rng, n, 52, 76),
+            )  # fmt: skip
+        x, y = choose(rng, n, 52, 76), choose(rng, n, 52, 76)
+        post(rng, images, labels // len(SYMBOLS), labels % len(SYMBOLS), x, y,
+             choose(rng, n, 82, 102))  # fmt: skip
+        images *= choose(rng, n, 75, 110)[:, None, None, None]  # dusk
         images //= 100
         return images
 
-    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=60, blurred=0.3)
+    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=30, blurred=0.2)

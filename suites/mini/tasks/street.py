@@ -1,4 +1,4 @@
-"""House numbers: a coloured digit in the middle, parts of its neighbours at both sides."""
+"""House numbers: a digit in the middle that counts, whole neighbours at both sides that do not."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -45,21 +45,21 @@ def make() -> TaskData:
         ink = apart(rng, wall, 150)
         font = choose(rng, n, 0, len(FONTS) - 1) * 10
         size, squeeze, turn = (
-            choose(rng, n, 64, 112),
+            choose(rng, n, 56, 84),
             choose(rng, n, 14, 21),
             choose(rng, n, -14, 14),
         )
-        x, y = choose(rng, n, 52, 76), choose(rng, n, 52, 76)
+        x, y = choose(rng, n, 56, 72), choose(rng, n, 52, 76)
         for side in (-1, 1):
             beside = choose(rng, n, 0, 9)
-            shift = side * (size * choose(rng, n, 10, 14) >> 4)
+            shift = side * (size * choose(rng, n, 10, 12) >> 4)
             cover = place(
                 shapes, font + beside, x + shift, y + choose(rng, n, -4, 4), size,
                 turn=turn, squeeze=squeeze,
             )  # fmt: skip
-            paint(images, cover * (rng.random(n) < 0.85)[:, None, None], ink)
+            paint(images, cover * (rng.random(n) < 0.95)[:, None, None], ink)
         cover = place(shapes, font + labels, x, y, size, turn=turn, squeeze=squeeze)
         paint(images, cover, ink)
         return images
 
-    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=90, blurred=0.5)
+    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=40, blurred=0.25)

@@ -1,4 +1,4 @@
-"""Textures: sixteen patterns in any two colours, at any scale and turn, bent and faint."""
+"""Textures: sixteen patterns in any two colours, bent and faint, another one in the corners."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -24,6 +24,7 @@ from taskmark.suites.mini.drawing import (
     where_level,
 )
 from taskmark.suites.mini.tasks.splits import drawn_task
+from taskmark.suites.mini.tasks.surroundings import surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,21 +41,34 @@ TEMPLATES = ("a {} pattern", "{}", "a coarse {} pattern", "a fine {} pattern")
 def make() -> TaskData:
     """Sixteen textures."""
     return drawn_task(
-        _draw, seed=SEED, classes=tuple(TEXTURES), templates=TEMPLATES, noise=40, blurred=0.15
+        _draw,
+        seed=SEED,
+        classes=tuple(TEXTURES),
+        templates=TEMPLATES,
+        light=25,
+        noise=20,
+        blurred=0.1,
     )
 
 
 def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
     n = len(labels)
-    level = np.empty((n, SIDE, SIDE), dtype=np.int32)
-    for k, texture in enumerate(TEXTURES.values()):
-        rows = np.flatnonzero(labels == k)
-        level[rows] = texture(rng, choose(rng, len(rows), 28, 56))
+    level = _levels(rng, labels)
+    beside = _levels(rng, (labels + choose(rng, n, 1, len(TEXTURES) - 1)) % len(TEXTURES))
+    level += (beside - level) * surroundings(rng, n, 70, 84) // 255
     first = any_colour(rng, n)
     second = apart(rng, first, 240)
     fade = choose(rng, n, 190, 255)[:, None, None]
     veil = smooth_noise(rng, n, 4)
     return blend((level * fade + veil * (255 - fade)) >> 8, first, second)
+
+
+def _levels(rng: Generator, labels: NDArray[np.int64]) -> Ints:
+    level = np.empty((len(labels), SIDE, SIDE), dtype=np.int32)
+    for k, texture in enumerate(TEXTURES.values()):
+        rows = np.flatnonzero(labels == k)
+        level[rows] = texture(rng, choose(rng, len(rows), 28, 56))
+    return level
 
 
 def _level(value: Ints) -> Ints:
@@ -213,7 +227,7 @@ TEXTURES: dict[str, Callable[[Generator, Ints], Ints]] = {
     "noisy": _noisy,
     "blotched": _blotched,
     "woven crossed": _woven,
-    "cracked": _cracked,
+    "cracked with many forks": _cracked,
     "hexagon grid": _honeycombed,
-    "scaly": _scaly,
+    "scaly rows of circles": _scaly,
 }

@@ -1,4 +1,4 @@
-"""Vehicles from the side: four bodies times three marks, in any colour, before streets."""
+"""Vehicles from the side: four bodies times three marks, and another one behind."""
 
 # ruff: noqa: PLR2004 - the numbers are the drawing
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from taskmark.suites.task_data import TaskData
 
+    Index = NDArray[np.integer]
+
 SEED = 106
 BODIES = {
     "car": outlines.CAR,
@@ -51,24 +53,12 @@ def make() -> TaskData:
     """Twelve vehicles."""
     bodies, marks = masks(list(BODIES.values())), masks([*MARKS.values(), outlines.PLOT])
 
-    def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
-        n = len(labels)
-        body, mark = labels // len(MARKS), labels % len(MARKS)
-        wall = any_colour(rng, n)
-        images = blend(smooth_noise(rng, n, 5), wall, jittered(rng, wall, 60))
-        for _ in range(2):  # houses behind
-            cover = place(
-                marks, np.full(n, len(MARKS)), choose(rng, n, 0, 128), choose(rng, n, 20, 60),
-                choose(rng, n, 20, 60), squeeze=choose(rng, n, 8, 40),
-            )  # fmt: skip
-            paint(images, cover, jittered(rng, wall, 90))
-        street = choose(rng, n, 19, 26)[:, None, None]
-        below = np.arange(SIDE)[None, :, None] >= street + np.zeros((1, 1, SIDE), dtype=np.int32)
-        gray = choose(rng, n, 50, 150)[:, None] + rng.integers(-12, 12, size=(n, 3), dtype=np.int32)
-        paint(images, where_level(below), gray.astype(np.int32))
-        size, squeeze = choose(rng, n, 104, 128), choose(rng, n, 14, 19)
-        x, turn = choose(rng, n, 52, 76), choose(rng, n, -6, 6)
-        y = (street[:, 0, 0] * 4 - (size * squeeze >> 7) + choose(rng, n, -4, 6)).astype(np.int32)
+    def drive(
+        rng: Generator, images: Ints, kind: Index, x: Ints, y: Ints, size: Ints, wall: Ints
+    ) -> None:
+        n = len(images)
+        body, mark = kind // len(MARKS), kind % len(MARKS)
+        squeeze, turn = choose(rng, n, 14, 19), choose(rng, n, -6, 6)
         colour = apart(rng, wall, 200)
         # Half of the vehicles drive to the left: a mirrored image, with the mark drawn on it.
         cover = place(bodies, body, x, y, size, turn=turn, squeeze=squeeze)
@@ -83,6 +73,30 @@ def make() -> TaskData:
             turn=turn,
         )  # fmt: skip
         paint(images, cover, apart(rng, colour, 260))
+
+    def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
+        n = len(labels)
+        wall = any_colour(rng, n)
+        images = blend(smooth_noise(rng, n, 5), wall, jittered(rng, wall, 60))
+        for _ in range(2):  # houses behind
+            cover = place(
+                marks, np.full(n, len(MARKS)), choose(rng, n, 0, 128), choose(rng, n, 20, 60),
+                choose(rng, n, 20, 60), squeeze=choose(rng, n, 8, 40),
+            )  # fmt: skip
+            paint(images, cover, jittered(rng, wall, 90))
+        street = choose(rng, n, 19, 26)[:, None, None]
+        below = np.arange(SIDE)[None, :, None] >= street + np.zeros((1, 1, SIDE), dtype=np.int32)
+        gray = choose(rng, n, 50, 150)[:, None] + rng.integers(-12, 12, size=(n, 3), dtype=np.int32)
+        paint(images, where_level(below), gray.astype(np.int32))
+        horizon = street[:, 0, 0] * 4
+        for _ in range(1):  # vehicles farther off, which do not count
+            drive(
+                rng, images, choose(rng, n, 0, len(CLASSES) - 1), choose(rng, n, 0, 128),
+                (horizon - choose(rng, n, 12, 30)).astype(np.int32), choose(rng, n, 44, 64), wall,
+            )  # fmt: skip
+        size = choose(rng, n, 104, 128)
+        y = (horizon - (size >> 3) + choose(rng, n, 4, 14)).astype(np.int32)
+        drive(rng, images, labels, choose(rng, n, 52, 76), y, size, wall)
         return images
 
-    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=50, blurred=0.2)
+    return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=30, blurred=0.1)

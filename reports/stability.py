@@ -1,0 +1,148 @@
+"""How well the boards of a suite tell methods apart, and how stable their rankings are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from taskmark.record import Frozen
+from taskmark.reports.scores import ExpertBits, scores_of
+from taskmark.reports.verdicts import Verdict
+from taskmark.resampling import LEVEL, SEEDS_RESAMPLED_FROM
+from taskmark.separation import pair_p_values, rank_correlations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from taskmark.reports.board import Board, Row
+
+SEPARATED_SHARE = 0.5
+"""Share of the pairs of methods that a board should tell apart on one backbone or another."""
+
+STABLE_CORRELATION = 0.7
+"""Mean Kendall tau between the rankings of two seeds that a board should reach."""
+
+
+class BoardPower(Frozen):
+    """What one backbone contributes.
+
+    Attributes:
+        backbone: its name.
+        expert_seeds: of its board.
+        n_pairs: pairs of ranked methods.
+        n_separated: of these, pairs that differ significantly on this backbone.
+        correlations: Kendall's tau-b between the rankings of every two seeds.
+        mean_correlation: their mean.
+    """
+
+    backbone: str
+    expert_seeds: tuple[int, ...]
+    n_pairs: int
+    n_separated: int
+    correlations: tuple[float, ...]
+    mean_correlation: float | None
+
+
+class Power(Frozen):
+    """How well the boards of a suite separate methods.
+
+    Attributes:
+        n_pairs: pairs of methods that are ranked together on at least one backbone.
+        n_separated: of these, pairs that differ significantly on at least one backbone.
+        separation: whether at least half do, with three expert seeds.
+        mean_correlation: of the backbones' mean correlations.
+        stability: whether it is at least 0.7.
+        boards: one a backbone.
+    """
+
+    n_pairs: int
+    n_separated: int
+    separation: Verdict
+    mean_correlation: float | None
+    stability: Verdict
+    boards: tuple[BoardPower, ...]
+
+
+def power(boards: Sequence[Board]) -> Power:
+    """Count the pairs of ranked methods that differ, and correlate the rankings of the seeds.
+
+    Two methods differ if the test that ranks them finds it: paired over images within tasks, with
+    the variance over seeds from three seeds on, in normalised accuracy (each by the experts of its
+    own recipe), Holm-corrected at 5 % over all pairs on all backbones together. Reference rows are
+    no methods that compete. With fewer than three seeds a difference is one between models rather
+    than between methods, and whether half of the pairs differ counts as not measured.
+
+    A ranking is the order by normalised accuracy with one seed, however small the differences;
+    seeds are compared by Kendall's tau-b.
+
+    Args:
+        boards: of one edition of a suite, one a backbone.
+    """
+    scores = {}
+    for board in boards:
+        experts = ExpertBits(record for row in board.rows for record in row.records)
+        scores[board.backbone] = {
+            _name(row): scores_of(row.records, experts) for row in board.ranked
+        }
+    p_values = pair_p_values(scores)
+    together: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for of_board in p_values.values():
+        for pair, p in of_board.items():
+            together[pair].append(p < LEVEL)
+    n_separated = sum(any(found) for found in together.values())
+
+    of_boards = []
+    for board in boards:
+        taus = rank_correlations(_by_seed(board))
+        of_boards.append(
+            BoardPower(
+                backbone=board.backbone,
+                expert_seeds=board.seeds,
+                n_pairs=len(p_values[board.backbone]),
+                n_separated=sum(p < LEVEL for p in p_values[board.backbone].values()),
+                correlations=taus,
+                mean_correlation=fmean(taus) if taus else None,
+            )
+        )
+    means = [b.mean_correlation for b in of_boards if b.mean_correlation is not None]
+    mean = fmean(means) if means else None
+    n_seeds = min((len(b.expert_seeds) for b in of_boards if b.n_pairs), default=0)
+    return Power(
+        n_pairs=len(together),
+        n_separated=n_separated,
+        separation=_reached(n_separated / len(together), SEPARATED_SHARE)
+        if n_seeds >= SEEDS_RESAMPLED_FROM
+        else "not measured",
+        mean_correlation=mean,
+        stability="not measured" if mean is None else _reached(mean, STABLE_CORRELATION),
+        boards=tuple(of_boards),
+    )
+
+
+def _reached(found: float, wanted: float) -> Verdict:
+    return "holds" if found >= wanted else "does not hold"
+
+
+def _name(row: Row) -> str:
+    return f"{row.label} · {row.recipe}"
+
+
+def _by_seed(board: Board) -> NDArray[np.float64]:
+    """Normalised accuracy of the ranked rows by seed, mean over tasks and method seeds, [M, S]."""
+    scores = [
+        [
+            fmean(
+                record.normalised_accuracy
+                for record in row.records
+                if record.seeds.expert == seed and record.normalised_accuracy is not None
+            )
+            for seed in board.seeds
+        ]
+        for row in board.ranked
+    ]
+    return np.asarray(scores, dtype=np.float64).reshape(len(board.ranked), len(board.seeds))
