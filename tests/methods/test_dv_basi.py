@@ -11,6 +11,7 @@ from taskmark.methods.coefficients import groups
 from taskmark.methods.direct_scaling import DirectScaling
 from taskmark.methods.direct_scaling_unsupervised import DirectScalingUnsupervised
 from taskmark.methods.dv_basi import DvBasi
+from taskmark.methods.dv_basi_start import DvBasiStart
 from taskmark.methods.dv_basi_unsupervised import DvBasiUnsupervised
 from taskmark.methods.task_loss import TaskLoss
 
@@ -254,3 +255,10 @@ def test_fields_outside_their_range_are_refused(fields):
 def test_the_control_cannot_iterate():
     with pytest.raises(ValidationError):
         DirectScaling(iterations=2)
+
+
+def test_the_start_has_a_row_of_its_own_which_is_the_very_vector():
+    for method in (DvBasi, DirectScaling):
+        competitor, given, loss = set_up(method)
+        start, granted, _ = set_up(DvBasiStart)
+        assert torch.equal(start.merge(granted), competitor.start(given, loss).vector)

@@ -97,7 +97,7 @@ def test_tangent_fine_tuning_must_lower_the_one_and_raise_the_other(
     ("number", "first", "second"),
     [
         (4, "ties", "weight_averaging"),
-        (5, "dv_basi", "atlas"),
+        (5, "dv_basi", "dv_basi_start"),
         (3, "linear_probing", "task_arithmetic"),
     ],
 )
@@ -113,7 +113,8 @@ def test_findings_about_two_methods(number, first, second):
 
 
 @pytest.mark.parametrize(
-    ("number", "first", "second"), [(4, "ties", "weight_averaging"), (5, "dv_basi", "atlas")]
+    ("number", "first", "second"),
+    [(4, "ties", "weight_averaging"), (5, "dv_basi", "dv_basi_start")],
 )
 def test_what_differs_by_chance_alone_cannot_be_told(number, first, second):
     assert look_up(number, rows({first: 0.6005, second: 0.6})).verdict == "cannot be told"
@@ -154,8 +155,8 @@ def test_probing_is_judged_where_heads_are_probed():
 
 
 def test_the_control_of_dv_basi_stands_beside_without_a_vote():
-    finding = look_up(5, rows({"dv_basi": 0.7, "atlas": 0.5, "direct_scaling": 0.9}))
-    start, control = finding.parts
+    finding = look_up(5, rows({"dv_basi": 0.7, "dv_basi_start": 0.5, "direct_scaling": 0.9}))
+    start, control, _ = finding.parts
     assert (finding.verdict, start.verdict) == ("holds", "holds")
     assert (control.verdict, control.decides) == ("does not hold", False)
     assert control.estimates[0].difference < 0

@@ -10,12 +10,12 @@ from taskmark.suite import known, load
 
 # A change of a suite is a new file with a new version, and a new line here.
 FROZEN = {
-    "mini-stress-2-tasks@1.0": "ba18c07206c09259a35931db0d6dea852a0bdbc0d91313791d6c974ad2c8d84f",
-    "mini-stress-4-tasks@1.0": "cb90611bde73f89130f8bb2a61307c7963100cbfeb3ec62d0397aa97b93420ff",
-    "mini-stress-norms@1.0": "02df888a1d6554fb2e7d4034ff0e54b64897f60b0ed1c0257207589379188e2a",
-    "mini-stress-smoothing@1.0": "0afa95a925fec601a25a88b360a8e8d6fc95a905c6e2bece050f24097889e524",
-    "mini@1.0": "f7f5556d0f3e250b8345b8a501bd815b55a71d3758ea3cd2f9a170520a341378",
-    "smoke@1.0": "500e8b3300b5bb5b647d42b00d5bd06997829670c14570d85d9a8a3e1d7a2721",
+    "mini-stress-2-tasks@1.0": "59f91657b9ba1011b9da9f5dfcb6e3287e7a32e3d1a1ddaef3c6a6e7fbdeaf4d",
+    "mini-stress-4-tasks@1.0": "11dafaef204d08f9372f18b4ad92e0b02b43e4d9e1bca5b23fb0007a46d4d927",
+    "mini-stress-norms@1.0": "ef54434e455d53154735c9d8d14a07ce39915f101a029541dea3da5f4103189e",
+    "mini-stress-smoothing@1.0": "654e0f8cc6c82bcc5dd6f7fe9c469783966aea7692c409d6c9e7e2134017f8bf",
+    "mini@1.0": "390d153fd1faf0005e78c8839fc6e639702912ef2a2651f08826e18af0f457f1",
+    "smoke@1.0": "5d82c81d40ec1a9c338664077c24ee648c6e5c4b8376cfa8007d656167225c41",
 }
 
 
