@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class DvBasiStart(Refinement, Method):
     """The learned merge delta_0 that `dv_basi` and `direct_scaling` go on from, as it is.
 
-    A reference: aTLAS on the share `start_share` of the budget. What `dv_basi` gains over this row
+    A control: aTLAS on the share `start_share` of the budget. What `dv_basi` gains over this row
     is what refinement along difference vectors gains; what it gains over `atlas`, which spends the
     whole budget on learning to merge, is what difference vectors gain over more of the same. With
     the same expert and method seeds it is the very vector, since both learn it alike. Fields that
@@ -29,7 +29,6 @@ class DvBasiStart(Refinement, Method):
     paper = DvBasi.paper
     bibtex = DvBasi.bibtex
     track = "labelled"
-    role = "reference"
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
