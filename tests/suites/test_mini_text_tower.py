@@ -37,7 +37,7 @@ def test_long_and_empty_prompts_do_no_harm():
 
 def test_embeddings_are_unit_rows_that_tell_prompts_apart():
     rows = embed_prompts("image_text", ["a red car", "a blue car", "a zebra"])
-    assert rows.shape == (3, architecture.WIDTH)
+    assert rows.shape == (3, architecture.SMALL.width)
     assert torch.allclose(rows.norm(dim=1), torch.ones(3), atol=1e-5)
     assert (rows[0] - rows[1]).norm() > 0.1
 
