@@ -56,6 +56,9 @@ Racing = Annotated[
 Negation = Annotated[
     bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
 ]
+Localisation = Annotated[
+    bool, typer.Option("--localisation", help="Also tell tasks apart by the NTK of each backbone.")
+]
 TimeLimit = Annotated[
     float, typer.Option(help="Seconds that one edit of a plug-in may take.", min=1)
 ]
@@ -79,6 +82,7 @@ def run(
     *,
     racing: Racing = False,
     negation: Negation = False,
+    localisation: Localisation = False,
     quiet: Quiet = False,
 ) -> None:
     """Run methods on a suite and build the leaderboard."""
@@ -99,6 +103,7 @@ def run(
         time_limit=time_limit,
         racing=racing,
         negation=negation,
+        localisation=localisation,
         quiet=quiet,
     )
 

@@ -33,6 +33,7 @@ def run_command(
     time_limit: float,
     racing: bool,
     negation: bool,
+    localisation: bool,
     quiet: bool,
 ) -> None:
     """Run, show progress, build the report, and print the table."""
@@ -53,6 +54,7 @@ def run_command(
             recipes=tuple(recipes),
             seeds=tuple(seeds),
             negation=negation,
+            localisation=localisation,
         ),
         tasks=tuple(tasks),
         device=device,
@@ -70,8 +72,11 @@ def run_command(
 
 def report_command(out: Path, *, quiet: bool, records: Sequence[Record] | None = None) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
-    from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.negation_summary import line, read_negation  # noqa: PLC0415
+    from taskmark import (  # noqa: PLC0415 - imports matplotlib
+        localisation_summary,
+        negation_summary,
+        reports,
+    )
 
     console = Console(quiet=quiet)
     _check_run(out)
@@ -79,8 +84,12 @@ def report_command(out: Path, *, quiet: bool, records: Sequence[Record] | None =
     shown = records if records is not None else reports.read_records(out)
     console.print(reports.terminal_table(shown))
     console.print(reports.terminal_findings(out))
-    for record in read_negation(out):
-        console.print(line(record), soft_wrap=True, markup=False, highlight=False)
+    lines = [
+        *map(negation_summary.line, negation_summary.read_negation(out)),
+        *map(localisation_summary.line, localisation_summary.read_localisation(out)),
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
     console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)
 
 

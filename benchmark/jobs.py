@@ -22,6 +22,7 @@ EXPECTED_SECONDS = {
     "records": 12.0,
     "disentanglement": 20.0,
     "negation": 30.0,
+    "localisation": 40.0,
 }
 
 

@@ -13,6 +13,7 @@ from taskmark.experts import Stand, make_expert, make_normaliser, stack_vectors
 from taskmark.heads import make_head
 from taskmark.jobs import Job
 from taskmark.keys import artifact_key, source_of
+from taskmark.localisation import make_localisation
 from taskmark.negation import controls_of, make_negation
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
 from taskmark.registry import Found, MethodChoice, build
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class Selection:
     """What a user chose to run; empty means what the suite or the methods say.
 
-    `negation` adds task negation under every recipe in play.
+    `negation` adds task negation under every recipe in play, `localisation` that of the NTK of each
+    backbone.
     """
 
     backbones: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class Selection:
     recipes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     negation: bool = False
+    localisation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class _Planner:
                 raise unknown("backbone", backbone, self._suite.backbones)
         for backbone in dict.fromkeys(backbones):
             self._check_weights(backbone)
+            if selection.localisation:
+                self._localisation(backbone)
             for seed in dict.fromkeys(selection.seeds):
                 stands = {
                     recipe: self._stand(backbone, recipe, seed)
@@ -280,6 +285,26 @@ class _Planner:
             },
             needs=stand.keys(),
             pace=recipe_named(stand.recipe).read,
+            also={"suite": suite.sha256},
+        )
+
+    def _localisation(self, backbone: str) -> None:
+        suite = self._suite
+        pairs = suite.protocol.disentanglement.pairs
+        if not pairs:
+            raise TaskmarkError(
+                f"The suite {suite.name} {suite.version} names no pair of tasks to tell apart by "
+                "their NTK; leave localisation out, or run two tasks or more."
+            )
+        weights = suite.backbones[backbone].weights
+        paired = dict.fromkeys(task for pair in pairs for task in pair)
+        inputs = {task: self._inputs(weights, task) for task in paired}
+        self._add(
+            "localisation",
+            f"{backbone}: NTK localisation",
+            make_localisation,
+            {"backbone": backbone, "inputs": inputs},
+            needs=inputs.values(),
             also={"suite": suite.sha256},
         )
 

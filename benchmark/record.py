@@ -128,6 +128,7 @@ class MeasuredCost(Frozen):
 
     `tune_*` is the sum over the experts the row stands on (they are shared by all methods of a
     recipe); `edit_*` is the method; `select_*` the scale search; `evaluate_*` the test pass.
+    `*_device_peak_bytes` are of CUDA devices, None without one.
     """
 
     tune_seconds: float
@@ -139,6 +140,11 @@ class MeasuredCost(Frozen):
     evaluate_seconds: float
     evaluate_cpu_seconds: float
     edit_peak_bytes: int
+    select_peak_bytes: int | None = None
+    evaluate_peak_bytes: int | None = None
+    edit_device_peak_bytes: int | None = None
+    select_device_peak_bytes: int | None = None
+    evaluate_device_peak_bytes: int | None = None
 
 
 class Geometry(Frozen):

@@ -193,4 +193,9 @@ def _measured(vectors: Artifact, edited: Spent, selected: Spent, evaluated: Spen
         evaluate_seconds=evaluated.seconds,
         evaluate_cpu_seconds=evaluated.cpu_seconds,
         edit_peak_bytes=edited.peak_bytes,
+        select_peak_bytes=selected.peak_bytes,
+        evaluate_peak_bytes=evaluated.peak_bytes,
+        edit_device_peak_bytes=edited.device_peak_bytes,
+        select_device_peak_bytes=selected.device_peak_bytes,
+        evaluate_device_peak_bytes=evaluated.device_peak_bytes,
     )

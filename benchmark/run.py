@@ -14,6 +14,7 @@ import platformdirs
 from taskmark.context import Context, choose_device
 from taskmark.errors import TaskmarkError
 from taskmark.executor import Event, execute
+from taskmark.localisation_record import LocalisationRecord
 from taskmark.plan import Plan, Selection, plan
 from taskmark.record import DisentanglementRecord, NegationRecord, Record
 from taskmark.rows import blank_record
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-AnyRecord: TypeAlias = Record | DisentanglementRecord | NegationRecord
+AnyRecord: TypeAlias = Record | DisentanglementRecord | NegationRecord | LocalisationRecord
 
 _SCHEMAS: dict[str, type[AnyRecord]] = {
     "records": Record,
     "disentanglement": DisentanglementRecord,
     "negation": NegationRecord,
+    "localisation": LocalisationRecord,
 }
 """The jobs that make records, and the folders that these are written to."""
 
@@ -83,6 +85,7 @@ class Outcome:
     records: tuple[Record, ...]
     disentanglement: tuple[DisentanglementRecord, ...]
     negation: tuple[NegationRecord, ...]
+    localisation: tuple[LocalisationRecord, ...]
     seconds: float
 
 
@@ -124,6 +127,7 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
         records=tuple(record for record in found if isinstance(record, Record)),
         disentanglement=tuple(r for r in found if isinstance(r, DisentanglementRecord)),
         negation=tuple(record for record in found if isinstance(record, NegationRecord)),
+        localisation=tuple(r for r in found if isinstance(r, LocalisationRecord)),
         seconds=time.perf_counter() - start,
     )
 

@@ -88,6 +88,13 @@ class Negation(Frozen):
     keep: Fraction = 0.95
 
 
+class Localisation(Frozen):
+    """On how many images a task, in how many directions of feature space, the NTK is estimated."""
+
+    n_images: Annotated[int, Field(ge=2)] = 100
+    n_directions: Annotated[int, Field(ge=2)] = 8
+
+
 class Protocol(Frozen):
     """What is the same for every method.
 
@@ -102,6 +109,7 @@ class Protocol(Frozen):
         tangent: how tangent experts are tuned.
         disentanglement: the grid of xi.
         negation: how tasks are negated, for the runs that ask for it.
+        localisation: how much of the NTK is looked at, for the runs that ask for it.
     """
 
     trials: Positive
@@ -113,6 +121,7 @@ class Protocol(Frozen):
     tangent: Tuning
     disentanglement: Disentanglement
     negation: Negation | None = None
+    localisation: Localisation = Localisation()
 
 
 class Suite(Frozen):
