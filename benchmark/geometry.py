@@ -24,9 +24,9 @@ def geometry(merged: Tensor, task_vectors: Tensor, tasks: Sequence[str]) -> Geom
         tasks: T names.
 
     Returns:
-        L2 norms; the mean cosine over pairs of tasks (0 for a vector of zeros or a single task);
-        the share of entries in which at least two task vectors have opposite signs. Sums are
-        taken in float64.
+        L2 norms; the cosine of every two task vectors and its mean over pairs (0 for a vector of
+        zeros, and the mean of a single task); the share of entries in which at least two task
+        vectors have opposite signs. Sums are taken in float64.
     """
     n_tasks = len(task_vectors)
     gram = torch.zeros(n_tasks, n_tasks, dtype=torch.float64)
@@ -42,6 +42,7 @@ def geometry(merged: Tensor, task_vectors: Tensor, tasks: Sequence[str]) -> Geom
     return Geometry(
         merged_norm=float(torch.linalg.vector_norm(merged, dtype=torch.float64)),
         task_vector_norms={task: float(norm) for task, norm in zip(tasks, norms, strict=True)},
+        cosines=tuple(tuple(row) for row in cosines.tolist()),
         mean_cosine=float(pairs.mean()) if len(pairs) else 0.0,
         sign_conflicts=conflicts / task_vectors.shape[1],
     )

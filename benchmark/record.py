@@ -148,10 +148,15 @@ class MeasuredCost(Frozen):
 
 
 class Geometry(Frozen):
-    """The merged task vector beside the task vectors it came from (L2 norms)."""
+    """The merged task vector beside the task vectors it came from (L2 norms).
+
+    `cosines` are those of every two task vectors, [T, T], in the order of `task_vector_norms`;
+    `mean_cosine` is their mean over pairs.
+    """
 
     merged_norm: float
     task_vector_norms: dict[str, float]
+    cosines: tuple[tuple[float, ...], ...]
     mean_cosine: float
     sign_conflicts: float
 

@@ -152,6 +152,7 @@ def made_up_record(
         "geometry": Geometry(
             merged_norm=1.5,
             task_vector_norms=dict.fromkeys(tasks, 1.0),
+            cosines=tuple(tuple(1.0 if a == b else 0.01 for b in tasks) for a in tasks),
             mean_cosine=0.01,
             sign_conflicts=0.49,
         ),
