@@ -13,6 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "typecheck", "tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+PEERS = {"mergekit": "mergekit==0.1.5", "fusion_bench": "fusion-bench==0.2.33"}
 FOLDERS = ("benchmark", "methods", "suites", "reports", "tests", "noxfile.py")
 
 
@@ -78,9 +79,27 @@ def pretrain(session: nox.Session) -> None:
 
 @nox.session
 def timing(session: nox.Session) -> None:
-    """Measure speed beside its floor; nothing is asserted."""
+    """Measure speed beside its floor; nothing is asserted.
+
+    `-- --size 87500000` merges vectors of the size of ViT-B/32. `-- --peers` merges beside other
+    libraries too; each gets an environment of its own, made by uv, since their pins exclude ours.
+    """
     install(session, "test")
-    session.run("pytest", "-m", "timing", "--benchmark-only", "-s", *session.posargs)
+    options = [option for option in session.posargs if option != "--peers"]
+    if options != session.posargs:
+        for name, requirement in PEERS.items():
+            options += ["--peer", f"{name}={peer_python(session, name, requirement)}"]
+    session.run("pytest", "tests/timing", "-m", "timing", "-s", *options)
+
+
+def peer_python(session: nox.Session, name: str, requirement: str) -> Path:
+    """The interpreter of an environment that holds one other library; it is made if need be."""
+    folder = Path(session.virtualenv.location).with_name(f"timing-{name}")
+    python = folder / "bin" / "python"
+    if not python.exists():
+        session.run("uv", "venv", str(folder), external=True)
+    session.run("uv", "pip", "install", "--python", str(python), requirement, external=True)
+    return python
 
 
 @nox.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -179,10 +181,19 @@ def _start_worker(context: Context, *, ignore_interrupts: bool = True) -> None:
     if ignore_interrupts:
         # Ctrl-C reaches the whole group; the parent alone answers it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     # timm still scripts some activations, and recent torch warns of it.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
     if not context.device.startswith("cuda"):
         torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    # A parent that was killed cannot say so, and its queue of jobs stays open in the workers.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(job: Job) -> tuple[str | None, float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from taskmark import executor
@@ -28,3 +30,18 @@ def end_the_process(folder: str, key: str) -> None:
 
 def fail(_folder: str, key: str) -> None:
     raise TaskmarkError(f"The job {key} cannot be done.")
+
+
+@dataclass(frozen=True)
+class Place:
+    """As much of a context as a worker looks at when it starts."""
+
+    folder: str
+    device: str = "cpu"
+
+
+def say_who_and_wait(place: Place, key: str) -> None:
+    draft = Path(place.folder) / "draft"
+    draft.write_text(str(os.getpid()))
+    draft.rename(Path(place.folder) / key)
+    time.sleep(600)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import executor_jobs
 import pytest
@@ -97,3 +102,52 @@ def test_a_pool_that_broke_before_a_job_was_handed_in_counts_as_a_death(tmp_path
     monkeypatch.setattr(executor.ProcessPoolExecutor, "submit", broken_once)
     states, _ = _run([_job("a")], tmp_path, workers=1)
     assert states[-1] == ("done", "a")
+
+
+PARENT = """
+import sys
+sys.path.insert(0, {tests!r})
+import executor_jobs
+from taskmark.executor import execute
+from taskmark.jobs import Job
+
+if __name__ == "__main__":
+    job = Job("records", "worker", "job", executor_jobs.say_who_and_wait, {{}}, ())
+    execute([job], executor_jobs.Place({folder!r}), workers=1, listener=print)
+"""
+
+
+def _until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_when_their_parent_was_killed(tmp_path, by):
+    script, worker = tmp_path / "parent.py", tmp_path / "worker"
+    tests = str(Path(executor_jobs.__file__).parent)
+    script.write_text(PARENT.format(tests=tests, folder=str(tmp_path)))
+    parent = subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, str(script)], stdout=subprocess.DEVNULL
+    )
+    try:
+        assert _until(worker.exists, 120)
+        process = int(worker.read_text())
+        os.kill(process, 0)  # it is there
+        parent.send_signal(by)
+        parent.wait(30)
+        assert _until(lambda: not _runs(process), 30)
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
