@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.record import (
@@ -16,12 +13,11 @@ from taskmark.record import (
     unpack_bits,
     unpack_counts,
 )
+from taskmark.record_files import age, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-Kind = TypeVar("Kind", Record, DisentanglementRecord)
 
 _SAME_MEAN = 1e-9
 
@@ -32,7 +28,7 @@ def read_records(out: Path) -> list[Record]:
     Raises:
         TaskmarkError: if a file cannot be read, is not a record, or is not what its id says.
     """
-    records = _read(out / "records", Record)
+    records = read_folder(out / "records", Record)
     for record in records:
         _check_counts(record)
     return latest(records)
@@ -45,7 +41,7 @@ def read_disentanglement(out: Path) -> list[DisentanglementRecord]:
         TaskmarkError: if a file cannot be read, is not a record, or is not what its id says.
     """
     newest: dict[str, DisentanglementRecord] = {}
-    for record in sorted(_read(out / "disentanglement", DisentanglementRecord), key=_age):
+    for record in sorted(read_folder(out / "disentanglement", DisentanglementRecord), key=age):
         _check_images(record)
         key = (
             record.suite.model_dump(),
@@ -69,7 +65,7 @@ def latest(records: Iterable[Record]) -> list[Record]:
         The records that count, in an order that depends on their content alone.
     """
     rows: dict[str, dict[frozenset[str], Record]] = {}
-    for record in sorted(records, key=_age):
+    for record in sorted(records, key=age):
         row = rows.setdefault(_row_key(record), {})
         tasks = frozenset(result.task for result in record.tasks)
         if tasks:
@@ -95,45 +91,6 @@ def _row_key(record: Record) -> str:
         ],
         sort_keys=True,
     )
-
-
-def _age(record: Record | DisentanglementRecord) -> tuple[float, str]:
-    """Order by creation; the id decides between records of the same moment."""
-    created = datetime.fromisoformat(record.provenance.created_at)
-    return created.timestamp(), record.record_id
-
-
-def _read(folder: Path, kind: type[Kind]) -> list[Kind]:
-    records = []
-    for path in sorted(folder.glob("*.json")):
-        cure = "delete the file and run `taskmark run` again, which makes a new one."
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            reason = error.strerror or error
-            raise TaskmarkError(
-                f"The record {str(path)!r} cannot be read ({reason}); make it readable."
-            ) from error
-        try:
-            record = kind.model_validate_json(content)
-            datetime.fromisoformat(record.provenance.created_at)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the top"
-            raise TaskmarkError(
-                f"The file {str(path)!r} is not a valid record ({place}: {first['msg']}); {cure}"
-            ) from error
-        except ValueError as error:
-            raise TaskmarkError(
-                f"The record {str(path)!r} has no date in provenance.created_at; {cure}"
-            ) from error
-        if record.identified().record_id != record.record_id:
-            raise TaskmarkError(
-                f"The record {str(path)!r} was changed after it was made: its content does not "
-                f"hash to its record_id {record.record_id[:12]!r}; {cure}"
-            )
-        records.append(record)
-    return records
 
 
 def _check_counts(record: Record) -> None:

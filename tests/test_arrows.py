@@ -106,7 +106,7 @@ def test_reports_read_records_alone_and_need_no_torch(path):
     found = imported(path)
     assert not within(found, "torch", "timm", "open_clip", "safetensors")
     statistics = {"differences", "resampling", "separation", "statistics"}
-    allowed = {"taskmark", "taskmark.record", "taskmark.errors"}
+    allowed = {"taskmark", "taskmark.record", "taskmark.record_files", "taskmark.errors"}
     allowed |= {f"taskmark.{name}" for name in statistics}
     assert ours(path) <= allowed | {name for name in KNOWN if name.startswith("taskmark.reports")}
 

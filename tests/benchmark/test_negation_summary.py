@@ -94,6 +94,12 @@ def test_a_file_that_is_no_record_is_refused(tmp_path):
         read_negation(tmp_path)
 
 
+def test_a_record_without_a_date_is_refused_with_its_own_cure(tmp_path):
+    _write(tmp_path, _record(created_at="yesterday"))
+    with pytest.raises(TaskmarkError, match=r"has no date .* --negation` again"):
+        read_negation(tmp_path)
+
+
 def test_times_do_not_count_in_the_id_and_alphas_do():
     record = _record()
     assert (
