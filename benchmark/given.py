@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import torch
 from torch import Tensor
 
+from taskmark.allocation import empty
 from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
+from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
     from taskmark.head import Head
-    from taskmark.weights import WeightSpace
 
 PermittedSplit = Literal["train", "validation"]
 Features = Callable[[Tensor, Tensor], Tensor]  # (task vector [P], inputs [B, ...]) -> [B, D]
+# (task vector [P], inputs [N, ...], names of parts or None for all) -> name -> [d_in, d_in]
+GramMatrices = Callable[[Tensor, Tensor, Sequence[str] | None], dict[str, Tensor]]
 
 
 class PermittedData(Protocol):
@@ -53,6 +56,7 @@ class Given:
         seed: int = 0,
         heads: Mapping[str, Head] | None = None,
         features: Features | None = None,
+        gram_matrices: GramMatrices | None = None,
         data: PermittedData | None = None,
         gradient_budget: int = 0,
     ) -> None:
@@ -68,6 +72,7 @@ class Given:
         self._forward_images = 0
         self._track = track
         self._features = features
+        self._gram_matrices = gram_matrices
         self._data = data
         self._gradient_budget = gradient_budget
 
@@ -105,12 +110,12 @@ class Given:
                 f"stack at least one of them to (T, {size})."
             )
         for what, tensor in (("pre-trained vector", pretrained), ("task vectors", task_vectors)):
-            if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            if not tensor.is_floating_point() or not _all_finite(tensor):
                 raise TaskmarkError(
                     f"The {what} must hold finite floating-point numbers; "
                     "check the checkpoint that it came from."
                 )
-        names = tasks if tasks is not None else [f"task_{i + 1}" for i in range(len(task_vectors))]
+        names = tasks if tasks is not None else _numbered(len(task_vectors))
         if len(names) != len(task_vectors):
             raise TaskmarkError(
                 f"There are {len(task_vectors)} task vectors but {len(names)} names; "
@@ -123,6 +128,37 @@ class Given:
             tasks=names,
             seed=seed,
         )
+
+    @classmethod
+    def of_models(
+        cls,
+        pretrained: Mapping[str, Tensor],
+        experts: Sequence[Mapping[str, Tensor]],
+        *,
+        tasks: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Given:
+        """Give the weights of models, as state dicts, for use as a library without any suite.
+
+        `given.space.unflatten(given.pretrained + merged)` is the merged state dict. Tensors that
+        hold no floating-point numbers, such as counters, are left out.
+
+        Args:
+            pretrained: theta0 by name; its order is the layout.
+            experts: the tuned weights of each task, with the same names and shapes.
+            tasks: T names; "task_1", "task_2" ... where not said.
+            seed: of the generator that stochastic methods draw from.
+
+        Raises:
+            TaskmarkError: if an expert lacks a tensor, has it in another shape, or a value is not
+                finite.
+        """
+        space = WeightSpace.of(pretrained)
+        start = space.flatten(pretrained)
+        vectors = empty(len(experts), space.size)
+        for row, expert in zip(vectors, experts, strict=True):
+            space.flatten(expert, out=row).sub_(start)
+        return cls.of_weights(start, vectors, space, tasks=tasks, seed=seed)
 
     @property
     def touched(self) -> dict[str, int]:
@@ -199,6 +235,45 @@ class Given:
             self._forward_images += len(inputs)
         return self._features(vector, inputs)
 
+    def gram_matrices(
+        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Gram matrices X^T X of what reaches each linear layer of theta0 + vector.
+
+        X has a row for each image and, where a layer sees several, for each token. The matrices are
+        handed out in place of X, which is larger by the number of rows over d_in; they are all that
+        a least-squares problem needs.
+
+        Layers are those of `nn.Linear`; a projection inside a fused module, such as
+        `nn.MultiheadAttention`, is not seen. Passes are forward only, and count as such.
+
+        Args:
+            vector: a task vector [P].
+            inputs: what `images` returned, or some of it, [N, ...].
+            parts: names of the weights that are asked for, all where not said.
+
+        Returns:
+            Name of the weight, as in `space` -> [d_in, d_in], float64, in the order in which the
+            layers run.
+
+        Raises:
+            DataRefusedError: if the track is "weights" or there is no suite behind this.
+            TaskmarkError: if the recipe reads a linearised model, or a part is no such weight.
+        """
+        if self._gram_matrices is None:
+            raise DataRefusedError(
+                "This Given holds weights alone, so it has no layers to look into; "
+                "run the method on a suite with `taskmark run`."
+            )
+        if self._track not in {"unlabelled", "labelled"}:
+            raise DataRefusedError(
+                f"The track {self._track!r} does not allow Gram matrices of layer inputs; "
+                "declare track = 'unlabelled' to use them."
+            )
+        found = self._gram_matrices(vector, inputs, parts)
+        self._forward_images += len(inputs)
+        return found
+
     def logits(self, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
         """Logits [B, C] of theta0 + vector under the suite's head of the task."""
         return self.heads[task].logits(self.features(vector, inputs))
@@ -223,3 +298,13 @@ class Given:
                 f"The task {task!r} was not given; the tasks are {', '.join(self.tasks)}."
             )
         return self._data
+
+
+def _numbered(n_tasks: int) -> list[str]:
+    return [f"task_{number}" for number in range(1, n_tasks + 1)]
+
+
+def _all_finite(tensor: Tensor) -> bool:
+    # A sum reads the numbers once and writes nothing. It shows every NaN and infinity; that it can
+    # also overflow is why a sum that is not finite is looked into.
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from taskmark.errors import TaskmarkError
+from taskmark.gram import gathered
 from taskmark.linearised import value_and_tangent
+from taskmark.memory import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskmark.head import Head
     from taskmark.recipes import Mode
     from taskmark.weights import WeightSpace
+
+Result = TypeVar("Result")
 
 
 class Reader(Protocol):
@@ -30,6 +35,11 @@ class Reader(Protocol):
 
     def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
         """Features [B, D] of theta0 + vector, differentiable in the vector [P]."""
+
+    def gram_matrices(
+        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """Of theta0 + vector on inputs [N, ...], see `Given.gram_matrices`."""
 
     def predict(
         self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
@@ -47,7 +57,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where and how a reader computes."""
+    """Where and how a reader computes; `room` learns how many images fit into memory at once."""
 
     encoder: nn.Module
     space: WeightSpace
@@ -55,6 +65,12 @@ class Setting:
     device: torch.device
     batch_size: int
     dtype: torch.dtype = torch.float32
+    room: Room = field(default_factory=Room)
+
+    def passed(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
+        """Call on batches of several [N, ...] in a row, smaller ones where memory is short."""
+        for batch in self.batches(*parts):
+            yield from self.room.each(call, batch)
 
     def batches(self, *parts: Tensor) -> Iterator[Tensor]:
         """Cut several [N, ...] in a row into batches on the device, across their borders."""
@@ -108,6 +124,16 @@ class StandardReader:
         features: Tensor = functional_call(self._setting.encoder, state, (inputs,))
         return features
 
+    @torch.no_grad()
+    def gram_matrices(
+        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """See Reader."""
+        with gathered(self._setting.encoder, parts) as found:
+            for batch in self._setting.batches(inputs):
+                self.features(vector, batch)
+        return found
+
     @torch.inference_mode()
     def predict(
         self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
@@ -141,10 +167,11 @@ class StandardReader:
         return {task: torch.stack(row).view(side, side, -1) for task, row in rows.items()}
 
     def _classes(self, work: Mapping[str, tuple[Head, Tensor]]) -> dict[str, Tensor]:
-        batches = self._setting.batches(*(inputs for _, inputs in work.values()))
+        parts = [inputs for _, inputs in work.values()]
         with self._setting.precision():
-            features = torch.cat([self._setting.encoder(batch) for batch in batches]).float()
-        own = torch.split(features, [len(inputs) for _, inputs in work.values()])
+            rows = self._setting.passed(self._setting.encoder, *parts)
+            features = torch.cat(list(rows)).float()
+        own = torch.split(features, [len(part) for part in parts])
         return {
             task: head.to(self._setting.device).predict(rows).cpu()
             for (task, (head, _)), rows in zip(work.items(), own, strict=True)
@@ -165,6 +192,16 @@ class TangentReader:
         """See Reader."""
         value, tangent = self._both(vector, inputs.to(self._setting.device))
         return value + tangent
+
+    def gram_matrices(
+        self, _vector: Tensor, _inputs: Tensor, _parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """Refuse: every layer of the linearised model has the inputs of theta0."""
+        raise TaskmarkError(
+            "Gram matrices of layer inputs are those of the model itself, and this recipe reads "
+            "the linearised one, whose layers have the inputs of theta0 whatever the vector; run "
+            "the method under the recipe 'standard'."
+        )
 
     def predict(
         self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
@@ -197,10 +234,12 @@ class TangentReader:
     def _passed(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if not vector.any():  # J 0 = 0, so that a plain forward pass is all there is
             state = self._setting.space.unflatten(self._pretrained)
-            batches = self._setting.batches(inputs)
-            value = torch.cat([functional_call(self._encoder, state, (b,)) for b in batches])
+            rows = self._setting.passed(
+                lambda batch: functional_call(self._encoder, state, (batch,)), inputs
+            )
+            value = torch.cat(list(rows))
             return value, torch.zeros_like(value)
-        pairs = [self._both(vector, batch) for batch in self._setting.batches(inputs)]
+        pairs = list(self._setting.passed(lambda batch: self._both(vector, batch), inputs))
         return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
     def _both(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,22 +6,31 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
+from taskmark.allocation import empty
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One named tensor inside the flat vector: `vector[start:stop].view(shape)`."""
+    """One named tensor inside the flat vector: `vector[start:stop].view(shape)`.
+
+    Attributes:
+        name: of the tensor.
+        start: where it begins.
+        shape: of the tensor.
+        heads: how many attention heads it belongs to; None outside of attention, and where only
+            tensors are known.
+    """
 
     name: str
     start: int
     shape: tuple[int, ...]
+    heads: int | None = None
 
     @property
     def size(self) -> int:
@@ -57,12 +66,16 @@ class WeightSpace:
         Raises:
             TaskmarkError: if there is nothing to lay out.
         """
-        named = source.named_parameters() if isinstance(source, nn.Module) else source.items()
+        named: Iterable[tuple[str, Tensor]]
+        if isinstance(source, nn.Module):
+            named, heads = source.named_parameters(), _heads(source)
+        else:
+            named, heads = source.items(), {}
         parts: list[Part] = []
         start = 0
         for name, tensor in named:
             if tensor.is_floating_point():
-                parts.append(Part(name, start, tuple(tensor.shape)))
+                parts.append(Part(name, start, tuple(tensor.shape), heads.get(name)))
                 start += parts[-1].size
         if not parts:
             raise TaskmarkError(
@@ -83,13 +96,17 @@ class WeightSpace:
         """P, the length of the flat vector."""
         return self.parts[-1].start + self.parts[-1].size
 
-    def flatten(self, state: Mapping[str, Tensor]) -> Tensor:
+    def flatten(self, state: Mapping[str, Tensor], *, out: Tensor | None = None) -> Tensor:
         """Copy named tensors into one flat float32 vector [P].
+
+        Args:
+            state: the tensors by name; others than the layout's are passed over.
+            out: a vector [P] to write into, a new one unless said.
 
         Raises:
             TaskmarkError: if a part is missing or has another shape.
         """
-        vector = torch.empty(self.size, dtype=torch.float32)
+        vector = empty(self.size) if out is None else out
         for part in self.parts:
             if part.name not in state:
                 raise TaskmarkError(
@@ -101,7 +118,7 @@ class WeightSpace:
                     f"The tensor {part.name!r} has the shape {tuple(tensor.shape)} instead of "
                     f"{part.shape}; give weights of the same model."
                 )
-            vector[part.slice] = tensor.detach().reshape(-1).to("cpu", torch.float32)
+            vector[part.slice] = tensor.detach().reshape(-1)  # cast and moved as it is written
         return vector
 
     def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
@@ -116,3 +133,14 @@ class WeightSpace:
                 f"{self.size} numbers; give one flat vector of that length."
             )
         return {part.name: vector[part.slice].view(part.shape) for part in self.parts}
+
+
+def _heads(model: nn.Module) -> dict[str, int]:
+    """The number of heads of each parameter inside a module that says `num_heads`."""
+    found: dict[str, int] = {}
+    for place, module in model.named_modules():  # outer modules first
+        heads = getattr(module, "num_heads", None)
+        if isinstance(heads, int):
+            prefix = f"{place}." if place else ""
+            found |= {f"{prefix}{name}": heads for name, _ in module.named_parameters()}
+    return found

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from taskmark import Method
+from taskmark.allocation import empty
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +31,9 @@ class TaskArithmetic(Method):
   year = {2023}
 }"""
     scale_range = (0.0, 1.0)
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
-        """Return the sum of the task vectors, [T, P] -> [P]."""
-        return given.task_vectors.sum(0)
+        """Return the sum of the task vectors, [T, P] -> [P]; memory: the result."""
+        vectors = given.task_vectors
+        return torch.sum(vectors, 0, out=empty(vectors.shape[1], device=vectors.device))

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
+from taskmark.allocation import empty
 from taskmark.methods.trimming import threshold
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Ties(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
         vectors = given.task_vectors
-        merged = torch.empty(vectors.shape[1])
+        merged = empty(vectors.shape[1])
         ranked = [slice(0, len(merged))]
         if self.scope == "tensor":
             ranked = [part.slice for part in given.space]

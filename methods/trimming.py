@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _CHUNK = 65_536  # entries looked at together: they stay in the cache
-_SAMPLE = 100_000  # entries that the bracket is guessed from
-_LARGE = 1_000_000  # entries from which on guessing pays
-_CROWDED = 1 / 16  # share of the entries in the bracket at which it is given up
+_SAMPLE = 16  # the bracket is guessed from this many times the root of the number of entries
+_LARGE = 32_768  # entries from which on guessing pays
+_CROWDED = 1 / 8  # share of the entries in the bracket at which it is given up
 
 
 def kept_count(size: int, density: float) -> int:
@@ -82,7 +82,7 @@ def _selected_in_bracket(vector: Tensor, rank: int) -> float | None:
 
 def _bracket(values: NDArray[np.float32], rank: int) -> tuple[float, float]:
     """Magnitudes between which the wanted rank lies almost surely, from a strided sample."""
-    sample = np.sort(np.abs(values[:: max(1, len(values) // _SAMPLE)]))
+    sample = np.sort(np.abs(values[:: max(1, int(len(values) ** 0.5 / _SAMPLE))]))
     share = rank / len(values)
     margin = 4 * np.sqrt(len(sample) * share * (1 - share)) + 2  # four standard errors of the rank
     low, high = np.clip(

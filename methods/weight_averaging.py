@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from taskmark import Method
+from taskmark.allocation import empty
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +32,9 @@ class WeightAveraging(Method):
 }"""
     role = "reference"
     scale_range = None
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
-        """Return the mean of the task vectors, [T, P] -> [P]."""
-        return given.task_vectors.mean(0)
+        """Return the mean of the task vectors, [T, P] -> [P]; memory: the result."""
+        vectors = given.task_vectors
+        return torch.mean(vectors, 0, out=empty(vectors.shape[1], device=vectors.device))

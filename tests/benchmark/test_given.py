@@ -79,6 +79,41 @@ def test_names_and_vectors_must_be_as_many():
         Given.of_weights(torch.zeros(4), torch.ones(2, 4), SPACE, tasks=["hills"])
 
 
+def test_models_make_a_given_and_the_merged_vector_a_model():
+    pretrained = {"b": torch.tensor([1.0, 2.0]), "steps": torch.tensor(7), "a": torch.ones(1, 1)}
+    experts = [
+        {"a": torch.tensor([[3.0]]), "b": torch.tensor([1.0, 0.0]), "steps": torch.tensor(9)},
+        {"a": torch.tensor([[1.0]]).bfloat16(), "b": torch.tensor([2.0, 2.0]).double()},
+    ]
+    given = Given.of_models(pretrained, experts, tasks=["hills", "lakes"])
+    assert given.tasks == ("hills", "lakes")
+    assert given.pretrained.tolist() == [1.0, 2.0, 1.0]
+    assert given.task_vectors.tolist() == [[0.0, -2.0, 2.0], [1.0, 0.0, 0.0]]
+    merged = given.space.unflatten(given.pretrained + given.task_vectors.sum(0))
+    assert {name: tensor.tolist() for name, tensor in merged.items()} == {
+        "b": [2.0, 0.0],
+        "a": [[3.0]],
+    }
+
+
+def test_models_that_differ_in_form_are_refused():
+    with pytest.raises(TaskmarkError, match="lack the tensor 'a'"):
+        Given.of_models({"a": torch.ones(2)}, [{"b": torch.ones(2)}])
+    with pytest.raises(TaskmarkError, match="stack at least one"):
+        Given.of_models({"a": torch.ones(2)}, [])
+
+
+def test_large_finite_weights_whose_sum_overflows_are_accepted():
+    huge = torch.full((4,), 3e38)
+    assert torch.equal(Given.of_weights(huge, huge[None], SPACE).pretrained, huge)
+
+
+def test_an_infinity_of_each_sign_is_found():
+    vectors = torch.tensor([[float("inf"), -float("inf"), 0.0, 0.0]])
+    with pytest.raises(TaskmarkError, match="finite"):
+        Given.of_weights(torch.zeros(4), vectors, SPACE)
+
+
 def test_a_given_of_weights_has_no_data_and_no_model():
     given = Given.of_weights(torch.zeros(4), torch.ones(1, 4), SPACE)
     for ask in (

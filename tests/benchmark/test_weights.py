@@ -102,3 +102,28 @@ def test_a_vector_of_another_length_is_not_unflattened(shape):
     space = WeightSpace.of({"a": torch.zeros(2, 3)})
     with pytest.raises(TaskmarkError, match="6 numbers"):
         space.unflatten(torch.zeros(shape))
+
+
+def test_flattening_into_a_vector_that_is_there_makes_no_other():
+    space = WeightSpace.of({"a": torch.zeros(2), "b": torch.zeros(1, 2)})
+    rows = torch.zeros(2, 4)
+    found = space.flatten({"a": torch.tensor([1.0, 2.0]), "b": torch.ones(1, 2)}, out=rows[1])
+    assert found.data_ptr() == rows[1].data_ptr()
+    assert rows.tolist() == [[0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 1.0, 1.0]]
+
+
+class _Attending(nn.Module):
+    num_heads = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+
+
+def test_a_part_of_an_attention_knows_its_heads():
+    model = nn.Sequential(nn.Linear(8, 8), _Attending(), nn.MultiheadAttention(6, 2))
+    heads = {part.name: part.heads for part in WeightSpace.of(model)}
+    assert heads["0.weight"] is None
+    assert heads["1.qkv.weight"] == heads["1.qkv.bias"] == 4
+    assert heads["2.in_proj_weight"] == heads["2.out_proj.weight"] == 2
+    assert {part.heads for part in WeightSpace.of(model.state_dict())} == {None}

@@ -67,9 +67,11 @@ def test_merging_beside_a_peer(peer, name, space, models, request, benchmark):
     method = taskmark.methods.get(name)(**SAME[peer].get(name, {}))
     default = taskmark.methods.get(name)()
 
+    states = space.unflatten(pretrained), [space.unflatten(expert) for expert in experts]
+
     def from_experts() -> torch.Tensor:
-        loaded = Given.of_weights(pretrained, experts - pretrained, space)
-        return method.merge(loaded).add_(pretrained)
+        loaded = Given.of_models(*states)
+        return method.merge(loaded).add_(loaded.pretrained)
 
     own, whole, usual = in_turn(
         benchmark, lambda: method.merge(given), from_experts, lambda: default.merge(given)
