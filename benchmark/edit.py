@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeGuard
@@ -13,47 +14,99 @@ from taskmark.errors import TaskmarkError
 from taskmark.head import Head
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What reads one task's vector out of the merged one: factor * kept * vector.
+
+    Attributes:
+        kept: which entries of the merged vector serve the task, [P], bool.
+        factor: what they are multiplied by.
+    """
+
+    kept: Tensor  # [P]
+    factor: float = 1.0
+
+    def applied(self, vector: Tensor) -> Tensor:
+        """The task's vector, [P] -> [P]."""
+        return (vector * self.kept).mul_(self.factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An edited model: theta0 + scale * vector, with the suite's heads unless it brings its own.
 
+    An edit with vectors or masks of single tasks is not one merged model: the task must be known
+    at inference before there are weights. Its storage is counted.
+
     Attributes:
         vector: the merged task vector [P].
         heads: the method's own heads by task, used instead of the suite's.
-        per_task: a task vector [P] for each task, used instead of `vector` where the task is
-            known at inference. Such an edit is not one merged model, and its storage is counted.
+        per_task: a task's own vector [P], used instead of `vector`.
+        masks: a mask of `vector` for a task, used instead of `vector` as it is. It is stored at a
+            bit an entry, where a vector of the task's own takes 32.
     """
 
     vector: Tensor  # [P]
     heads: Mapping[str, Head] = field(default_factory=lambda: MappingProxyType({}))
     per_task: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
+    masks: Mapping[str, Mask] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def served_apart(self) -> tuple[str, ...]:
+        """The tasks that have weights of their own."""
+        return (*self.per_task, *self.masks)
+
+    @property
+    def one_model(self) -> bool:
+        """Whether the same weights serve all tasks, each under its head."""
+        return not self.served_apart
 
     @property
     def extra_parameters(self) -> int:
-        """Numbers stored beside one model."""
-        return sum(head.size for head in self.heads.values()) + sum(
-            vector.numel() for vector in self.per_task.values()
+        """Numbers stored beside one model.
+
+        With masks, theta0 has to be kept beside the vector that they are read from, and one factor
+        a task.
+        """
+        masked = self.vector.numel() + len(self.masks) if self.masks else 0
+        return (
+            masked
+            + sum(head.size for head in self.heads.values())
+            + sum(vector.numel() for vector in self.per_task.values())
         )
+
+    @property
+    def extra_bytes(self) -> int:
+        """Bytes stored beside one model: four a number, and each mask at a bit an entry."""
+        of_masks = sum(math.ceil(mask.kept.numel() / 8) for mask in self.masks.values())
+        return 4 * self.extra_parameters + of_masks
 
     def for_task(self, task: str) -> Tensor:
         """The task vector that serves one task, [P]."""
+        if task in self.masks:
+            return self.masks[task].applied(self.vector)
         return self.per_task.get(task, self.vector)
+
+    def own_vectors(self) -> Iterator[tuple[str, Tensor]]:
+        """Each task that has weights of its own with its vector [P], one at a time."""
+        return ((task, self.for_task(task)) for task in self.served_apart)
 
     def checked(self, size: int, heads: Mapping[str, Head]) -> Edit:
         """Return a float32 copy on the CPU that shares no memory with the method.
 
         Args:
             size: P.
-            heads: the suite's head of each task that heads and per-task vectors may name.
+            heads: the suite's head of each task that heads, per-task vectors and masks may name.
 
         Raises:
-            TaskmarkError: if a vector is no float32 tensor [P], if a head has not the shapes
-                of the suite's, if a number is not finite, or if a task is not the suite's.
+            TaskmarkError: if a vector is no float32 tensor [P], a mask no bool tensor [P], if a
+                head has not the shapes of the suite's, if a number is not finite, if a task has
+                both a vector and a mask, or if a task is not the suite's.
         """
-        for task in [*self.heads, *self.per_task]:
+        for task in [*self.heads, *self.served_apart]:
             if task not in heads:
                 raise TaskmarkError(
                     f"The edit names the task {task!r}, which was not given; "
@@ -64,7 +117,12 @@ class Edit:
             task: _vector(vector, size, f"the vector for the task {task!r}")
             for task, vector in self.per_task.items()
         }
-        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors)
+        for task in self.per_task.keys() & self.masks.keys():
+            raise TaskmarkError(
+                f"The task {task!r} has both a vector of its own and a mask; return one of them."
+            )
+        masks = {task: _mask(mask, size, task) for task, mask in self.masks.items()}
+        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks)
 
 
 def _head(value: object, suites: Head, task: str) -> Head:
@@ -88,6 +146,28 @@ def _head(value: object, suites: Head, task: str) -> Head:
             f"The head of the task {task!r} holds NaN or infinite values; return finite numbers."
         )
     return Head(_copied(weight), _copied(bias), bool(value.normalise))
+
+
+def _mask(value: object, size: int, task: str) -> Mask:
+    if not isinstance(value, Mask):
+        raise TaskmarkError(
+            f"The mask of the task {task!r} is a {type(value).__name__}; return a taskmark.Mask."
+        )
+    kept, factor = value.kept, value.factor
+    if not _is_plain(kept) or kept.dtype != torch.bool or tuple(kept.shape) != (size,):
+        found = (
+            f"{kept.dtype} of the shape {tuple(kept.shape)}"
+            if isinstance(kept, Tensor)
+            else type(kept).__name__
+        )
+        raise TaskmarkError(
+            f"What the mask of the task {task!r} keeps is {found}; return a bool tensor ({size},)."
+        )
+    if not isinstance(factor, int | float) or not math.isfinite(factor):
+        raise TaskmarkError(
+            f"The factor of the mask of the task {task!r} is {factor!r}; return a finite number."
+        )
+    return Mask(kept.detach().to("cpu", copy=True).contiguous(), float(factor))
 
 
 def _vector(value: object, size: int, what: str) -> Tensor:

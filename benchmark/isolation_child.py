@@ -5,6 +5,7 @@ Nothing that this process says is believed: whatever must be true is checked at 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import sys
@@ -36,7 +37,7 @@ _ARTIFACT = re.compile(r"[0-9a-f]{64}\.(json|safetensors)")  # how the store nam
 
 
 def serve(line: socket.socket) -> None:
-    """Carry one order out: "describe" methods, "check" hyper-parameters, or "edit"."""
+    """Carry one order out: "describe" methods, "check" hyper-parameters, "conform" or "edit"."""
     asking = _Asking(line)
     order = receive_mapped(line)
     facts = order.facts
@@ -159,10 +160,19 @@ def _edit(asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Te
         "op": "edited",
         "heads": {task: head.normalise for task, head in edit.heads.items()},
         "per_task": list(edit.per_task),
+        "masks": {task: mask.factor for task, mask in edit.masks.items()},
     }, _tensors_of(edit)
 
 
-_ANSWERS = {"describe": _describe, "check": _check, "edit": _edit}
+def _conform(asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    from taskmark.conformance import findings  # noqa: PLC0415 - a run has no use for it
+
+    for finding in findings(_chosen(order).method, large=order.facts["large"]):
+        asking.tell({"op": "finding", **dataclasses.asdict(finding)})
+    return {"op": "conformed"}, {}
+
+
+_ANSWERS = {"describe": _describe, "check": _check, "edit": _edit, "conform": _conform}
 
 
 def _given(asking: _Asking, order: Message) -> Given:
@@ -176,11 +186,21 @@ def _given(asking: _Asking, order: Message) -> Given:
         answer = asking.ask(question, {"vector": vector, "inputs": inputs})
         return answer.tensors["features"].to(vector.device)
 
+    def gram_matrices(
+        vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        question = {"op": "gram_matrices", "parts": None if parts is None else list(parts)}
+        answer = asking.ask(question, {"vector": vector, "inputs": inputs})
+        return {name: gram.to(vector.device) for name, gram in answer.tensors.items()}
+
     return Given(
         pretrained=tensors["pretrained"],
         task_vectors=tensors["task_vectors"],
         space=WeightSpace(
-            tuple(Part(name, start, tuple(shape)) for name, start, shape in facts["space"])
+            tuple(
+                Part(name, start, tuple(shape), heads)
+                for name, start, shape, heads in facts["space"]
+            )
         ),
         tasks=facts["tasks"],
         recipe=facts["recipe"],
@@ -191,6 +211,7 @@ def _given(asking: _Asking, order: Message) -> Given:
             for task, normalise in facts["heads"].items()
         },
         features=features,
+        gram_matrices=gram_matrices,
         data=_PermittedData(asking),
         gradient_budget=facts["gradient_budget"],
     )
@@ -199,6 +220,7 @@ def _given(asking: _Asking, order: Message) -> Given:
 def _tensors_of(edit: Edit) -> dict[str, Tensor]:
     tensors = {"vector": edit.vector}
     tensors |= {f"per_task/{task}": vector for task, vector in edit.per_task.items()}
+    tensors |= {f"mask/{task}": mask.kept for task, mask in edit.masks.items()}
     for task, head in edit.heads.items():
         tensors |= {f"weight/{task}": head.weight, f"bias/{task}": head.bias}
     return tensors
@@ -229,6 +251,7 @@ def _facts(found: Found) -> dict[str, Any]:
         "role": method.role,
         "scale_range": method.scale_range,
         "order_matters": method.order_matters,
+        "n_tasks": method.n_tasks,
         "takes": list(method.model_fields),
         "source": str(found.source),
         "distribution": found.distribution,

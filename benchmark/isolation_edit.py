@@ -7,13 +7,13 @@ and features it must ask for, so that tracks, budgets and counts are kept where 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
 from taskmark.costs import Spent, measured
-from taskmark.edit import Edit
+from taskmark.edit import Edit, Mask
 from taskmark.errors import TaskmarkError
 from taskmark.head import Head
 from taskmark.isolation import PluginProcess, common_facts
@@ -46,6 +46,11 @@ class _Features(_Question):
     inputs_gradient: bool
 
 
+class _GramMatrices(_Question):
+    op: Literal["gram_matrices"]
+    parts: tuple[str, ...] | None
+
+
 class _Backward(_Question):
     op: Literal["backward"]
     handle: int
@@ -55,10 +60,13 @@ class _Edited(Frozen):
     op: Literal["edited"]
     heads: dict[str, bool]  # the task of each head, and whether it normalises
     per_task: tuple[str, ...]
+    masks: dict[str, float]  # the task of each mask, and its factor
 
 
-_SAID: TypeAdapter[_Data | _Features | _Backward | _Edited] = TypeAdapter(
-    Annotated[_Data | _Features | _Backward | _Edited, Field(discriminator="op")]
+_Asked: TypeAlias = _Data | _Features | _GramMatrices | _Backward
+
+_SAID: TypeAdapter[_Asked | _Edited] = TypeAdapter(
+    Annotated[_Asked | _Edited, Field(discriminator="op")]
 )
 
 
@@ -95,7 +103,7 @@ def _handed(given: Given, track: str) -> tuple[dict[str, object], dict[str, Tens
     for task, head in given.heads.items():
         tensors |= {f"weight/{task}": head.weight, f"bias/{task}": head.bias}
     return {
-        "space": [(part.name, part.start, part.shape) for part in given.space],
+        "space": [(part.name, part.start, part.shape, part.heads) for part in given.space],
         "tasks": given.tasks,
         "recipe": given.recipe,
         "track": track,
@@ -129,7 +137,7 @@ class _Answers:
         self._graphs: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
 
     def to(
-        self, question: _Data | _Features | _Backward, tensors: Mapping[str, Tensor]
+        self, question: _Asked, tensors: Mapping[str, Tensor]
     ) -> tuple[dict[str, object], dict[str, Tensor]]:
         """The answer; whatever is wrong with the question is raised over there."""
         for handle in question.released:
@@ -140,6 +148,10 @@ class _Answers:
                     return {}, {question.op: self._data(question)}
                 case _Features():
                     return self._features(question, tensors)
+                case _GramMatrices():
+                    return {}, self._given.gram_matrices(
+                        tensors["vector"], tensors["inputs"], question.parts
+                    )
                 case _Backward():
                     return {}, self._gradients(question, tensors)
         except Exception as error:  # noqa: BLE001 - the question is the plug-in's
@@ -181,4 +193,5 @@ def _edit(said: _Edited, tensors: Mapping[str, Tensor]) -> Edit:
             for task, normalise in said.heads.items()
         },
         per_task={task: tensors[f"per_task/{task}"] for task in said.per_task},
+        masks={task: Mask(tensors[f"mask/{task}"], factor) for task, factor in said.masks.items()},
     )

@@ -85,6 +85,12 @@ class StandIn(Method):
             "hyperparameters": json.loads(text),
         }
 
+    @classmethod
+    def order(cls, do: str) -> dict[str, Any]:
+        """What to say to a process of this plug-in, so that it does something with the class."""
+        apart = cls._apart
+        return {**apart.order, **apart.limits.facts(), **common_facts(), "do": do}
+
     def edit_apart(self, given: Given) -> tuple[Edit, Spent]:
         """Let the plug-in edit in a process of its own; the edit is not yet checked.
 
@@ -129,10 +135,24 @@ class _Facts(Frozen):
     role: Role
     scale_range: tuple[float, float] | None
     order_matters: str
+    n_tasks: tuple[int, int | None]
     takes: tuple[str, ...]
     source: Path
     distribution: str | None
     files: tuple[Path, ...]
+
+
+_STATED = (  # by a class, as attributes
+    "name",
+    "paper",
+    "bibtex",
+    "track",
+    "recipe",
+    "role",
+    "scale_range",
+    "order_matters",
+    "n_tasks",
+)
 
 
 class _Described(Frozen):
@@ -158,8 +178,7 @@ def _stand_in(facts: _Facts, apart: _Apart) -> type[StandIn]:
     with warnings.catch_warnings():  # of a field that is named like something of pydantic's
         warnings.simplefilter("ignore")
         method = create_model("StandIn", __base__=StandIn, __module__=__name__, **takes)
-    stated = ("name", "paper", "bibtex", "track", "recipe", "role", "scale_range", "order_matters")
-    for name in stated:
+    for name in _STATED:
         setattr(method, name, getattr(facts, name))
     method.__doc__ = facts.summary
     method._apart = apart  # noqa: SLF001 - made here

@@ -34,6 +34,10 @@ class Method(BaseModel):
         scale_range: the interval in which the harness searches the coefficient of the merged
             vector, always with the suite's number of trials; None fixes it at 1.
         order_matters: empty, or the reason why the order of the tasks changes the result.
+        keeps_direction: whether one task alone gives a merged vector that points where its task
+            vector does; conformance checks the claim.
+        n_tasks: how many tasks it can merge, at least and at most; None is any number. A run leaves
+            it out where the suite has another number of tasks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,8 @@ class Method(BaseModel):
     role: ClassVar[Literal["competitor", "baseline", "reference"]] = "competitor"
     scale_range: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
     order_matters: ClassVar[str] = ""
+    keeps_direction: ClassVar[bool] = False
+    n_tasks: ClassVar[tuple[int, int | None]] = (1, None)
 
     def merge(self, given: Given) -> Tensor:  # noqa: ARG002 - the subclass uses it
         """Return the merged task vector.
@@ -61,6 +67,12 @@ class Method(BaseModel):
     def edit(self, given: Given) -> Edit:
         """Return the edited model; override it to bring own heads or a vector for each task."""
         return Edit(self.merge(given))
+
+    @classmethod
+    def takes(cls, n_tasks: int) -> bool:
+        """Whether it can merge that many tasks."""
+        least, most = cls.n_tasks
+        return least <= n_tasks and (most is None or n_tasks <= most)
 
     @classmethod
     def summary(cls) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from taskmark.metric_records import read_newest
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_negation(out: Path) -> list[NegationRecord]:
-    """Read `out/negation/*.json`, of each suite, backbone, recipe and seed the newest.
+    """Read `out/negation/*.json`, of each suite, backbone, recipe, seed and method the newest.
 
     Raises:
         TaskmarkError: if a file is not a record or is not what its id says.
@@ -23,7 +24,15 @@ def read_negation(out: Path) -> list[NegationRecord]:
         out,
         "negation",
         NegationRecord,
-        lambda record: (record.backbone, record.recipe, record.expert_seed, record.heads),
+        lambda record: (
+            record.backbone,
+            record.recipe,
+            record.expert_seed,
+            record.heads,
+            json.dumps([record.method.name, record.method.hyperparameters], sort_keys=True)
+            if record.method
+            else "",
+        ),
     )
 
 
@@ -31,8 +40,9 @@ def line(record: NegationRecord) -> str:
     """What a record found: means over tasks in %, before and after, with 95 % intervals."""
     targets = [task.target.pretrained_accuracy for task in record.tasks]
     controls = {c.task: c.pretrained_accuracy for task in record.tasks for c in task.controls}
+    by = f", {record.method.name}" if record.method else ""
     return (
-        f"Negation, {record.backbone}, {record.recipe}: "
+        f"Negation, {record.backbone}, {record.recipe}{by}: "
         f"targets {_change(targets, record.target)}, "
         f"controls {_change(list(controls.values()), record.control)}"
     )

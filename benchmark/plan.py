@@ -15,6 +15,7 @@ from taskmark.jobs import Job
 from taskmark.keys import artifact_key, source_of
 from taskmark.localisation import make_localisation
 from taskmark.negation import controls_of, make_negation
+from taskmark.negation_of_methods import has_direction_of_its_own, make_negation_of_method
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
 from taskmark.registry import Found, MethodChoice, build
 from taskmark.rows import Row, make_row
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from taskmark.context import Context
+    from taskmark.method import Method
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What a user chose to run; empty means what the suite or the methods say.
 
-    `negation` adds task negation under every recipe in play, `localisation` that of the NTK of each
-    backbone.
+    `negation` adds task negation under every recipe in play, of the task vectors themselves and of
+    what each method makes of them, `localisation` that of the NTK of each backbone.
     """
 
     backbones: tuple[str, ...] = ()
@@ -59,21 +61,32 @@ def plan(context: Context, selection: Selection) -> Plan:
 
 
 def chosen_rows(
-    methods: dict[str, Found], selection: Selection
+    methods: dict[str, Found], selection: Selection, *, n_tasks: int | None = None
 ) -> list[tuple[MethodChoice, Recipe]]:
     """Which methods run under which recipes.
 
     A method runs under its own recipe; where the user names recipes, methods of the recipe
     "standard" run under all of those, and the others only where their own is among them. Baselines
     run under "standard", or under the recipes named; references under every recipe in play, since
-    each recipe has its own experts.
+    each recipe has its own experts. A method that cannot merge that many tasks is left out, unless
+    the user names it.
+
+    Args:
+        methods: all that there are.
+        selection: what the user named.
+        n_tasks: how many tasks are merged; None asks no method whether it can.
 
     Raises:
-        TaskmarkError: if a method or recipe is unknown, or nothing is left to run.
+        TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
+            tasks, or if nothing is left to run.
     """
     for choice in selection.methods:
         if choice.name not in methods:
             raise unknown("method", choice.name, methods)
+    if n_tasks is not None:
+        for choice in selection.methods:
+            _check_number(methods[choice.name].method, n_tasks)
+        methods = {name: found for name, found in methods.items() if found.method.takes(n_tasks)}
     named = [recipe_named(name) for name in selection.recipes]
     competitors = list(selection.methods) or [
         MethodChoice(name) for name, found in methods.items() if found.method.role == "competitor"
@@ -93,6 +106,17 @@ def chosen_rows(
     return list(dict.fromkeys(rows))
 
 
+def _check_number(method: type[Method], n_tasks: int) -> None:
+    if method.takes(n_tasks):
+        return
+    least, most = method.n_tasks
+    wanted = str(least) if least == most else f"{least} to {most or 'any number of'}"
+    raise TaskmarkError(
+        f"The method {method.name!r} merges {wanted} tasks, but this run has {n_tasks}; choose as "
+        "many with --task, or another suite."
+    )
+
+
 def _of_role(methods: dict[str, Found], role: str) -> list[MethodChoice]:
     return [MethodChoice(name) for name, found in methods.items() if found.method.role == role]
 
@@ -107,7 +131,7 @@ class _Planner:
 
     def plan(self, selection: Selection) -> Plan:
         methods = self._context.methods()
-        chosen = chosen_rows(methods, selection)
+        chosen = chosen_rows(methods, selection, n_tasks=len(self._suite.tasks))
         backbones = selection.backbones or self._suite.default_backbones
         for backbone in backbones:
             if backbone not in self._suite.backbones:
@@ -127,7 +151,10 @@ class _Planner:
                     if selection.negation:
                         self._negation(stand)
                 for choice, recipe in chosen:
-                    self._row(Row(stands[recipe], self._with_defaults(choice), seed))
+                    row = Row(stands[recipe], self._with_defaults(choice), seed)
+                    self._row(row)
+                    if selection.negation and has_direction_of_its_own(methods[choice.name].method):
+                        self._negation_of_method(row)
         return Plan(tuple(self._jobs.values()), self._rows)
 
     def _check_weights(self, backbone: str) -> None:
@@ -262,6 +289,30 @@ class _Planner:
         )
 
     def _negation(self, stand: Stand) -> None:
+        self._add(
+            "negation",
+            f"{stand.backbone}, {stand.recipe}: task negation",
+            make_negation,
+            {"stand": stand, **self._negation_rule()},
+            needs=stand.keys(),
+            pace=recipe_named(stand.recipe).read,
+            also={"suite": self._suite.sha256},
+        )
+
+    def _negation_of_method(self, row: Row) -> None:
+        stand, found = row.stand, self._context.methods()[row.choice.name]
+        self._add(
+            "negation",
+            f"{stand.backbone}, {stand.recipe}: task negation by {row.choice.name}",
+            make_negation_of_method,
+            {"row": row, **self._negation_rule()},
+            needs=stand.keys(),
+            also={"suite": self._suite.sha256, "source": found.source_sha256()},
+            code=found.code(),
+            pace=f"{recipe_named(stand.recipe).read} {row.choice.name}",
+        )
+
+    def _negation_rule(self) -> dict[str, Any]:
         suite, rule = self._suite, self._suite.protocol.negation
         if rule is None:
             raise TaskmarkError(
@@ -274,19 +325,10 @@ class _Planner:
                 f"The only task, {tasks[0]!r}, cannot be negated without another "
                 "that controls it; run two tasks or more."
             )
-        self._add(
-            "negation",
-            f"{stand.backbone}, {stand.recipe}: task negation",
-            make_negation,
-            {
-                "stand": stand,
-                "controls": {task: controls_of(task, tasks, rule.controls) for task in tasks},
-                "keep": rule.keep,
-            },
-            needs=stand.keys(),
-            pace=recipe_named(stand.recipe).read,
-            also={"suite": suite.sha256},
-        )
+        return {
+            "controls": {task: controls_of(task, tasks, rule.controls) for task in tasks},
+            "keep": rule.keep,
+        }
 
     def _localisation(self, backbone: str) -> None:
         suite = self._suite

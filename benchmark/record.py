@@ -112,7 +112,8 @@ class CountedCost(Frozen):
         gradient_images: images passed forward and backward by the method itself.
         forward_images: images passed forward only, by the method itself.
         data_touched: images the method looked at, as "task/split/images" or ".../labels" -> count.
-        extra_parameters: numbers stored beside one model (own heads, weights per task).
+        extra_parameters: numbers stored beside one model (own heads, weights per task; masks are
+            no numbers, see `Storage`).
     """
 
     trials: int
@@ -147,6 +148,19 @@ class MeasuredCost(Frozen):
     evaluate_device_peak_bytes: int | None = None
 
 
+class Storage(Frozen):
+    """What must be stored to serve all tasks.
+
+    Attributes:
+        one_model: whether the same weights serve all tasks, each under its head. Where not, the
+            task must be known before there are weights, and the row is no single merged model.
+        extra_bytes: beside one model: four a number, and masks at a bit an entry.
+    """
+
+    one_model: bool
+    extra_bytes: int
+
+
 class Geometry(Frozen):
     """The merged task vector beside the task vectors it came from (L2 norms).
 
@@ -162,7 +176,11 @@ class Geometry(Frozen):
 
 
 class Provenance(Frozen):
-    """Where, when and by what a record was made."""
+    """Where, when and by what a record was made.
+
+    `notes` are sentences on what happened to it or to what it stands on: batches that were halved
+    for want of memory, operations that are not deterministic on the device.
+    """
 
     created_at: str
     commit: str | None
@@ -173,17 +191,24 @@ class Provenance(Frozen):
     platform: str
     python: str
     libraries: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class Identified(Frozen):
     """A record with an identity: the hash of its content, without what differs from run to run."""
 
     not_content: ClassVar[frozenset[str]]
+    # Fields that were added to the schema. They are no content while they are None, so that a
+    # record from before them keeps its identity.
+    added: ClassVar[frozenset[str]] = frozenset()
 
     def identified(self) -> Self:
         """Return the same record with `record_id` filled in from its content."""
-        content = self.model_dump(mode="json", exclude={"record_id", *self.not_content})
+        absent = {name for name in self.added if getattr(self, name) is None}
+        content = self.model_dump(mode="json", exclude={"record_id", *self.not_content, *absent})
         content["provenance"].pop("created_at")
+        if not content["provenance"]["notes"]:  # added to the schema later, too
+            del content["provenance"]["notes"]
         return self.model_copy(update={"record_id": digest(content)})
 
 
@@ -199,6 +224,7 @@ class Record(Identified):
     """
 
     not_content = frozenset({"measured"})
+    added = frozenset({"storage"})
 
     schema_version: Literal[1] = 1
     record_id: str = ""
@@ -223,6 +249,7 @@ class Record(Identified):
     normalised_high: float | None = None
     geometry: Geometry | None = None
     counted: CountedCost | None = None
+    storage: Storage | None = None
     measured: MeasuredCost | None = None
     provenance: Provenance
 
@@ -329,9 +356,12 @@ class NegationRecord(Identified):
     negated tasks, the lower the better; `control` that over the tasks that control, each with the
     mean over the targets that it controls. A control is held on validation; its test accuracy may
     lie below `keep` by chance.
+
+    Where `method` is said, tau is what that method makes of the target's task vector alone.
     """
 
     not_content = frozenset({"seconds"})
+    added = frozenset({"method"})
 
     schema_version: Literal[1] = 1
     record_id: str = ""
@@ -340,6 +370,7 @@ class NegationRecord(Identified):
     heads: Literal["probed", "zero-shot"]
     recipe: str
     expert_seed: int
+    method: MethodFacts | None = None
     keep: float
     tasks: tuple[NegatedTask, ...]
     target: MeanAccuracy
@@ -360,8 +391,14 @@ def pack_bits(correct: NDArray[np.bool_]) -> str:
 
 
 def unpack_bits(bits: str, n: int) -> NDArray[np.bool_]:
-    """Read the bits of `n` images back, base64 text -> [n]."""
+    """Read the bits of `n` images back, base64 text -> [n].
+
+    Raises:
+        ValueError: if these are not the bits of n images.
+    """
     packed = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
+    if n < 0 or len(packed) != -(-n // 8):
+        raise ValueError(f"{len(packed)} bytes do not hold the bits of {n} images")
     return np.unpackbits(packed, count=n).astype(np.bool_)
 
 

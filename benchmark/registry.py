@@ -291,3 +291,18 @@ def check_facts(method: type[Method]) -> None:
             f"The method {method.name!r} declares scale_range = {method.scale_range!r}; "
             "give two finite numbers, the smaller first, or None."
         )
+    if not is_number_of_tasks(method.n_tasks):
+        raise TaskmarkError(
+            f"The method {method.name!r} declares n_tasks = {method.n_tasks!r}; give the least "
+            "number of tasks, at least 1, and the most, or None where there is none."
+        )
+
+
+def is_number_of_tasks(value: object) -> bool:
+    """Whether it says how many tasks at least, and at most or None."""
+    match value:
+        case (int(least), None):
+            return least >= 1
+        case (int(least), int(most)):
+            return 1 <= least <= most
+    return False

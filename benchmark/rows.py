@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from taskmark import memory
 from taskmark.costs import Spent, measured
 from taskmark.editing import apply, give, own_reader
-from taskmark.errors import sentence
+from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.evaluation import Outcome, evaluate
 from taskmark.geometry import geometry
 from taskmark.provenance import method_facts, provenance
-from taskmark.record import CountedCost, Geometry, MeasuredCost, Record, Seeds, Trial
+from taskmark.record import CountedCost, Geometry, MeasuredCost, Record, Seeds, Storage, Trial
 from taskmark.registry import MethodChoice, build
 from taskmark.scale_search import (
     Racing,
@@ -25,7 +26,6 @@ from taskmark.scale_search import (
     splits_of_validation,
 )
 from taskmark.statistics import score_intervals
-from taskmark.store import Artifact, CorruptArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from taskmark.given import Given
     from taskmark.method import Method
     from taskmark.readers import Reader
+    from taskmark.store import Artifact
 
 _log = logging.getLogger(__name__)
 
@@ -61,15 +62,17 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row alone
         _log.debug("The method %s failed.", method.name, exc_info=True)
-        record = blank.model_copy(update={"state": "failed", "reason": sentence(error)})
+        found = _failed(error)
     else:
-        record = blank.model_copy(
-            update={
-                "state": "ok",
-                "reason": None,
-                **_after(context, row.stand, vectors, method, given, edit, edited),
-            }
-        )
+        try:
+            found = _after(context, row.stand, vectors, method, given, edit, edited)
+        except Exception as error:
+            if not memory.is_short(error):
+                raise
+            found = _failed(error)
+    # Made anew, since more may be worth a note now than when the row began.
+    found["provenance"] = provenance(context, row.stand.recipe)
+    record = blank.model_copy(update=found)
     text = record.identified().model_dump_json()
     if record.state == "ok":
         context.store.put("records", key, {}, {"record": text})
@@ -92,6 +95,11 @@ def blank_record(context: Context, row: Row) -> Record:
     )
 
 
+def _failed(error: BaseException) -> dict[str, object]:
+    reason = memory.sentence(error) if memory.is_short(error) else sentence(error)
+    return {"state": "failed", "reason": reason}
+
+
 def _after(
     context: Context,
     stand: Stand,
@@ -111,6 +119,8 @@ def _after(
     with measured() as evaluated:
         outcomes = evaluate(context, stand, vectors, read, edit, scale)
     return {
+        "state": "ok",
+        "reason": None,
         "scale": scale,
         "search": "racing" if racing else "exact",
         "search_error": racing.error if racing else 0.0,
@@ -118,6 +128,7 @@ def _after(
         **_scores(outcomes),
         "geometry": _geometry(edit, scale, vectors),
         "counted": _counted(given, edit, trials),
+        "storage": Storage(one_model=edit.one_model, extra_bytes=edit.extra_bytes),
         "measured": _measured(vectors, edited, selected, evaluated),
     }
 

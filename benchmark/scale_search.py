@@ -77,11 +77,11 @@ def predict(
     work = {
         task: (edit.heads.get(task, split.head), split.inputs) for task, split in splits.items()
     }
-    shared = {task: item for task, item in work.items() if task not in edit.per_task}
+    shared = {task: item for task, item in work.items() if task not in edit.served_apart}
     classes = read.predict(edit.vector, scales, shared) if shared else {}
-    for task, vector in edit.per_task.items():
+    for task in edit.served_apart:
         if task in work:
-            classes |= read.predict(vector, scales, {task: work[task]})
+            classes |= read.predict(edit.for_task(task), scales, {task: work[task]})
     return {task: classes[task] for task in splits}
 
 

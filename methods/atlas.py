@@ -26,8 +26,13 @@ class Atlas(Method):
     budget of gradient images. 80 % of each task's validation images are learned on; the rest tell
     after every epoch which coefficients to keep.
 
+    With K partitions ("aTLAS x K"), the entries of each tensor are cut into K random parts of equal
+    size, each with a coefficient of its own for every task. All tensors are cut, biases and norms
+    too. (The authors' code leaves tensors that are no matrices without any effect there.)
+
     Attributes:
         granularity: one coefficient for each task and tensor (anisotropic), or for each task.
+        partitions: K; drawn from the method's generator, the same for all tasks.
         learning_rate: of AdamW, constant.
         weight_decay: of AdamW.
         epochs: at most so many passes over the validation images.
@@ -47,13 +52,17 @@ class Atlas(Method):
     scale_range = None
 
     granularity: Granularity = "tensor"
+    partitions: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=64, ge=1)
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t, i] tau_t, [P]."""
+        """Return sum_t c[t, i] tau_t, [P].
+
+        Memory: a few vectors [P] for the gradient, and with K > 1 the indices of all entries.
+        """
         training = Training(
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
@@ -64,5 +73,9 @@ class Atlas(Method):
         )
         loss = TaskLoss(given, labelled=True)
         return learn_composition(
-            given, loss, granularity=self.granularity, training=training
+            given,
+            loss,
+            granularity=self.granularity,
+            training=training,
+            partitions=self.partitions,
         ).vector

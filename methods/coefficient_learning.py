@@ -12,10 +12,11 @@ import torch
 from taskmark.methods.coefficients import coefficient_gradient, combine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
+    from taskmark.methods.coefficients import Groups
     from taskmark.methods.task_loss import TaskLoss
 
 
@@ -54,7 +55,7 @@ def learn(
     loss: TaskLoss,
     coefficients: Tensor,
     directions: Tensor,
-    slices: Sequence[slice],
+    slices: Groups,
     *,
     base: Tensor,
     training: Training,
@@ -80,20 +81,16 @@ def learn(
     steps_left = training.budget // (per_task * loss.n_tasks)
     batches = loss.batches(per_task)
 
+    steps = descent(loss, batches, coefficients, optimiser, directions, slices, base=base)
     vector = base + combine(coefficients, directions, slices)
     best = Learnt(coefficients.clone(), vector, loss.held_out(vector))
     stale = 0
     for _ in range(training.epochs):
-        steps = min(steps_left, math.ceil(loss.fit_size / per_task))
-        if not steps:
+        n_steps = min(steps_left, math.ceil(loss.fit_size / per_task))
+        if not n_steps:
             break
-        for batch in islice(batches, steps):
-            leaf = vector.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(loss(leaf, batch), leaf)  # [P]
-            coefficients.grad = coefficient_gradient(gradient, directions, slices)
-            optimiser.step()
-            vector = combine(coefficients, directions, slices).add_(base)
-        steps_left -= steps
+        *_, vector = islice(steps, n_steps)
+        steps_left -= n_steps
         held_out_loss = loss.held_out(vector)
         if held_out_loss < best.held_out_loss:
             best, stale = Learnt(coefficients.clone(), vector, held_out_loss), 0
@@ -102,3 +99,34 @@ def learn(
         if stale == training.patience:
             break
     return best
+
+
+def descent(
+    loss: TaskLoss,
+    batches: Iterator[Mapping[str, Tensor]],
+    coefficients: Tensor,
+    optimiser: torch.optim.Optimizer,
+    directions: Tensor,
+    slices: Groups,
+    *,
+    base: Tensor,
+) -> Iterator[Tensor]:
+    """Take a step on each batch, and yield the vector that it leads to.
+
+    Args:
+        loss: the loss of a vector on a batch.
+        batches: indices of images by task.
+        coefficients: c, [K, G]; each step writes to it.
+        optimiser: of `coefficients`.
+        directions: [K, P].
+        slices: G of them.
+        base: the vector that c = 0 stands for, [P].
+    """
+    vector = combine(coefficients, directions, slices).add_(base)
+    for batch in batches:
+        leaf = vector.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(leaf, batch), leaf)  # [P]
+        coefficients.grad = coefficient_gradient(gradient, directions, slices)
+        optimiser.step()
+        vector = combine(coefficients, directions, slices).add_(base)
+        yield vector

@@ -1,4 +1,4 @@
-"""What the four DV-BASI methods share: the learned start, the loop over difference vectors."""
+"""What the DV-BASI methods share: the loop over difference vectors, and the learned start."""
 
 from __future__ import annotations
 
@@ -17,18 +17,13 @@ if TYPE_CHECKING:
     from taskmark.methods.task_loss import TaskLoss
 
 
-class Refinement(BaseModel):
-    """Hyper-parameters of a learned start that is refined along its own difference vectors.
+class Loop(BaseModel):
+    """Hyper-parameters of the refinement of a vector along its own difference vectors.
 
     Attributes:
         granularity: one coefficient a parameter tensor, or one for the whole vector.
         batch_size: images of all tasks together in a step.
-        start_share: share of the granted gradient images that the start may spend.
-        start_learning_rate: of AdamW, on the coefficients of the start.
-        start_weight_decay: likewise.
-        start_epochs: at most so many passes over the validation images.
-        iterations: M, the number of difference vectors; what the start leaves of the budget is
-            divided among them.
+        iterations: M, the number of difference vectors; the budget is divided among them.
         initial_scale: where each Lambda starts.
         learning_rate: of AdamW, on Lambda.
         weight_decay: likewise, towards Lambda = 0.
@@ -38,16 +33,65 @@ class Refinement(BaseModel):
 
     granularity: Granularity = "tensor"
     batch_size: int = Field(default=64, ge=1)
-    start_share: float = Field(default=0.5, gt=0, lt=1)
-    start_learning_rate: float = Field(default=1e-3, gt=0)
-    start_weight_decay: float = Field(default=0.1, ge=0)
-    start_epochs: int = Field(default=20, ge=1)
     iterations: int = Field(default=4, ge=1)
     initial_scale: float = Field(default=0.1, ge=0)
     learning_rate: float = Field(default=0.01, gt=0)
     weight_decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=60, ge=1)
     patience: int = Field(default=5, ge=1)
+
+    def iterates(
+        self, given: Given, loss: TaskLoss, first: Tensor, *, budget: int | None = None
+    ) -> list[Learnt]:
+        """Follow difference vectors: delta_m = delta_{m-1} + Lambda_m delta_{m-1}, m = 1 .. M.
+
+        In weights, theta_m = theta_{m-1} + Lambda_m (theta_{m-1} - theta_pre), with one Lambda_m
+        for each tensor, which is all that is learned in iteration m.
+
+        Args:
+            given: for its layout, and for what is left of its budget.
+            loss: what Lambda_m minimises.
+            first: delta_0, [P].
+            budget: gradient images to spend; all that are left where not said.
+
+        Returns:
+            M results, with the coefficients Lambda_m [1, G] and the vectors delta_m.
+        """
+        slices = groups(given.space, self.granularity)
+        results: list[Learnt] = []
+        delta = first
+        reserved = 0 if budget is None else given.gradient_images_left - budget
+        for done in range(self.iterations):
+            training = Training(
+                learning_rate=self.learning_rate,
+                weight_decay=self.weight_decay,
+                batch_size=self.batch_size,
+                epochs=self.epochs,
+                patience=self.patience,
+                budget=(given.gradient_images_left - reserved) // (self.iterations - done),
+            )
+            scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
+            results.append(learn(loss, scale, delta[None], slices, base=delta, training=training))
+            delta = results[-1].vector
+        return results
+
+
+class Refinement(Loop):
+    """Hyper-parameters of a learned start that is refined along its own difference vectors.
+
+    What the start leaves of the budget is divided among the iterations.
+
+    Attributes:
+        start_share: share of the granted gradient images that the start may spend.
+        start_learning_rate: of AdamW, on the coefficients of the start.
+        start_weight_decay: likewise.
+        start_epochs: at most so many passes over the validation images.
+    """
+
+    start_share: float = Field(default=0.5, gt=0, lt=1)
+    start_learning_rate: float = Field(default=1e-3, gt=0)
+    start_weight_decay: float = Field(default=0.1, ge=0)
+    start_epochs: int = Field(default=20, ge=1)
 
     def refined(self, given: Given, loss: TaskLoss) -> Tensor:
         """Start, follow the difference vectors, and keep what is best on the images held out.
@@ -71,47 +115,21 @@ class Refinement(BaseModel):
         )
         return learn_composition(given, loss, granularity=self.granularity, training=training)
 
-    def iterates(self, given: Given, loss: TaskLoss, first: Tensor) -> list[Learnt]:
-        """Follow difference vectors: delta_m = delta_{m-1} + Lambda_m delta_{m-1}, m = 1 .. M.
-
-        In weights, theta_m = theta_{m-1} + Lambda_m (theta_{m-1} - theta_pre), with one Lambda_m
-        for each tensor, which is all that is learned in iteration m.
-
-        Args:
-            given: for its layout, and for what is left of its budget, which is spent.
-            loss: what Lambda_m minimises.
-            first: delta_0, [P].
-
-        Returns:
-            M results, with the coefficients Lambda_m [1, G] and the vectors delta_m.
-        """
-        slices = groups(given.space, self.granularity)
-        results: list[Learnt] = []
-        delta = first
-        for done in range(self.iterations):
-            training = Training(
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-                batch_size=self.batch_size,
-                epochs=self.epochs,
-                patience=self.patience,
-                budget=given.gradient_images_left // (self.iterations - done),
-            )
-            scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
-            results.append(learn(loss, scale, delta[None], slices, base=delta, training=training))
-            delta = results[-1].vector
-        return results
-
 
 def learn_composition(
-    given: Given, loss: TaskLoss, *, granularity: Granularity, training: Training
+    given: Given,
+    loss: TaskLoss,
+    *,
+    granularity: Granularity,
+    training: Training,
+    partitions: int = 1,
 ) -> Learnt:
     """aTLAS: learn the coefficients c[t, i] of sum_t c[t, i] tau_t, tensor by tensor, from zero.
 
     Returns:
         The coefficients [T, G] and the vector [P] with the lowest loss on the images held out.
     """
-    slices = groups(given.space, granularity)
+    slices = groups(given.space, granularity, partitions=partitions, generator=given.generator)
     vectors = given.task_vectors
     start = torch.zeros(len(vectors), len(slices), device=vectors.device)
     base = torch.zeros_like(vectors[0])

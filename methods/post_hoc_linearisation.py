@@ -26,6 +26,7 @@ class PostHocLinearisation(Method):
     bibtex = TangentFineTuning.bibtex
     recipe = "post_hoc"
     scale_range = (0.0, 1.0)
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the sum of the standard task vectors, [T, P] -> [P]."""

@@ -31,6 +31,7 @@ class TangentFineTuning(Method):
 }"""
     recipe = "tangent"
     scale_range = (0.0, 1.0)
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the sum of the tangent task vectors, [T, P] -> [P]."""

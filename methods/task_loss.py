@@ -10,7 +10,7 @@ from torch.nn import functional
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -27,13 +27,16 @@ class TaskLoss:
     cross-entropy with the label, or without labels the entropy of the prediction,
     -sum_c p_c log p_c.
 
-    Of each task's validation images, those with index 4, 9, 14 ... are held out: they are never
-    learned on, and tell when to stop and what to keep. Tasks are worked through in the order of
-    their names, so that the order in which they were given changes nothing but rounding.
+    Of each task's validation images, those with index 4, 9, 14 ... are held out, unless `hold_out`
+    is off: they are never learned on, and tell when to stop and what to keep. Tasks are worked
+    through in the order of their names, so that the order in which they were given changes nothing
+    but rounding.
 
     Args:
         given: where images, labels and the model come from.
         labelled: take the cross-entropy; else the entropy.
+        tasks: over which tasks it is summed; all where not said.
+        hold_out: hold a fifth of the images out; else learn on all.
 
     Attributes:
         n_tasks: T.
@@ -43,8 +46,15 @@ class TaskLoss:
         TaskmarkError: if a task has too few images to hold one out.
     """
 
-    def __init__(self, given: Given, *, labelled: bool) -> None:
-        tasks = sorted(given.tasks)
+    def __init__(
+        self,
+        given: Given,
+        *,
+        labelled: bool,
+        tasks: Sequence[str] | None = None,
+        hold_out: bool = True,
+    ) -> None:
+        tasks = sorted(given.tasks if tasks is None else tasks)
         self._given = given
         self._inputs = {task: given.images(task) for task in tasks}
         self._labels = {task: given.labels(task) for task in tasks} if labelled else {}
@@ -53,6 +63,9 @@ class TaskLoss:
         for task, inputs in self._inputs.items():
             index = torch.arange(len(inputs))
             held_out = index % _HELD_OUT == _HELD_OUT - 1
+            if not hold_out:
+                self._fit[task] = index
+                continue
             if not held_out.any():
                 raise TaskmarkError(
                     f"The task {task!r} has {len(inputs)} validation images; "
@@ -71,7 +84,7 @@ class TaskLoss:
             yield {task: next(stream) for task, stream in streams.items()}
 
     def held_out(self, vector: Tensor) -> float:
-        """The loss on the images that are not learned on."""
+        """The loss on the images that are not learned on, of which there must be some."""
         with torch.no_grad():
             return float(self(vector, self._held_out))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from taskmark import Edit, Head
+from taskmark import Edit, Head, Mask
 from taskmark.errors import TaskmarkError
 
 HEADS = {task: Head(torch.zeros(3, 2), torch.zeros(3)) for task in ("hills", "lakes")}
@@ -79,6 +79,7 @@ def test_a_task_that_was_not_given_is_refused():
     for edit in (
         Edit(torch.ones(4), {"woods": _head()}),
         Edit(torch.ones(4), per_task={"woods": torch.ones(4)}),
+        Edit(torch.ones(4), masks={"woods": Mask(torch.ones(4) > 0)}),
     ):
         with pytest.raises(TaskmarkError, match="'woods', which was not given"):
             edit.checked(4, HEADS)
@@ -88,6 +89,59 @@ def test_extra_parameters_are_those_of_heads_and_vectors_per_task():
     edit = Edit(torch.ones(4), {"hills": _head()}, {"lakes": torch.ones(4)})
     assert Edit(torch.ones(4)).extra_parameters == 0
     assert edit.extra_parameters == 9 + 4
+    assert edit.extra_bytes == 4 * 13
+
+
+def test_masks_cost_a_bit_an_entry_and_need_theta0_beside_the_vector():
+    kept = torch.tensor([True, False, True] * 3)
+    edit = Edit(torch.ones(9), masks={"hills": Mask(kept), "lakes": Mask(kept, 0.5)})
+    assert edit.extra_parameters == 9 + 2
+    assert edit.extra_bytes == 4 * 11 + 2 * 2  # nine bits fill two bytes
+
+
+def test_own_heads_leave_one_model_and_own_weights_do_not():
+    assert Edit(torch.ones(4), {"hills": _head()}).one_model
+    assert not Edit(torch.ones(4), per_task={"lakes": torch.ones(4)}).one_model
+    assert not Edit(torch.ones(4), masks={"lakes": Mask(torch.ones(4) > 0)}).one_model
+    assert Edit(torch.ones(4)).served_apart == ()
+
+
+def test_a_mask_reads_a_task_out_of_the_merged_vector():
+    kept = torch.tensor([True, False, True])
+    edit = Edit(torch.tensor([1.0, 2.0, 3.0]), masks={"lakes": Mask(kept, -0.5)}).checked(3, HEADS)
+    kept.fill_(False)
+    assert edit.for_task("lakes").tolist() == [-0.5, 0, -1.5]
+    assert edit.for_task("hills").tolist() == [1, 2, 3]
+    assert {task: vector.tolist() for task, vector in edit.own_vectors()} == {
+        "lakes": [-0.5, 0, -1.5]
+    }
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (torch.ones(4) > 0, "is a Tensor; return a taskmark.Mask"),
+        (Mask(torch.ones(4)), r"is torch.float32 of the shape \(4,\); return a bool tensor \(4,\)"),
+        (Mask(torch.ones(5) > 0), r"is torch.bool of the shape \(5,\); return"),
+        (Mask([True] * 4), "is list; return"),
+        (Mask((torch.ones(4) > 0).as_subclass(Sly)), "return a bool tensor"),
+        (Mask(torch.ones(4) > 0, float("inf")), "is inf; return a finite number"),
+        (Mask(torch.ones(4) > 0, torch.ones(1)), "return a finite number"),
+    ],
+)
+def test_a_mask_of_another_form_is_refused_in_a_sentence(mask, words):
+    with pytest.raises(TaskmarkError, match=f"mask of the task 'lakes' .*{words}"):
+        Edit(torch.ones(4), masks={"lakes": mask}).checked(4, HEADS)
+
+
+def test_a_task_with_a_vector_and_a_mask_is_refused():
+    edit = Edit(
+        torch.ones(4),
+        per_task={"lakes": torch.ones(4)},
+        masks={"lakes": Mask(torch.ones(4) > 0)},
+    )
+    with pytest.raises(TaskmarkError, match="'lakes' has both"):
+        edit.checked(4, HEADS)
 
 
 def test_a_task_is_served_by_its_own_vector_or_else_the_merged_one():

@@ -146,7 +146,7 @@ def _switches():
 
 APART = {
     "imports the harness and asks its store": (
-        "from taskmark import executor\nexecutor._worker_context.store_root",
+        "from taskmark import worker\nworker._context.store_root",
         "AttributeError: 'NoneType'",
     ),
     "looks the store up in the environment": (
@@ -230,7 +230,7 @@ APART = {
         import gc, socket
         from taskmark.isolation_wire import send
         (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
-        facts = {"op": "edited", "heads": {}, "per_task": []}
+        facts = {"op": "edited", "heads": {}, "per_task": [], "masks": {}}
         send(line, facts, {"vector": given.pretrained[:3]})
         """,
         "The merged task vector has the shape (3,)",

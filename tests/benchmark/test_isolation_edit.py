@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-# A method of each kind: vectors alone, heads, gradients of coefficients, a tangent, all experts.
-COPIED = ("ties", "linear_probing", "atlas", "tangent_fine_tuning", "experts")
+# A method of each kind: vectors alone, heads, gradients of coefficients, Gram matrices of layers, a
+# tangent, all experts, masks.
+COPIED = (
+    "ties",
+    "linear_probing",
+    "atlas",
+    "regmean_plus",
+    "tangent_fine_tuning",
+    "experts",
+    "emr",
+)
 
 
 def _row(outcome, name):

@@ -33,6 +33,7 @@ class Mine(Method):
     role = "baseline"
     scale_range = (0, 2.5)
     order_matters = "It takes turns."
+    n_tasks = (2, None)
 
     share: float = Field(default=0.25, gt=0, le=1)
     norm: Literal["l1", "l2"] = "l2"
@@ -71,7 +72,7 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
     stands, real = find_apart([plugin], LIMITS)["mine"], find([plugin])["mine"]
     assert issubclass(stands.method, StandIn)
     assert method_facts(stands, chosen) == method_facts(real, chosen)
-    for fact in ("name", "recipe", "scale_range", "order_matters"):
+    for fact in ("name", "recipe", "scale_range", "order_matters", "n_tasks"):
         assert getattr(stands.method, fact) == getattr(real.method, fact)
     assert (stands.source, stands.code()) == (real.source, real.code())
     assert find_apart([plugin], LIMITS)["other"].method.summary() == "Do not."

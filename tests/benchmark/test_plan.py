@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
+from taskmark import Method
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
 from taskmark.plan import Selection, chosen_rows, plan
-from taskmark.registry import MethodChoice, find
+from taskmark.registry import Found, MethodChoice, find
 from taskmark.suite import read
 
 REFERENCES = {"experts", "pretrained", "weight_averaging"}
@@ -170,6 +172,36 @@ def test_the_suites_own_hyperparameters_hold_unless_the_user_says_otherwise(cont
         planned = plan(context, Selection(methods=(MethodChoice("ties", own),)))
         (row,) = [row for row in planned.rows.values() if row.choice.name == "ties"]
         assert dict(row.choice.hyperparameters) == {"density": density}
+
+
+class Couple(Method):
+    """Add up two task vectors."""
+
+    name = "couple"
+    n_tasks = (2, 2)
+
+
+def _with_couple(n_tasks, *methods):
+    found = {**find(), "couple": Found(Couple, "file", Path(__file__))}
+    selection = Selection(methods=tuple(map(MethodChoice, methods)))
+    return {choice.name for choice, _ in chosen_rows(found, selection, n_tasks=n_tasks)}
+
+
+def test_a_method_is_left_out_where_it_cannot_merge_that_many_tasks():
+    assert "couple" in _with_couple(2)
+    for n_tasks in (1, 3):
+        assert _with_couple(n_tasks) == _with_couple(2) - {"couple", *_only(2, n_tasks)}
+
+
+def _only(here, there):
+    return {name for name, m in find().items() if m.method.takes(here) > m.method.takes(there)}
+
+
+def test_a_method_that_is_named_must_be_able_to_merge_that_many_tasks():
+    assert "couple" in _with_couple(2, "couple")
+    words = "'couple' merges 2 tasks, but this run has 8; choose as many with --task, or another"
+    with pytest.raises(TaskmarkError, match=words):
+        _with_couple(8, "couple")
 
 
 @pytest.mark.parametrize(

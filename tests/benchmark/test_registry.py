@@ -142,6 +142,14 @@ FAULTY = {
         HEADER + 'class A(Method):\n    name = "a"\n    scale_range = (1.0, 0.0)',
         "declares scale_range = (1.0, 0.0); give two finite numbers",
     ),
+    "a number of tasks that is none": (
+        HEADER + 'class A(Method):\n    name = "a"\n    n_tasks = (3, 2)',
+        "declares n_tasks = (3, 2); give the least number of tasks",
+    ),
+    "no task at all": (
+        HEADER + 'class A(Method):\n    name = "a"\n    n_tasks = (0, None)',
+        "declares n_tasks = (0, None)",
+    ),
 }
 
 

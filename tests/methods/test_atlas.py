@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from taskmark.conformance import miniature
@@ -127,3 +128,31 @@ def test_the_defaults_are_the_papers():
     fields = Atlas().hyperparameters()
     assert (fields["learning_rate"], fields["weight_decay"], fields["epochs"]) == (1e-3, 0.1, 20)
     assert Atlas.scale_range is None
+
+
+def test_with_partitions_entries_of_one_tensor_have_coefficients_of_their_own():
+    def ratios(partitions):
+        given = miniature(Atlas, tasks=("apples",))
+        merged = Atlas(learning_rate=0.05, partitions=partitions).merge(given)
+        found = merged / given.task_vectors[0]
+        rounded = (1e4 * found).round()
+        return [len(rounded[part.slice].unique()) for part in given.space]
+
+    assert ratios(1) == [1, 1, 1]
+    assert ratios(4) == [4, 4, 4]  # the bias, too
+
+
+def test_partitions_learn_and_are_the_same_under_a_seed():
+    loss = TaskLoss(miniature(Atlas), labelled=True)
+    four = Atlas(learning_rate=0.05, partitions=4).merge(miniature(Atlas))
+    assert loss.held_out(four) < 0.95 * loss.held_out(torch.zeros_like(four))
+    again = Atlas(learning_rate=0.05, partitions=4).merge(miniature(Atlas))
+    other = Atlas(learning_rate=0.05, partitions=4).merge(miniature(Atlas, seed=1))
+    assert torch.equal(four, again)
+    assert not torch.allclose(four, other, atol=1e-3)
+
+
+def test_one_partition_is_the_default():
+    assert Atlas().partitions == 1
+    with pytest.raises(ValidationError):
+        Atlas(partitions=0)

@@ -44,3 +44,32 @@ def test_the_gradient_is_that_of_the_graph_through_all_directions():
     found = coefficient_gradient(through_leaf.float(), TAU, SLICES)
     assert torch.allclose(torch.cat(pieces).float(), combine(coefficients, TAU, SLICES), atol=1e-6)
     assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_partitions_cut_every_tensor_at_random_and_cover_it():
+    space = given_rows(TAU.tolist(), SHAPES).space
+    found = groups(space, "tensor", partitions=2, generator=torch.Generator().manual_seed(0))
+    assert [len(indices) for indices in found] == [2, 2, 0, 0, 2, 1, 1, 0]
+    assert torch.cat(found[:2]).sort().values.tolist() == [0, 1, 2, 3]
+    assert torch.cat(found[4:6]).sort().values.tolist() == [4, 5, 6]
+    whole = groups(space, "scalar", partitions=3, generator=torch.Generator().manual_seed(0))
+    assert [len(indices) for indices in whole] == [3, 3, 2]
+    assert torch.cat(whole).sort().values.tolist() == list(range(8))
+    assert whole[0].tolist() != [0, 1, 2]
+
+
+def test_groups_of_indices_combine_and_differentiate_like_masks():
+    generator = torch.Generator().manual_seed(3)
+    space = given_rows(TAU.tolist(), SHAPES).space
+    indices = groups(space, "tensor", partitions=2, generator=generator)
+    coefficients = torch.randn(3, len(indices), generator=generator)
+    gradient = torch.randn(8, generator=generator)
+    masks = torch.zeros(len(indices), 8)
+    for row, entries in zip(masks, indices, strict=True):
+        row[entries] = 1.0
+    expected = sum(
+        coefficients[k, g] * masks[g] * TAU[k] for k in range(3) for g in range(len(indices))
+    )
+    assert torch.allclose(combine(coefficients, TAU, indices), expected, atol=1e-6)
+    found = coefficient_gradient(gradient, TAU, indices)
+    assert torch.allclose(found, (TAU * gradient) @ masks.T, atol=1e-5)

@@ -105,3 +105,23 @@ def test_too_few_images_are_named():
     }
     with pytest.raises(TaskmarkError, match="'apples' has 4 validation images"):
         TaskLoss(given, labelled=True)
+
+
+def test_some_tasks_alone_are_summed_where_they_are_named():
+    given = miniature(Atlas)
+    loss = TaskLoss(given, labelled=True, tasks=["boats"])
+    held_out = torch.arange(4, 40, 5)
+    with torch.no_grad():
+        logits = given.logits(given.task_vectors[0], "boats", given.images("boats")[held_out])
+        expected = torch.nn.functional.cross_entropy(logits, given.labels("boats")[held_out])
+    assert loss.held_out(given.task_vectors[0]) == pytest.approx(float(expected), rel=1e-5)
+    assert loss.n_tasks == 1
+    assert {key.split("/")[0] for key in given.touched} == {"boats"}
+
+
+def test_nothing_is_held_out_where_that_is_off():
+    loss = TaskLoss(miniature(Atlas), labelled=True, hold_out=False)
+    assert loss.fit_size == 40
+    batch = next(loss.batches(40))
+    for chosen in batch.values():
+        assert chosen.sort().values.tolist() == list(range(40))

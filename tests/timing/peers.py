@@ -66,8 +66,8 @@ def fusion_bench(method: str) -> Merge:
 
     def prepare(pretrained: State, experts: list[State]) -> Callable[[], State]:
         # It writes the result into the pre-trained model, which is why it gets a copy.
-        models = {"_pretrained_": _Model({name: t.clone() for name, t in pretrained.items()})}
-        models |= {f"expert_{t}": _Model(expert) for t, expert in enumerate(experts)}
+        models = {"_pretrained_": Model({name: t.clone() for name, t in pretrained.items()})}
+        models |= {f"expert_{t}": Model(expert) for t, expert in enumerate(experts)}
 
         def merge() -> State:
             return algorithm.run(models).state_dict()
@@ -77,7 +77,7 @@ def fusion_bench(method: str) -> Merge:
     return prepare
 
 
-class _Model(nn.Module):
+class Model(nn.Module):
     """A module whose state dict is the given one; dots become bars, which names may hold."""
 
     def __init__(self, state: State) -> None:
@@ -86,7 +86,7 @@ class _Model(nn.Module):
             self.register_parameter(name.replace(".", "|"), nn.Parameter(tensor))
 
 
-def _cut(vector: Tensor, shapes: Mapping[str, list[int]]) -> State:
+def cut(vector: Tensor, shapes: Mapping[str, list[int]]) -> State:
     parts = torch.split(vector, [math.prod(shape) for shape in shapes.values()])
     return OrderedDict(
         (name, part.view(shape)) for (name, shape), part in zip(shapes.items(), parts, strict=True)
@@ -98,8 +98,8 @@ def main(peer: str, method: str, source: str, target: str, rounds: str) -> None:
     torch.set_num_threads(1)
     with safe_open(source, "pt") as file:
         shapes = json.loads(file.metadata()["shapes"])
-        pretrained = _cut(file.get_tensor("pretrained"), shapes)
-        experts = [_cut(row, shapes) for row in file.get_tensor("experts")]
+        pretrained = cut(file.get_tensor("pretrained"), shapes)
+        experts = [cut(row, shapes) for row in file.get_tensor("experts")]
     prepare = {"mergekit": mergekit, "fusion_bench": fusion_bench}[peer](method)
     seconds: dict[str, list[float]] = {"cpu": [], "wall": []}
     for number in range(1 + int(rounds)):

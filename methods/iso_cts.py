@@ -1,0 +1,86 @@
+"""Iso-CTS: the common subspace of the sum, what is each task's own, and equal singular values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from taskmark import Method
+from taskmark.methods.iso_c import IsoC, exact_sum
+from taskmark.methods.spectra import merge_matrices, rounding_level, thin_svd
+from taskmark.methods.tsv_m import orthogonal_product
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from taskmark import Given
+
+
+class IsoCts(Method):
+    """Join the sum's leading directions with those that each task has beside them, all equal.
+
+    Marczak et al., ICML 2025 (isotropic merging in common and task-specific subspaces). For each
+    weight matrix, with r = min(m, n) and T tasks:
+
+    1. sum_t tau_t = U diag(s) V^T, of which the leading k components span the common subspace;
+    2. tau_t - U_k U_k^T tau_t is what it lacks of task t; its n leading components are taken,
+       where k + T n = r;
+    3. the left vectors of all components are put side by side and replaced by the polar factor,
+       and so are the right ones;
+    4. the merged matrix is the product of the two times the mean of all r singular values.
+
+    The result is theta0 + alpha times that; the authors search alpha in 0.1 .. 3, as the harness.
+
+    Conventions:
+
+    - Which tensors are matrices, and what counts as zero, is as in Iso-C; components of singular
+      value zero are missing from the mean.
+    - n is (r - floor(common_fraction r)) / T, to the nearest integer, halves to even, and at most
+      r / T; then k = r - T n. This is the authors' code, but for the bound. Where n is 0, the
+      method is Iso-C.
+    - Where the columns that are put side by side are dependent, the polar factor is zero on what
+      they lack, as in TSV-Merge.
+
+    Attributes:
+        common_fraction: share of the r components that is left to the common subspace.
+    """
+
+    name = "iso_cts"
+    paper = IsoC.paper
+    bibtex = IsoC.bibtex
+    scale_range = (0.1, 3.0)
+
+    common_fraction: float = Field(default=0.8, ge=0, le=1)
+
+    def merge(self, given: Given) -> Tensor:
+        """Return the merged task vector, [T, P] -> [P].
+
+        Memory: the result, and for one matrix at a time about six of its size in float64.
+        """
+        return merge_matrices(
+            given, lambda matrices: isotropic_union(matrices, self.common_fraction)
+        )
+
+
+def isotropic_union(matrices: Tensor, common_fraction: float) -> Tensor:
+    """Merge one matrix of all tasks, [T, m, n] -> [m, n], float64."""
+    n_own, n_common = subspace_sizes(min(matrices.shape[1:]), len(matrices), common_fraction)
+    common = thin_svd(exact_sum(matrices), n_common)
+    components = [common]
+    for matrix in matrices if n_own else ():
+        beside = matrix.to(torch.float64, copy=True)
+        beside.addmm_(common.left, common.left.T @ beside, alpha=-1)
+        # Where the common subspace holds all of a task, rounding errors are all that is left.
+        components.append(thin_svd(beside, n_own, zero=rounding_level(matrix)))
+    values = torch.cat([svd.values for svd in components])
+    mean = values.sum() / max(1, len(values))
+    return orthogonal_product(components, mean.expand(len(values)))
+
+
+def subspace_sizes(rank: int, n_tasks: int, common_fraction: float) -> tuple[int, int]:
+    """Components of each task's own and of the common subspace, n and k with k + T n = r."""
+    n_own = round((rank - int(rank * common_fraction)) / n_tasks)
+    n_own = min(n_own, rank // n_tasks)
+    return n_own, rank - n_tasks * n_own

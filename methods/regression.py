@@ -1,0 +1,83 @@
+"""Merging linear layers by least squares: the closed form that RegMean and RegMean++ share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from taskmark import Given
+
+
+class NormalEquations:
+    """The least-squares problem of one linear weight, gathered task by task.
+
+    The merged W minimises sum_t ||X_t (W - W_t)^T||^2 where the rows of X_t are the inputs of the
+    layer on task t. With the Gram matrix G_t = X_t^T X_t,
+
+        W = (sum_t W_t G_t) (sum_t G_t)^-1
+
+    (Jin et al. 2023, equation 2, for weights [d_out, d_in]). The entries of G_t off its diagonal
+    are multiplied by alpha first. W may stand for the change of the weight too, since theta0
+    contributes theta0 itself.
+
+    Memory: [d_in, d_in] and two [d_out, d_in] in float64.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self._alpha = alpha
+        self._left: Tensor | float = 0.0  # sum_t G_t
+        self._right: Tensor | float = 0.0  # sum_t W_t G_t
+        self._sum: Tensor | float = 0.0  # sum_t W_t
+        self._count = 0
+
+    def add(self, weight: Tensor, gram: Tensor) -> None:
+        """Add a task.
+
+        Args:
+            weight: W_t, or what the task changes of it, [d_out, d_in].
+            gram: G_t, [d_in, d_in].
+        """
+        weight, gram = weight.double(), shrunk(gram.double(), self._alpha)
+        self._left = self._left + gram
+        self._right = self._right + weight @ gram
+        self._sum = self._sum + weight
+        self._count += 1
+
+    def solve(self) -> Tensor:
+        """W, [d_out, d_in], float64; of several minimisers the one nearest to the average."""
+        if not self._count:
+            raise ValueError("nothing was added")
+        left, mean = torch.as_tensor(self._left), torch.as_tensor(self._sum) / self._count
+        right = torch.as_tensor(self._right) - mean @ left  # of the difference from the average
+        # An input that is always zero leaves its column open: there the average stays.
+        silent = left.diagonal() == 0
+        left = left + torch.diag(silent.to(left.dtype))
+        factor, failed = torch.linalg.cholesky_ex(left)
+        if failed:
+            found: Tensor = right @ torch.linalg.pinv(left, hermitian=True)
+        else:
+            found = torch.cholesky_solve(right.T, factor).T
+        return mean + found
+
+
+def shrunk(gram: Tensor, alpha: float) -> Tensor:
+    """The matrix with all but its diagonal multiplied by alpha, [d, d]."""
+    return alpha * gram + (1 - alpha) * torch.diag(gram.diagonal())
+
+
+def samples(given: Given, n_images: int) -> dict[str, Tensor]:
+    """Train images of each task, drawn without replacement in the order of the tasks' names.
+
+    Returns:
+        Task -> inputs [n, ...], where n is `n_images`, or all there are.
+    """
+    found = {}
+    for task in sorted(given.tasks):
+        inputs = given.images(task, "train")
+        order = torch.randperm(len(inputs), generator=given.generator)
+        found[task] = inputs[order[:n_images]]
+    return found
