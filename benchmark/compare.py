@@ -1,23 +1,62 @@
-"""Comparing two folders of records, image by image, row by row."""
+"""Comparing two sets of rows image by image, within what a suite tolerates."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import Record, TaskResult, unpack_bits
+from taskmark.record import Record, unpack_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from taskmark.suite import Gate
 
 LEVEL = 0.05
 
-RowKey = tuple[str, str, str, str, str, str, int, int]
+Verdict = Literal["same", "absorbed", "within", "moved"]
+"""Nothing flipped; no more than the budget; more, but neither test rejects; one of them does."""
+
+Ground = Literal["epsilon", "chance"]
+"""Why an accuracy counts as moved: beyond the suite's epsilon, or beyond chance (McNemar)."""
+
+
+class RowKey(NamedTuple):
+    """What makes two measurements the same row; `suite` is "name@version"."""
+
+    suite: str
+    backbone: str
+    recipe: str
+    method: str
+    hyperparameters: str
+    expert_seed: int
+    method_seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What one row measured: which test images of each task were right, [n] each.
+
+    `reason` says why a row is not ok, and its tasks are then empty. `built_in` is whether the
+    method belongs to taskmark itself.
+    """
+
+    ok: bool
+    reason: str
+    built_in: bool
+    scale: float | None
+    correct: Mapping[str, NDArray[np.bool_]]
+
+
+Rows = dict[RowKey, RowResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,107 +66,219 @@ class TaskChange:
     Attributes:
         row: what identifies the row.
         task: the task.
-        before: accuracy in the first folder.
-        after: accuracy in the second.
+        n: its test images.
+        before: how many were right in the first set.
+        after: how many in the second.
         lost: images that were right before and are wrong now.
         gained: images that were wrong before and are right now.
         p_value: McNemar's exact test on `lost` and `gained`, adjusted by Holm over all changes.
-        significant: whether it rejects at 5 %.
+        grounds: why it counts as moved; empty where it does not.
+        absorbed: whether the budget of flips covers all that flipped.
     """
 
     row: RowKey
     task: str
-    before: float
-    after: float
+    n: int
+    before: int
+    after: int
     lost: int
     gained: int
     p_value: float
-    significant: bool
+    grounds: tuple[Ground, ...]
+    absorbed: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of it."""
+        if not self.lost + self.gained:
+            return "same"
+        if self.absorbed:
+            return "absorbed"
+        return "moved" if self.grounds else "within"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The changes of common rows, and the rows that only one folder has."""
+    """The changes of common rows, and the rows that only one side has.
+
+    Attributes:
+        changes: of the rows that are ok on both sides, task by task.
+        missing: rows that are gone.
+        broken: rows that were ok and are not any more, with the reason.
+        failed: other rows that are not ok, with the reason.
+        new: rows that are ok and were not there, or not ok.
+        unguarded: rows of built-in methods, ok or not, that a baseline ought to hold and does not.
+        tolerances: what the suites tolerate, by "name@version".
+    """
 
     changes: tuple[TaskChange, ...]
     missing: tuple[RowKey, ...]
+    broken: dict[RowKey, str]
+    failed: dict[RowKey, str]
     new: tuple[RowKey, ...]
-    broken: tuple[RowKey, ...]
+    unguarded: tuple[RowKey, ...]
+    tolerances: dict[str, Gate]
 
     @property
-    def moved(self) -> bool:
-        """Whether anything moved for the worse or better beyond chance, vanished or broke."""
-        return bool(self.missing or self.broken) or any(c.significant for c in self.changes)
+    def moved(self) -> tuple[TaskChange, ...]:
+        """The changes beyond what is tolerated."""
+        return tuple(change for change in self.changes if change.verdict == "moved")
+
+    @property
+    def passed(self) -> bool:
+        """Whether no accuracy moved, and no row vanished, broke or goes unguarded."""
+        return not (self.moved or self.missing or self.broken or self.unguarded)
 
 
 def row_key(record: Record) -> RowKey:
-    """What makes two records the same row: suite, backbone, recipe, method, seeds."""
-    return (
-        record.suite.name,
-        record.suite.version,
-        record.backbone,
-        record.recipe,
-        record.method.name,
-        str(sorted(record.method.hyperparameters.items())),
-        record.seeds.expert,
-        record.seeds.method,
+    """What identifies the row of a record."""
+    return RowKey(
+        suite=f"{record.suite.name}@{record.suite.version}",
+        backbone=record.backbone,
+        recipe=record.recipe,
+        method=record.method.name,
+        hyperparameters=json.dumps(
+            record.method.model_dump(mode="json")["hyperparameters"], sort_keys=True
+        ),
+        expert_seed=record.seeds.expert,
+        method_seed=record.seeds.method,
     )
 
 
-def compare(before: Iterable[Record], after: Iterable[Record]) -> Comparison:
-    """Pair the rows of two folders and test each task of each.
-
-    A row that was ok and is not any more is broken; it is tested no further.
+def rows_of(records: Iterable[Record]) -> Rows:
+    """The rows of records.
 
     Raises:
-        TaskmarkError: if a task of a row has not the same images in both.
+        TaskmarkError: if two records are of one row.
     """
-    old = {row_key(record): record for record in before}
-    new = {row_key(record): record for record in after}
-    common = [key for key in old if key in new and old[key].state == "ok"]
-    broken = tuple(key for key in common if new[key].state != "ok")
-    untested: list[tuple[RowKey, TaskResult, TaskResult, int, int]] = []
-    for key in common:
-        if key in broken:
-            continue
-        theirs = {result.task: result for result in new[key].tasks}
-        for result in old[key].tasks:
-            if result.task not in theirs or theirs[result.task].n != result.n:
-                raise TaskmarkError(
-                    f"The row {' '.join(map(str, key))} has other images of the task "
-                    f"{result.task!r} in the two folders; compare runs of one suite version."
-                )
-            other = theirs[result.task]
-            lost, gained = _flips(result, other)
-            untested.append((key, result, other, lost, gained))
-    p_values = [_exact(lost, gained) for *_, lost, gained in untested]
-    adjusted = multipletests(p_values, method="holm")[1] if p_values else []
-    return Comparison(
-        changes=tuple(
-            TaskChange(
-                row=key,
-                task=result.task,
-                before=result.accuracy,
-                after=other.accuracy,
-                lost=lost,
-                gained=gained,
-                p_value=float(p),
-                significant=bool(p < LEVEL),
+    rows: Rows = {}
+    for record in records:
+        key = row_key(record)
+        if key in rows:
+            raise TaskmarkError(
+                f"Two records are of one row, {key.backbone} {key.recipe} {key.method} of "
+                f"{key.suite} (one is {record.record_id[:16]!r}); delete the one that does not "
+                "belong to the run."
             )
-            for (key, result, other, lost, gained), p in zip(untested, adjusted, strict=True)
-        ),
-        missing=tuple(key for key in old if key not in new),
-        new=tuple(key for key in new if key not in old),
-        broken=broken,
+        rows[key] = RowResult(
+            ok=record.state == "ok",
+            reason=record.reason or "",
+            built_in=record.method.origin == "built-in",
+            scale=record.scale,
+            correct={task.task: unpack_bits(task.bits, task.n) for task in record.tasks},
+        )
+    return rows
+
+
+def compare(
+    before: Rows,
+    after: Rows,
+    tolerance_of: Callable[[str], Gate],
+    *,
+    guards_all: bool = False,
+) -> Comparison:
+    """Pair the rows of two sides and test each task of each.
+
+    An accuracy moved if more images flipped than the suite's budget and either it changed by more
+    than the suite's epsilon, in whatever direction, or McNemar's exact test (McNemar 1947, on the
+    images that flipped) rejects at 5 % after Holm's adjustment over all changes.
+
+    Args:
+        before: the rows compared with.
+        after: the rows compared.
+        tolerance_of: what a suite, by "name@version", tolerates.
+        guards_all: whether every row of a built-in method ought to be in `before`.
+
+    Raises:
+        TaskmarkError: if a row has not the same tasks, with as many images, on both sides.
+    """
+    tolerances = {key.suite: tolerance_of(key.suite) for key in (*before, *after)}
+    common = [key for key, row in before.items() if key in after and row.ok]
+    paired = [
+        (key, task, was, now)
+        for key in common
+        if after[key].ok
+        for task, was, now in _pairs(key, before[key], after[key])
+    ]
+    flips = [(int(np.sum(was & ~now)), int(np.sum(~was & now))) for *_, was, now in paired]
+    p_values = [_exact(lost, gained) for lost, gained in flips]
+    adjusted = multipletests(p_values, method="holm")[1] if p_values else []
+    changes = [
+        _change(key, task, was, now, float(p), tolerances[key.suite])
+        for (key, task, was, now), p in zip(paired, adjusted, strict=True)
+    ]
+    unknown = [key for key, row in after.items() if key not in before and row.built_in]
+    return Comparison(
+        changes=tuple(changes),
+        missing=tuple(key for key in before if key not in after),
+        broken={key: after[key].reason for key in common if not after[key].ok},
+        failed={k: r.reason for k, r in after.items() if not r.ok and k not in common},
+        new=tuple(k for k, r in after.items() if r.ok and not (k in before and before[k].ok)),
+        unguarded=tuple(unknown) if guards_all else (),
+        tolerances=tolerances,
     )
 
 
-def _flips(before: TaskResult, after: TaskResult) -> tuple[int, int]:
-    old, new = unpack_bits(before.bits, before.n), unpack_bits(after.bits, after.n)
-    return int(np.sum(old & ~new)), int(np.sum(~old & new))
+def _pairs(
+    key: RowKey, before: RowResult, after: RowResult
+) -> Iterable[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
+    sizes = [{task: len(c) for task, c in row.correct.items()} for row in (before, after)]
+    if sizes[0] != sizes[1]:
+        differ = sorted(dict(sizes[0].items() ^ sizes[1].items()))
+        raise TaskmarkError(
+            f"The row {key.backbone} {key.recipe} {key.method} of {key.suite} has other images of "
+            f"{', '.join(differ)} on the two sides; compare runs of one suite version."
+        )
+    return ((task, was, after.correct[task]) for task, was in before.correct.items())
+
+
+def _change(
+    key: RowKey,
+    task: str,
+    was: NDArray[np.bool_],
+    now: NDArray[np.bool_],
+    p_value: float,
+    tolerance: Gate,
+) -> TaskChange:
+    lost, gained = int(np.sum(was & ~now)), int(np.sum(~was & now))
+    absorbed = lost + gained <= tolerance.flips
+    tests: dict[Ground, bool] = {
+        "epsilon": abs(gained - lost) > tolerance.epsilon * len(was),
+        "chance": p_value < LEVEL,
+    }
+    return TaskChange(
+        row=key,
+        task=task,
+        n=len(was),
+        before=int(was.sum()),
+        after=int(now.sum()),
+        lost=lost,
+        gained=gained,
+        p_value=p_value,
+        grounds=() if absorbed else tuple(name for name, failed in tests.items() if failed),
+        absorbed=absorbed,
+    )
 
 
 def _exact(lost: int, gained: int) -> float:
     if lost + gained == 0:
         return 1.0
     return float(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue)
+
+
+def names_of(keys: Iterable[RowKey]) -> dict[RowKey, str]:
+    """Name rows in few words: backbone, recipe, method, and what else tells those apart."""
+    groups: dict[tuple[str, ...], list[RowKey]] = {}
+    for key in dict.fromkeys(keys):
+        groups.setdefault((key.backbone, key.recipe, key.method), []).append(key)
+    names: dict[RowKey, str] = {}
+    for words, group in groups.items():
+        differing = [
+            field
+            for field in ("suite", "hyperparameters", "expert_seed", "method_seed")
+            if len({getattr(key, field) for key in group}) > 1
+        ]
+        for key in group:
+            more = [f"{field.replace('_', ' ')} {getattr(key, field)}" for field in differing]
+            names[key] = " ".join(words) + (f" ({', '.join(more)})" if more else "")
+    return names
