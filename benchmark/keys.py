@@ -66,16 +66,27 @@ def code_hash(files: tuple[Path, ...]) -> str:
 
     Comments, layout and docstrings do not count.
     """
-    seen: dict[str, str] = {}
+    return digest(sorted(_read(path)[0] for path in files_of(files)))
+
+
+def files_of(files: Iterable[Path]) -> set[Path]:
+    """Files, and all of taskmark that they import, directly or not."""
+    found: set[Path] = set()
     waiting = list(files)
     while waiting:
         path = waiting.pop()
-        if str(path) in seen:
-            continue
-        tree = ast.parse(path.read_bytes())
-        seen[str(path)] = _tree_hash(tree)
-        waiting += [source_of(module) for module in _own_imports(tree)]
-    return digest(sorted(seen.values()))
+        if path not in found:
+            found.add(path)
+            waiting += _read(path)[1]
+    return found
+
+
+@functools.cache
+def _read(path: Path) -> tuple[str, list[Path]]:
+    """The hash of what one file does, and the files of taskmark that it imports."""
+    tree = ast.parse(path.read_bytes())
+    imported = [source_of(module) for module in _own_imports(tree)]
+    return _tree_hash(tree), imported
 
 
 def _own_imports(tree: ast.Module) -> Iterator[str]:

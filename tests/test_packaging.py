@@ -41,7 +41,7 @@ def test_nothing_but_the_package_is_in_the_wheel(wheel):
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     (info,) = tops - {"taskmark"}
     assert info.endswith(".dist-info")
-    assert not [name for name in wheel.namelist() if "test" in Path(name).name]
+    assert not [name for name in wheel.namelist() if Path(name).name.startswith("test_")]
 
 
 def test_every_module_is_in_the_wheel_under_its_name(wheel):
@@ -55,7 +55,7 @@ def test_every_module_is_in_the_wheel_under_its_name(wheel):
 def test_every_file_of_data_is_in_the_wheel(wheel):
     names = set(wheel.namelist())
     kinds = set()
-    for folder in ("suites", "reports"):
+    for folder in ("methods", "suites", "reports"):
         for path in (ROOT / folder).rglob("*.*"):
             if path.is_file() and path.suffix not in {".py", ".pyc"}:
                 kinds.add(path.suffix)

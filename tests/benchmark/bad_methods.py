@@ -242,6 +242,75 @@ class PythonSeeding(Good):
         return given.task_vectors.sum(0) * random.random()
 
 
+class Switching(Good):
+    """Bad: computes in float64 and leaves that to all others, without gradients."""
+
+    name = "bad"
+
+    def merge(self, given):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        return given.task_vectors.sum(0)
+
+
+class Leaving(Good):
+    """Bad: ends the interpreter as if all were well."""
+
+    name = "bad"
+
+    def merge(self, given):
+        raise SystemExit(len(given.tasks) - 3)
+
+
+class Turning(Good):
+    """Bad: claims a direction that it drops half of."""
+
+    name = "bad"
+    keeps_direction = True
+
+    def merge(self, given):
+        total = given.task_vectors.sum(0)
+        total[::2] = 0
+        return total
+
+
+class Unsure(Good):
+    """Bad."""
+
+    name = "bad"
+    keeps_direction = "mostly"
+
+
+class Backwards(Good):
+    """Bad."""
+
+    name = "bad"
+    n_tasks = (3, 2)
+
+
+class Normalising(Good):
+    """Bad: divides by the length of every vector, also where that is zero."""
+
+    name = "bad"
+
+    def merge(self, given):
+        vectors = given.task_vectors
+        lengths = vectors.norm(dim=1, keepdim=True)
+        if not vectors.any():
+            return torch.zeros(vectors.shape[1])
+        return (vectors / lengths).sum(0)
+
+
+class Copying(Good):
+    """Bad: works on a copy of all task vectors, and one more."""
+
+    name = "bad"
+
+    def merge(self, given):
+        trimmed = given.task_vectors * (given.task_vectors.abs() > 0.1)
+        return trimmed.sum(0)
+
+
 class Remembering(Good):
     """Bad: counts its runs."""
 
@@ -333,6 +402,13 @@ BAD = [
     (Seeding, "global_randomness", "given.generator"),
     (NumpySeeding, "global_randomness", "given.generator"),
     (PythonSeeding, "global_randomness", "given.generator"),
+    (Switching, "global_switches", "default dtype and torch's gradients"),
+    (Leaving, "data", "SystemExit: 0"),
+    (Unsure, "facts", "leave it out"),
+    (Backwards, "facts", "(2, 2)"),
+    (Turning, "direction", "take keeps_direction = True out"),
+    (Normalising, "drawn_weights", "shapes [(1,)"),
+    (Copying, "memory", "in chunks"),
     (Remembering, "second_run", "keep no state"),
     (Averaging, "zeros", "return the change"),
     (FirstWins, "order", "order_matters"),

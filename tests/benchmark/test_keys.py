@@ -27,6 +27,7 @@ def _hash(folder: Path, code: str, name: str = "code.py") -> str:
     path = folder / name
     path.write_text(code, "utf-8")
     code_hash.cache_clear()
+    keys._read.cache_clear()
     return code_hash((path,))
 
 

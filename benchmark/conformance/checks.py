@@ -1,0 +1,78 @@
+"""The table of all checks, and how a class goes through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskmark.conformance import drawn, memory, repetition, results, stated
+from taskmark.conformance.finding import Finding, UnmetError
+from taskmark.errors import TaskmarkError
+from taskmark.switches import restored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskmark.method import Method
+
+CHECKS: dict[str, Callable[[type[Method]], str]] = {
+    "name": stated.name,
+    "facts": stated.facts,
+    "defaults": stated.defaults,
+    "data": results.data,
+    "result": results.result,
+    "inputs": repetition.inputs,
+    "seed": repetition.seed,
+    "global_randomness": repetition.global_randomness,
+    "global_switches": repetition.global_switches,
+    "second_run": repetition.second_run,
+    "zeros": results.zeros,
+    "order": results.order,
+    "one_task": results.one_task,
+    "direction": results.direction,
+    "odd_tensors": results.odd_tensors,
+    "drawn_weights": drawn.drawn_weights,
+    "memory": memory.memory,
+}
+"""What is checked, in order: a function that says what holds, or raises what does not."""
+
+_FOUNDATIONS = ("name", "facts", "defaults", "data", "result")
+_LARGE = {"large_model": memory.large}  # asked for by name, since it takes gigabytes
+
+
+def check_method(method: type[Method], *, large: bool = False) -> list[Finding]:
+    """Run all checks on a class, on small models.
+
+    A check on which the rest stands (the facts, the defaults, one valid result) ends the list where
+    it fails.
+
+    Args:
+        method: a subclass of Method; it is tried with its default hyper-parameters.
+        large: whether to merge a model of a hundred million numbers too, which takes 5 GB.
+
+    Returns:
+        One finding a check, in a fixed order.
+    """
+    return list(findings(method, large=large))
+
+
+def findings(method: type[Method], *, large: bool = False) -> Iterator[Finding]:
+    """The findings of `check_method`, each as soon as it is there."""
+    for check in (*CHECKS, *(_LARGE if large else ())):
+        finding = run_check(method, check)
+        yield finding
+        if check in _FOUNDATIONS and not finding.passed:
+            return
+
+
+def run_check(method: type[Method], check: str) -> Finding:
+    """Run one check by its name; whatever a method raises or leaves is caught here."""
+    with repetition.global_generators_restored(), restored():
+        try:
+            return Finding(check, passed=True, sentence=({**CHECKS, **_LARGE})[check](method))
+        except (UnmetError, TaskmarkError) as error:
+            return Finding(check, passed=False, sentence=str(error))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - foreign code may even exit
+            reason = f"{type(error).__name__}: {error}"
+            return Finding(check, passed=False, sentence=f"It raised {reason}; mend the method.")

@@ -1,0 +1,116 @@
+"""A check by property: small weights are drawn, and what must hold for all is tried on each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from taskmark.conformance.edits import SAME_UP_TO_ROUNDING, edited, same
+from taskmark.conformance.finding import UnmetError
+from taskmark.conformance.repetition import digest
+from taskmark.errors import TaskmarkError
+from taskmark.given import Given
+from taskmark.head import Head
+from taskmark.weights import WeightSpace
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from taskmark.method import Method
+
+_N_CASES = 32
+_MOST_TASKS = 4
+_SHAPES = ((1,), (0, 2), (), (2, 3), (5,), (4, 4), (2, 3, 2, 2), (3, 1))
+_SIZES = (1.0, 1e-6, 1e6)
+
+
+def drawn_weights(method: type[Method]) -> str:
+    """Whatever the weights, the result is valid, the same again, and in no way tied to an order.
+
+    Half of the cases lie on a coarse grid, full of zeros, equal magnitudes and vectors that cancel;
+    the others are normal. They grow, so that the first to fail is a small one.
+    """
+    if method.track != "weights":
+        return "It learns from data, so no weights are drawn for it."
+    for number in range(_N_CASES):
+        n_tasks = method.n_tasks[0] + number % _MOST_TASKS
+        if method.takes(n_tasks):
+            _try(method, number, n_tasks)
+    return f"It keeps all this on {_N_CASES} drawn sets of weights as well."
+
+
+def _try(method: type[Method], number: int, n_tasks: int) -> None:
+    source = torch.Generator().manual_seed(number)
+    shapes = _drawn_shapes(source, 1 + number * 3 // _N_CASES)
+    size = sum(torch.Size(shape).numel() for shape in shapes)
+    on_a_grid = number % 2 == 0
+    vectors = _drawn_vectors(source, n_tasks, size, on_a_grid=on_a_grid) * _SIZES[number % 3]
+    pretrained = torch.randn(size, generator=source)
+    try:
+        # What the grid ties (equal magnitudes, equal singular values) may be resolved by order.
+        _hold(method, pretrained, vectors, shapes, turn=not on_a_grid)
+    except (UnmetError, TaskmarkError) as error:
+        raise UnmetError(f"{_where(shapes, vectors)}: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UnmetError(f"{_where(shapes, vectors)}: it raised {reason}; mend merge().") from error
+
+
+def _hold(
+    method: type[Method],
+    pretrained: Tensor,
+    vectors: Tensor,
+    shapes: list[tuple[int, ...]],
+    *,
+    turn: bool,
+) -> None:
+    tasks = list(range(len(vectors)))
+    kept = digest(pretrained), digest(vectors)
+    first = edited(method(), _given(pretrained, vectors, shapes, tasks))
+    if not same(first, edited(method(), _given(pretrained, vectors, shapes, tasks))):
+        raise UnmetError("two runs differ; draw all randomness from given.generator.")
+    if (digest(pretrained), digest(vectors)) != kept:
+        raise UnmetError("it writes to what it is given; work on a copy.")
+    if turn and not method.order_matters:
+        tasks.reverse()
+        other = edited(method(), _given(pretrained, vectors[tasks], shapes, tasks))
+        if not same(first, other, tolerance=SAME_UP_TO_ROUNDING):
+            raise UnmetError("the order changes the result; say why in order_matters.")
+
+
+def _drawn_shapes(source: torch.Generator, n_parts: int) -> list[tuple[int, ...]]:
+    chosen = torch.randint(len(_SHAPES), (n_parts,), generator=source).tolist()
+    return [_SHAPES[index] for index in chosen]
+
+
+def _drawn_vectors(
+    source: torch.Generator, n_tasks: int, size: int, *, on_a_grid: bool
+) -> Tensor:  # [T, P]
+    if not on_a_grid:
+        return torch.randn(n_tasks, size, generator=source)
+    vectors = torch.randint(-2, 3, (n_tasks, size), generator=source).float()
+    if n_tasks > 1:
+        vectors[-1] = (-vectors[0], vectors[0], torch.zeros(size))[n_tasks % 3]
+    return vectors
+
+
+def _given(
+    pretrained: Tensor, vectors: Tensor, shapes: list[tuple[int, ...]], tasks: list[int]
+) -> Given:
+    parts = {f"part_{i}": torch.zeros(shape) for i, shape in enumerate(shapes)}
+    names = [f"task_{i}" for i in tasks]
+    head = Head(torch.ones(1, 1), torch.zeros(1))
+    return Given(
+        pretrained=pretrained,
+        task_vectors=vectors,
+        space=WeightSpace.of(parts),
+        tasks=names,
+        heads=dict.fromkeys(names, head),
+    )
+
+
+def _where(shapes: list[tuple[int, ...]], vectors: Tensor) -> str:
+    rows = str(vectors.tolist())
+    shown = rows if len(rows) <= 200 else f"{rows[:200]} ..."  # noqa: PLR2004 - fits a sentence
+    return f"On tensors of the shapes {shapes} with the task vectors {shown}"

@@ -1,0 +1,1 @@
+"""The coordinate-wise median of task vectors, as a plug-in for taskmark."""

@@ -1,0 +1,72 @@
+"""A plug-in is checked in a process of its own, whatever it does there."""
+
+from __future__ import annotations
+
+import logging
+from textwrap import indent
+
+import pytest
+
+from taskmark.conformance import CHECKS
+from taskmark.conformance.apart import findings_apart
+from taskmark.isolation_methods import Limits, find_apart
+
+LIMITS = Limits(seconds=300, provider="tiny_provider")
+
+
+@pytest.fixture
+def findings(tmp_path):
+    """What is found of a plug-in whose `merge` has this body."""
+
+    def find(body, *, seconds=300.0):
+        path = tmp_path / "sample.py"
+        path.write_text(
+            "import os, sys, time, torch\nfrom taskmark import Method\n"
+            "class Sample(Method):\n    'One.'\n    name = 'sample'\n"
+            f"    def merge(self, given):\n{indent(body, '        ')}\n",
+            "utf-8",
+        )
+        method = find_apart([path], LIMITS)["sample"].method
+        return list(findings_apart(method, seconds=seconds))
+
+    return find
+
+
+def test_a_good_plugin_passes_all_checks(findings, caplog):
+    caplog.set_level(logging.INFO)
+    found = findings("print('x' * 1_000_000)\nreturn given.task_vectors.sum(0)")
+    assert [finding.check for finding in found] == list(CHECKS)
+    assert [finding for finding in found if not finding.passed] == []
+    assert max(len(record.getMessage()) for record in caplog.records) < 3000  # of 40 megabytes
+
+
+BODIES = {
+    "sys.exit": ("sys.exit(0)", "data", "It raised SystemExit: 0; mend the method."),
+    "an exit without a word": ("os._exit(0)", "data", "ended its process with the exit code 0"),
+    "a crash": ("os.abort()", "data", "ended its process by SIGABRT"),
+    "an end in the middle": (
+        "len(given.tasks) == 1 and os._exit(7)\nreturn given.task_vectors.sum(0)",
+        "one_task",
+        "ended its process with the exit code 7",
+    ),
+    "a switch": (
+        "torch.set_float32_matmul_precision('medium')\nreturn given.task_vectors.sum(0)",
+        "global_switches",
+        "changes torch's precision of matrix products for all that runs after it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_whatever_a_plugin_does_is_a_finding_of_the_check_it_was_in(findings, case):
+    body, check, words = BODIES[case]
+    failed = [finding for finding in findings(body) if not finding.passed]
+    assert [finding.check for finding in failed] == [check]
+    assert words in failed[0].sentence
+
+
+def test_a_plugin_that_hangs_fails_the_check_that_it_hangs_in(findings):
+    body = "len(given.tasks) == 1 and time.sleep(600)\nreturn given.task_vectors.sum(0)"
+    *_, last = findings(body, seconds=20)
+    assert (last.check, last.passed) == ("one_task", False)
+    assert "'sample' timed out after 20 s; allow it more with --time-limit" in last.sentence
