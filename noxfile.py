@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,8 +16,11 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "typecheck", "tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+# The suites of the accuracy gate, whose baselines are in tests/gate. The second has two tasks, for
+# the methods that merge no more.
+GATES = {"gate-1.0": (), "gate-pair-1.0": ("hierarchical_ot",)}
 PEERS = {"mergekit": "mergekit==0.1.5", "fusion_bench": "fusion-bench==0.2.33"}
-FOLDERS = ("benchmark", "methods", "suites", "reports", "tests", "noxfile.py")
+FOLDERS = ("benchmark", "methods", "suites", "reports", "tests", "examples", "noxfile.py")
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -64,6 +70,40 @@ def typecheck(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Run the conformance tests on all methods; `-- --since origin/main` on those that changed."""
+    install(session)
+    session.run("taskmark", "check", *session.posargs)
+
+
+@nox.session
+def trial(session: nox.Session) -> None:
+    """Run `mini` for methods that changed, and submissions again: `-- --since origin/main`."""
+    install(session)
+    session.run("taskmark", "run", "--suite", "mini", "--out", "results/trial", *session.posargs)
+    session.run("taskmark", "reproduce", "--out", "results/reproduced", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def comment(session: nox.Session) -> None:
+    """Post the tables of a folder to the pull request of the commit HEAD_SHA, with gh."""
+    tables = sorted(Path(session.posargs[0]).rglob("*.md"))
+    # What submitted code wrote is text: it mentions nobody, and is no longer than a comment.
+    text = "\n\n".join(path.read_text("utf-8", "replace") for path in tables)
+    text = text.replace("@", "@\u200b")[:60_000]
+    whole = f"{text}\n\nThe run, with a preview of the site: {os.environ['RUN_URL']}\n"
+    pulls = f"repos/{{owner}}/{{repo}}/commits/{os.environ['HEAD_SHA']}/pulls"
+    number = session.run("gh", "api", pulls, "--jq", ".[0].number", silent=True, external=True)
+    if not str(number).strip().isdigit():
+        session.skip("No pull request is open for this commit.")
+    with tempfile.NamedTemporaryFile("w", suffix=".md", encoding="utf-8") as body:
+        body.write(whole)
+        body.flush()
+        where = ("--edit-last", "--create-if-none", "--body-file", body.name)
+        session.run("gh", "pr", "comment", str(number).strip(), *where, external=True)
+
+
+@nox.session
 def report(session: nox.Session) -> None:
     """Build tables and leaderboard again from the records in results/."""
     install(session)
@@ -78,18 +118,80 @@ def pretrain(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Run the suites of the gate and hold each accuracy against the committed baseline.
+
+    What came out is in results/gate, the comparison as Markdown, JUnit XML and JSON. `-- --accept
+    "reason"` makes the new accuracies the baseline, from a tree without uncommitted changes.
+    `-- --mutations` plants faults into the methods instead, and lists which of them the gate finds.
+    """
+    install(session, "test")
+    out = Path("results/gate").resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    if "--mutations" in session.posargs:
+        options = [option for option in session.posargs if option != "--mutations"]
+        session.run("python", "tests/gate/demonstration.py", str(out), *options)
+        return
+    # A store of its own, so that every record is made by the code and the commit that stand here.
+    with tempfile.TemporaryDirectory() as store:
+        for suite, methods in GATES.items():
+            name = suite.rpartition("-")[0]
+            options = [word for method in methods for word in ("--method", method)]
+            places = ("--out", str(out / suite), "--store", store)
+            session.run("taskmark", "run", "--suite", name, "--device", "cpu", *places, *options)
+    failed = []
+    for suite in GATES:
+        sides = (f"tests/gate/{suite}.json", str(out / suite))
+        files = {"--markdown": "md", "--junit": "xml", "--json": "json"}
+        views = [word for option, end in files.items() for word in (option, f"{out / suite}.{end}")]
+        try:
+            session.run("taskmark", "compare", *sides, *views, *session.posargs)
+        except nox.command.CommandFailed:
+            failed.append(suite)
+    if failed:
+        session.error(f"What stands above is not the baseline of {' and '.join(failed)}.")
+
+
+@nox.session
 def timing(session: nox.Session) -> None:
     """Measure speed beside its floor; nothing is asserted.
 
     `-- --size 87500000` merges vectors of the size of ViT-B/32. `-- --peers` merges beside other
     libraries too; each gets an environment of its own, made by uv, since their pins exclude ours.
+    `-- --compare` holds the medians against the run that was saved last on this machine, and fails
+    where one is more than half as long again; the first time it saves. `-- --benchmark-save=NAME`
+    saves anew.
     """
     install(session, "test")
-    options = [option for option in session.posargs if option != "--peers"]
-    if options != session.posargs:
+    options = [option for option in session.posargs if option not in {"--peers", "--compare"}]
+    if "--peers" in session.posargs:
         for name, requirement in PEERS.items():
             options += ["--peer", f"{name}={peer_python(session, name, requirement)}"]
+    if "--compare" in session.posargs:
+        options += against_saved(session)
     session.run("pytest", "tests/timing", "-m", "timing", "-s", *options)
+
+
+def against_saved(session: nox.Session) -> list[str]:
+    """Options of pytest-benchmark that compare with the saved run of this machine, or save one."""
+    if os.environ.get("CI"):
+        session.error("Times of a shared machine say nothing; compare them on one of your own.")
+    storage = Path(".benchmarks", platform.node())
+    options = [f"--benchmark-storage=file://{storage}"]
+    if any(storage.rglob("*.json")):
+        return [*options, "--benchmark-compare", "--benchmark-compare-fail=median:50%"]
+    return [*options, "--benchmark-save=first"]
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """Hold the methods against those of other libraries, on the same random models.
+
+    It fails where results differ and tests/parity/cases.py does not say why.
+    """
+    install(session, "test")
+    pythons = [f"{name}={peer_python(session, name, asked)}" for name, asked in PEERS.items()]
+    session.run("python", "tests/parity/compare.py", *pythons)
 
 
 def peer_python(session: nox.Session, name: str, requirement: str) -> Path:
@@ -100,6 +202,18 @@ def peer_python(session: nox.Session, name: str, requirement: str) -> Path:
         session.run("uv", "venv", str(folder), external=True)
     session.run("uv", "pip", "install", "--python", str(python), requirement, external=True)
     return python
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, break, damage and race runs, and compare them with undisturbed ones; then fuzz.
+
+    `-- --kills 1000 --chance 1` tries more, at other moments.
+    """
+    install(session, "test")
+    kills = [] if "--kills" in session.posargs else ["--kills", "200"]
+    session.run("pytest", "tests/faults", *kills, *session.posargs)
+    session.run("pytest", "tests/fuzz", "--hypothesis-profile", "long")
 
 
 @nox.session

@@ -6,18 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taskmark.edit import Edit
+    from taskmark.edit import Edit, Mask
     from taskmark.given import Given
     from taskmark.head import Head
     from taskmark.method import Method
     from taskmark.weights import WeightSpace
 
-__all__ = ["Edit", "Given", "Head", "Method", "WeightSpace"]
+__all__ = ["Edit", "Given", "Head", "Mask", "Method", "WeightSpace"]
 
 _HOME = {
     "Edit": "taskmark.edit",
     "Given": "taskmark.given",
     "Head": "taskmark.head",
+    "Mask": "taskmark.edit",
     "Method": "taskmark.method",
     "WeightSpace": "taskmark.weights",
 }

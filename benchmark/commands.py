@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from taskmark.errors import TaskmarkError, unknown
+from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from taskmark.compare import Comparison
     from taskmark.record import Record
 
 
@@ -31,12 +33,16 @@ def run_command(
     workers: int | None,
     store: Path | None,
     time_limit: float,
+    since: str | None,
     racing: bool,
     negation: bool,
     localisation: bool,
     quiet: bool,
+    json: bool,
 ) -> None:
     """Run, show progress, build the report, and print the table."""
+    from taskmark.changes import changed_methods  # noqa: PLC0415
+    from taskmark.event_lines import EventLines  # noqa: PLC0415
     from taskmark.plan import Selection  # noqa: PLC0415 - imports torch
     from taskmark.progress import Display  # noqa: PLC0415
     from taskmark.registry import MethodChoice  # noqa: PLC0415
@@ -44,6 +50,11 @@ def run_command(
     from taskmark.suite import load  # noqa: PLC0415
 
     console = Console(quiet=quiet)
+    if since is not None:
+        methods = [*methods, *changed_methods(since)]
+        if not methods:
+            console.print(f"No built-in method changed since {since}.", markup=False)
+            return
     chosen = tuple(load(suite).backbones) if "all" in backbones else tuple(backbones)
     options = Options(
         suite=suite,
@@ -64,6 +75,12 @@ def run_command(
         time_limit=time_limit,
         racing=racing,
     )
+    if json:
+        lines = EventLines(sys.stdout)
+        outcome = run(options, Watcher(lines.begin, lines.event))
+        report_command(out, quiet=True, records=outcome.records)
+        lines.end(outcome)
+        return
     with Display(console, quiet=quiet) as display:
         outcome = run(options, Watcher(display.begin, display.event))
     report_command(out, quiet=quiet, records=outcome.records)
@@ -119,74 +136,84 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     console.print(_table("method", rows))
 
 
-def check_command(names: Sequence[str]) -> None:
-    """Run the conformance tests and print what they found.
+def compare_command(
+    before: Path,
+    after: Path,
+    *,
+    accept: str | None,
+    changelog: Path,
+    outputs: Mapping[str, Path | None],
+) -> None:
+    """Print what moved against a folder or a baseline, and exit with 1 if anything did.
 
-    Raises:
-        TaskmarkError: if a method does not conform or is unknown.
+    Args:
+        before: a folder of records, or the JSON file of a baseline.
+        after: a folder of records.
+        accept: why `after` becomes the baseline `before`; None leaves it as it is.
+        changelog: the file that then says why.
+        outputs: files to write the comparison to, by "markdown", "junit" and "json".
     """
-    from taskmark.conformance import check_method  # noqa: PLC0415 - imports torch
-    from taskmark.registry import find  # noqa: PLC0415
-
-    console = Console()
-    plugins = [Path(name) for name in names if name.endswith(".py")]
-    methods = find(plugins)
-    wanted = [name for name in names if not name.endswith(".py")]
-    wanted += [name for name, found in methods.items() if found.origin == "file"]
-    failed = []
-    for name in wanted or methods:
-        if name not in methods:
-            raise unknown("method", name, methods)
-        findings = check_method(methods[name].method)
-        bad = [finding for finding in findings if not finding.passed]
-        console.print(f"{name}: {len(findings) - len(bad)} of {len(findings)} checks passed")
-        for finding in bad:
-            console.print(f"  {finding.check}: {finding.sentence}", style="red", markup=False)
-        failed += [name] if bad else []
-    if failed:
-        raise TaskmarkError(
-            f"{len(failed)} of {len(wanted or methods)} methods do not conform: "
-            f"{', '.join(failed)}; each line above names the cure."
-        )
-
-
-def compare_command(before: Path, after: Path) -> None:
-    """Print what moved between two folders, and exit with 1 if anything did."""
-    from taskmark.compare import compare  # noqa: PLC0415
+    from taskmark import compare_views as views  # noqa: PLC0415
+    from taskmark.accepting import accept as make_baseline  # noqa: PLC0415
+    from taskmark.durable import atomic_write  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
 
-    console = Console()
-    for folder in (before, after):
-        _check_run(folder)
-    result = compare(read_records(before), read_records(after))
-    table = Table("row", "task", "before", "after", "lost", "gained", "p (Holm)")
-    for change in result.changes:
-        if change.lost or change.gained:
-            table.add_row(
-                _words(change.row),
-                change.task,
-                f"{change.before:.4f}",
-                f"{change.after:.4f}",
-                str(change.lost),
-                str(change.gained),
-                f"{change.p_value:.2g}{' *' if change.significant else ''}",
-            )
-    if table.row_count:
-        console.print(table)
-    for state, keys in (
-        ("missing now", result.missing),
-        ("not ok any more", result.broken),
-        ("new", result.new),
-    ):
-        for key in keys:
-            console.print(f"{state}: {_words(key)}", markup=False)
-    moved = sum(change.significant for change in result.changes)
-    console.print(
-        f"{len(result.changes)} accuracies compared, {moved} moved beyond chance, "
-        f"{len(result.missing)} rows missing, {len(result.broken)} broken."
-    )
-    if result.moved:
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    _check_run(after)
+    records = read_records(after)
+    comparison, notes = _compared(before, records) if accept is None else _former(before, records)
+    if comparison is not None:
+        formats = {"markdown": views.markdown, "junit": views.junit, "json": views.as_json}
+        for name, path in outputs.items():
+            if path is not None:
+                atomic_write(path, formats[name](comparison).encode())
+        if (drawn := views.table(comparison)) is not None:
+            console.print(drawn)
+        notes += views.sentences(comparison)
+    for line in notes:
+        console.print(line)
+    if accept is not None:
+        entry = make_baseline(
+            before, records, reason=accept, changelog=changelog, comparison=comparison
+        )
+        console.print(f"{before} is written; {changelog} says: {entry}")
+    elif comparison is not None and not comparison.passed:
         raise SystemExit(1)
+
+
+def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None, list[str]]:
+    """The comparison with a baseline that is about to be rewritten, if it can be read."""
+    if not before.is_file():
+        return None, []
+    try:
+        return _compared(before, records)
+    except TaskmarkError as error:
+        return None, [str(error)]
+
+
+def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
+    """The comparison, and what to know of how the two sides were made."""
+    from taskmark.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
+    from taskmark.compare import compare, rows_of  # noqa: PLC0415
+    from taskmark.reports import read_records  # noqa: PLC0415
+    from taskmark.suite import gate_of  # noqa: PLC0415
+
+    is_baseline = before.suffix == ".json"
+    if is_baseline:
+        baseline = read_baseline(before)
+        check_same_suite(before, baseline, records)
+        rows, devices = baseline_rows(before, baseline), set(baseline.devices)
+    else:
+        _check_run(before)
+        old = read_records(before)
+        rows, devices = rows_of(old), {record.provenance.device for record in old}
+    notes = []
+    here = {record.provenance.device for record in records}
+    if devices != here and devices and here:
+        notes.append(f"Made on {', '.join(sorted(devices))} before, {', '.join(sorted(here))} now.")
+    if any(record.provenance.dirty for record in records):
+        notes.append("The new records were made by a tree with changes that are not committed.")
+    return compare(rows, rows_of(records), gate_of, guards_all=is_baseline), notes
 
 
 def _check_run(folder: Path) -> None:
@@ -195,10 +222,6 @@ def _check_run(folder: Path) -> None:
             f"There are no records in {str(folder)!r}; "
             "give the folder that a run wrote to with --out."
         )
-
-
-def _words(row: tuple[object, ...]) -> str:
-    return " ".join(str(part) for part in row)
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> Table:

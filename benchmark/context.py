@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from taskmark.checkpoints import CHECKPOINT_SECONDS
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.isolation_methods import Limits, find_apart
 from taskmark.provider import Provider, provider
@@ -33,6 +34,7 @@ class Context:
     device: str
     plugins: tuple[Path, ...] = ()
     time_limit: float = 3600.0  # seconds that one edit of a plug-in may take
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     @property
     def store(self) -> Store:

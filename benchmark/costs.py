@@ -37,13 +37,13 @@ def measured() -> Iterator[Spent]:
     spent = Spent()
     _reset_peak()
     allocated = sum(map(torch.cuda.memory_allocated, _cuda_devices()))
-    resident, wall, cpu = _peak_bytes(), time.perf_counter(), time.process_time()
+    resident, wall, cpu = peak_bytes(), time.perf_counter(), time.process_time()
     try:
         yield spent
     finally:
         spent.seconds = time.perf_counter() - wall
         spent.cpu_seconds = time.process_time() - cpu
-        spent.peak_bytes = max(0, _peak_bytes() - resident)
+        spent.peak_bytes = max(0, peak_bytes() - resident)
         if devices := _cuda_devices():
             peak = sum(map(torch.cuda.max_memory_allocated, devices))
             spent.device_peak_bytes = peak - allocated
@@ -63,7 +63,8 @@ def _reset_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """The largest resident set of this process so far; on Linux, since `measured` last began."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):

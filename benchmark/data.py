@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from taskmark.errors import TaskmarkError
+from taskmark.memory import Room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,14 +49,15 @@ def make_data(context: Context, key: str, *, task: str) -> None:
 
 def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
     """Run the frozen stem once over all images of a task."""
-    stem = context.provider.backbone(weights)[0].to(context.device)
+    stem, room = context.provider.backbone(weights)[0].to(context.device), Room()
     for kind in ("data_test", "data"):
         images = context.store.get(kind, data)
         tensors = dict(images.tensors)
         with torch.inference_mode():
             for split in _splits(images):
                 batches = torch.split(tensors[split], context.suite.protocol.batch_size)
-                tensors[split] = torch.cat([stem(b.to(context.device)).cpu() for b in batches])
+                rows = (room.each(stem, batch.to(context.device)) for batch in batches)
+                tensors[split] = torch.cat([part.cpu() for parts in rows for part in parts])
         context.store.put(kind.replace("data", "inputs"), key, tensors, images.facts)
 
 

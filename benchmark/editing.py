@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import torch
 
 from taskmark.costs import Spent, measured
 from taskmark.data import SuiteData
@@ -16,11 +13,10 @@ from taskmark.given import Given
 from taskmark.isolation_methods import StandIn
 from taskmark.readers import Reader, reader
 from taskmark.recipes import recipe_named
+from taskmark.switches import restored
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
     from taskmark.context import Context
@@ -42,6 +38,7 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
     """
     pretrained = vectors.tensors["pretrained"]
     encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
+    read = own_reader(context, stand, pretrained.clone())
     return Given(
         pretrained=pretrained.detach(),  # an object of its own, on the same memory
         task_vectors=vectors.tensors["task_vectors"].detach(),
@@ -51,7 +48,8 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
         track=method.track,
         seed=seed,
         heads={task: stand.head(context, task) for task in stand.heads},
-        features=own_reader(context, stand, pretrained.clone()).features,
+        features=read.features,
+        gram_matrices=read.gram_matrices,
         data=SuiteData(context.store, stand.inputs, track=method.track),
         gradient_budget=context.suite.protocol.gradient_images,
     )
@@ -79,7 +77,7 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     # The same memory in objects that the method does not hold, and cannot turn to other memory.
     own = [tensor.detach() for tensor in handed]
     before = [_hash(tensor) for tensor in own]
-    with measured() as spent, _switches_restored():
+    with measured() as spent, restored():
         edit = method.edit(given)
     kept = all(mine.is_set_to(theirs) for mine, theirs in zip(own, handed, strict=True))
     if not kept or [_hash(tensor) for tensor in own] != before:
@@ -93,25 +91,6 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
             "return a taskmark.Edit, or override merge() alone."
         )
     return edit.checked(len(own[0]), heads), spent
-
-
-@contextmanager
-def _switches_restored() -> Iterator[None]:
-    # A method that turns one of torch's switches must not change what runs after it.
-    dtype, threads, gradients = (
-        torch.get_default_dtype(),
-        torch.get_num_threads(),
-        torch.is_grad_enabled(),
-    )
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(gradients)
-        if torch.are_deterministic_algorithms_enabled() != deterministic:  # its setter is slow
-            torch.use_deterministic_algorithms(deterministic)
 
 
 def _hash(tensor: Tensor) -> str:

@@ -17,6 +17,15 @@ class DataRefusedError(TaskmarkError):
     """A method asked for data that its track, or any track, does not allow."""
 
 
+class CorruptArtifactError(TaskmarkError):
+    """An artifact's bytes are not what was written; it was set aside and can be made again.
+
+    `artifact` is its "kind/key".
+    """
+
+    artifact = ""
+
+
 class BudgetSpentError(TaskmarkError):
     """A method asked for more gradient images than the suite grants to every method."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from taskmark.checkpoints import Checkpoints
 from taskmark.costs import measured
 from taskmark.heads import stored_head
 from taskmark.readers import reader
@@ -64,6 +65,7 @@ def make_expert(
     encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
     setting = context.setting(encoder)
     tensors = context.store.get("inputs", inputs).tensors
+    checkpoints = Checkpoints(context.store, key, interval=context.checkpoint_seconds)
     with measured() as spent:
         expert = tune(
             encoder,
@@ -76,13 +78,15 @@ def make_expert(
             tuning=context.suite.tuning(task, mode),
             generator=torch.Generator().manual_seed(expert_seed(seed, task)),
             device=setting.device,
+            checkpoints=checkpoints,
         )
     facts = {
         "losses": expert.losses,
-        "seconds": spent.seconds,
-        "cpu_seconds": spent.cpu_seconds,
+        "seconds": checkpoints.seconds + spent.seconds,
+        "cpu_seconds": checkpoints.cpu_seconds + spent.cpu_seconds,
     }
     context.store.put("experts", key, {"vector": expert.vector}, facts)
+    checkpoints.discard()
 
 
 def stack_vectors(context: Context, key: str, *, backbone: str, experts: dict[str, str]) -> None:

@@ -74,4 +74,4 @@ def probed(setting: Setting, artifact: Artifact, strengths: tuple[float, ...]) -
 @torch.inference_mode()
 def _features(setting: Setting, inputs: Tensor) -> Tensor:
     encoder = setting.encoder.to(setting.device)
-    return torch.cat([encoder(batch).cpu() for batch in setting.batches(inputs)])
+    return torch.cat([rows.cpu() for rows in setting.passed(encoder, inputs)])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.experts import Stand
     from taskmark.readers import Reader
+    from taskmark.record import MethodFacts
     from taskmark.scale_search import Split
 
 ALPHAS = (0.0, 1.0)
@@ -129,12 +130,43 @@ def make_negation(
     """
     weights = context.store.get("vectors", stand.vectors)
     directions = dict(zip(weights.facts["tasks"], weights.tensors["task_vectors"], strict=True))
+    record = negated(context, stand, directions, controls=controls, keep=keep)
+    text = record.identified().model_dump_json()
+    context.store.put("negation", key, {}, {"record": text})
+    return text
+
+
+def negated(
+    context: Context,
+    stand: Stand,
+    directions: Mapping[str, Tensor],
+    *,
+    controls: Mapping[str, Sequence[str]],
+    keep: float,
+    alphas: tuple[float, float] = ALPHAS,
+    method: MethodFacts | None = None,
+) -> NegationRecord:
+    """Subtract each task's direction, and measure what is left of the task and of its controls.
+
+    Args:
+        context: of the run.
+        stand: the backbone, recipe and expert seed.
+        directions: what is subtracted for each target, [P].
+        controls: the tasks that control each target, see `controls_of`.
+        keep: as in `choose`.
+        alphas: ends of the grid of alpha, of which the lower is 0.
+        method: what made the directions of the task vectors; None where they are those themselves.
+
+    Returns:
+        The record, not yet identified.
+    """
+    weights = context.store.get("vectors", stand.vectors)
     read = own_reader(context, stand, weights.tensors["pretrained"])
-    alphas = candidates(ALPHAS, context.suite.protocol.trials)
+    grid = candidates(alphas, context.suite.protocol.trials)
     with measured() as spent:
         splits = splits_of_validation(context, stand)
         curves = {
-            target: sweep(read, vector, splits, target, controls[target], alphas)
+            target: sweep(read, vector, splits, target, controls[target], grid)
             for target, vector in directions.items()
         }
         chosen = {target: choose(curve, keep).alpha for target, curve in curves.items()}
@@ -145,7 +177,8 @@ def make_negation(
             )
             for target, vector in directions.items()
         }
-    record = NegationRecord(
+    return NegationRecord(
+        method=method,
         suite=context.suite.facts,
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
@@ -166,9 +199,6 @@ def make_negation(
         seconds=spent.seconds,
         provenance=provenance(context, stand.recipe),
     )
-    text = record.identified().model_dump_json()
-    context.store.put("negation", key, {}, {"record": text})
-    return text
 
 
 def _correct(

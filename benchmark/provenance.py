@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlparse
 import torch
 
 from taskmark.keys import library_versions
+from taskmark.lineage import under_way
 from taskmark.recipes import recipe_named
 from taskmark.record import MethodFacts, Provenance
 from taskmark.registry import Found, build
@@ -38,6 +39,7 @@ def provenance(context: Context, recipe: str) -> Provenance:
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
+        notes=tuple(sorted(under_way().notes)),
     )
 
 
@@ -94,13 +96,25 @@ def _installed_from(distribution: str) -> tuple[str | None, bool | None]:
     # PEP 610: an installer writes down the commit or the folder that it installed from.
     try:
         text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
         return None, None
-    origin = json.loads(text) if text else {}
-    if "vcs_info" in origin:
-        return origin["vcs_info"].get("commit_id"), False
-    if "dir_info" in origin:
-        return git_commit(Path(unquote(urlparse(origin["url"]).path)))
+    return commit_in(text or "{}")
+
+
+def commit_in(direct_url: str) -> tuple[str | None, bool | None]:
+    """The commit that PEP 610's `direct_url.json` names, and whether its tree is dirty.
+
+    None where it names none, or is not what it should be: an installer wrote it, not the user.
+    """
+    try:
+        origin = json.loads(direct_url)
+        if "vcs_info" in origin:
+            commit = origin["vcs_info"]["commit_id"]
+            return (commit, False) if isinstance(commit, str) else (None, None)
+        if "dir_info" in origin:
+            return git_commit(Path(unquote(urlparse(origin["url"]).path)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
     return None, None
 
 
@@ -113,6 +127,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
             check=True,
             timeout=10,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):  # such as a path with a null byte
         return None
     return done.stdout.strip()

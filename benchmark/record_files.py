@@ -40,18 +40,19 @@ def read_folder(folder: Path, kind: type[Kind], *, command: str = "taskmark run"
             ) from error
         try:
             record = kind.model_validate_json(content)
-            datetime.fromisoformat(record.provenance.created_at)
+            age(record)
+            record_id = record.identified().record_id
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the top"
             raise TaskmarkError(
                 f"The file {str(path)!r} is not a valid record ({place}: {first['msg']}); {cure}"
             ) from error
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise TaskmarkError(
                 f"The record {str(path)!r} has no date in provenance.created_at; {cure}"
             ) from error
-        if record.identified().record_id != record.record_id:
+        if record_id != record.record_id:
             raise TaskmarkError(
                 f"The record {str(path)!r} was changed after it was made: its content does not "
                 f"hash to its record_id {record.record_id[:12]!r}; {cure}"

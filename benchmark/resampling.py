@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Bits: TypeAlias = NDArray[np.bool_]
 """One bit per test image of a task, 1 = classified correctly, [n]."""
@@ -47,11 +47,24 @@ def replicates(
     competitors: Sequence[Scores], resamples: int, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Accuracy and normalised accuracy, [1 + R, M, S] each; replicate 0 is the data itself."""
+    shape = (1 + resamples, len(competitors), len(competitors[0].correct))
+    accuracy, normalised = np.zeros(shape), np.zeros(shape)
+    n_tasks = 0
+    for _, of_task, normalised_of_task in replicates_by_task(competitors, resamples, generator):
+        accuracy += of_task
+        normalised += normalised_of_task
+        n_tasks += 1
+    return accuracy / n_tasks, normalised / n_tasks
+
+
+def replicates_by_task(
+    competitors: Sequence[Scores], resamples: int, generator: np.random.Generator
+) -> Iterator[tuple[str, Floats, Floats]]:
+    """Yield each task with its accuracy and normalised accuracy, as `replicates` averages them."""
     seeds = sorted(competitors[0].correct)
     tasks = sorted(competitors[0].correct[seeds[0]])
     _check_alike(competitors, seeds, tasks)
     shape = (1 + resamples, len(competitors), len(seeds))
-    accuracy, normalised = np.zeros(shape), np.zeros(shape)
     for task in tasks:
         correct, reference = (
             [scores[s][task] for scores in side for s in seeds]
@@ -71,9 +84,7 @@ def replicates(
         sums = np.vstack([of_data, resampled_sums(stacked, resamples, generator)])
         n_correct = sums[:, where[: len(correct)]].reshape(shape)
         n_reference = sums[:, where[len(correct) :]].reshape(shape)
-        accuracy += n_correct / len(stacked)
-        normalised += n_correct / np.maximum(n_reference, 1.0)
-    return accuracy / len(tasks), normalised / len(tasks)
+        yield task, n_correct / len(stacked), n_correct / np.maximum(n_reference, 1.0)
 
 
 def _check_alike(competitors: Sequence[Scores], seeds: list[int], tasks: list[str]) -> None:

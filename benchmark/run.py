@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import time
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import platformdirs
 
+from taskmark.cataloguing import catalogue_methods, catalogue_suite
+from taskmark.checkpoints import CHECKPOINT_SECONDS, discard_outlived
+from taskmark.claims import StoreClaims
 from taskmark.context import Context, choose_device
-from taskmark.errors import TaskmarkError
+from taskmark.durable import atomic_write, check_writable, sweep
+from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import Event, execute
 from taskmark.localisation_record import LocalisationRecord
+from taskmark.locks import Locks
+from taskmark.owners import Owner
 from taskmark.plan import Plan, Selection, plan
 from taskmark.record import DisentanglementRecord, NegationRecord, Record
 from taskmark.rows import blank_record
-from taskmark.store import CorruptArtifactError, atomic_write
 from taskmark.suite import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from taskmark.jobs import Job
 
@@ -38,7 +46,7 @@ _SCHEMAS: dict[str, type[AnyRecord]] = {
 }
 """The jobs that make records, and the folders that these are written to."""
 
-_ATTEMPTS = 3  # a damaged artifact is set aside and made again by the next attempt
+_ATTEMPTS = 3  # at one artifact that is damaged as often as it is made
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Options:
         store: where artifacts are kept; None for the user's cache folder.
         time_limit: seconds that one edit of a plug-in may take.
         racing: whether the search of scales stops early at those that cannot win.
+        checkpoint_seconds: between two steps of tuning from which it can go on.
     """
 
     suite: str
@@ -68,6 +77,7 @@ class Options:
     store: Path | None = None
     time_limit: float = 3600.0
     racing: bool = False
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +120,17 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
         device=choose_device(options.device),
         plugins=tuple(path.resolve() for path in options.plugins),
         time_limit=options.time_limit,
+        checkpoint_seconds=options.checkpoint_seconds,
     )
-    _check_writable(options.out)
-    _check_writable(context.store_root)
-    planned = plan(context, options.selection)
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            results = _execute(planned, context, options, watcher)
-            found = _collected(planned, context, results, options.out)
-            break
-        except CorruptArtifactError as error:
-            _log.warning("%s", error)
-            if attempt == _ATTEMPTS:
-                raise
+    with _tidied(options.out, context.store_root), Locks(context.store.locks) as locks:
+        planned = plan(context, options.selection)
+        locks.sweep()
+        discard_outlived(context.store, "experts")
+        locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
+        catalogue_methods(context, options.out, (r.choice.name for r in planned.rows.values()))
+        found = _made(planned, context, options, watcher, locks)
+        data = {job.arguments["task"]: job.key for job in planned.jobs if job.kind == "data"}
+        catalogue_suite(context, options.out, data)
     return Outcome(
         records=tuple(record for record in found if isinstance(record, Record)),
         disentanglement=tuple(r for r in found if isinstance(r, DisentanglementRecord)),
@@ -132,7 +140,38 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     )
 
 
-def _execute(planned: Plan, context: Context, options: Options, watcher: Watcher) -> dict[str, str]:
+@contextmanager
+def _tidied(*folders: Path) -> Iterator[None]:
+    """Folders that can be written, without what processes left that were killed."""
+    for folder in folders:
+        check_writable(folder)
+        sweep(folder)
+    try:
+        yield
+    finally:  # workers may have been ended, too
+        for folder in folders:
+            sweep(folder)
+
+
+def _made(
+    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
+) -> list[AnyRecord]:
+    """All records of the plan; an artifact that is found damaged is made again."""
+    damaged: Counter[str] = Counter()
+    while True:
+        try:
+            results = _execute(planned, context, options, watcher, locks)
+            return _collected(planned, context, results, options.out)
+        except CorruptArtifactError as error:
+            _log.warning("%s", error)
+            damaged[error.artifact] += 1
+            if damaged[error.artifact] == _ATTEMPTS:
+                raise
+
+
+def _execute(
+    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
+) -> dict[str, str]:
     todo = _missing(planned, context)
     workers = _workers(options.workers, context)
     watcher.begin(todo, len(planned.jobs) - len(todo), workers)
@@ -155,7 +194,8 @@ def _execute(planned: Plan, context: Context, options: Options, watcher: Watcher
             )
         watcher.event(event)
 
-    execute(todo, context, workers=workers, listener=listen)
+    claims = StoreClaims(context.store, locks)
+    execute(todo, context, workers=workers, listener=listen, claims=claims)
     return results
 
 
@@ -182,7 +222,7 @@ def _collected(
         text = results.get(job.key)
         if text is None and context.store.has(job.kind, job.key):
             text = context.store.get(job.kind, job.key).facts["record"]
-        if text is not None:
+        if text:  # a method without a direction has an empty record of negation
             found.append(_write(out, job.kind, text))
     return found
 
@@ -201,9 +241,3 @@ def _workers(asked: int | None, context: Context) -> int:
     if context.device.startswith("cuda"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_writable(folder: Path) -> None:
-    probe = folder / ".taskmark-can-write"
-    atomic_write(probe, b"")
-    probe.unlink(missing_ok=True)

@@ -9,42 +9,28 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from taskmark.pairwise import differences, p_values
-from taskmark.resampling import RESAMPLES, Floats, Scores, replicates
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskmark.resampling import Floats
 
-def pair_p_values(
-    boards: Mapping[str, Mapping[str, Scores]], *, resamples: int = RESAMPLES, seed: int = 0
+
+def corrected_together(
+    p_values: Mapping[str, Mapping[tuple[str, str], float]],
 ) -> dict[str, dict[tuple[str, str], float]]:
-    """P-values of no difference in normalised accuracy, of every two competitors on every board.
-
-    On each board the test is the one that ranks it, see `taskmark.statistics.rank_groups`:
-    images are paired within tasks, and from three expert seeds on the variance over seeds counts.
-    All p-values, of all pairs on all boards, are Holm-corrected together.
+    """Holm-correct the p-values of all pairs on all boards together.
 
     Args:
-        boards: board -> competitor -> bits; the same seeds, tasks and images within a board.
-        resamples: number of replicates.
-        seed: of their generator.
+        p_values: board -> pair of competitors -> p-value of no difference, uncorrected, of the test
+            that ranks the board (see `taskmark.statistics.compare_pairs`).
 
     Returns:
-        board -> (competitor, competitor), in the order of their names -> corrected p-value.
+        The same, corrected.
     """
-    tests: list[tuple[str, tuple[str, str], float]] = []
-    for board, scores in boards.items():
-        names = sorted(scores)
-        if len(names) > 1:
-            competitors = [scores[name] for name in names]
-            _, normalised = replicates(competitors, resamples, np.random.default_rng(seed))
-            p_value = p_values(differences(normalised), competitors)
-            pairs = itertools.combinations(range(len(names)), 2)
-            tests += [(board, (names[i], names[j]), float(p_value[i, j])) for i, j in pairs]
+    tests = [(board, pair, p) for board, of in p_values.items() for pair, p in of.items()]
     raw = [p for *_, p in tests]
     corrected = multipletests(raw, method="holm")[1] if raw else []
-    found: dict[str, dict[tuple[str, str], float]] = {board: {} for board in boards}
+    found: dict[str, dict[tuple[str, str], float]] = {board: {} for board in p_values}
     for (board, pair, _), p in zip(tests, corrected, strict=True):
         found[board][pair] = float(p)
     return found

@@ -25,7 +25,7 @@ from taskmark.resampling import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,6 +66,23 @@ class Standing:
     difference_low: float
     difference_high: float
     p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Every competitor less every other in normalised accuracy, [M, M] each.
+
+    Attributes:
+        difference: mean over seeds of the row's less the column's.
+        margin: half the width of its 95 % interval.
+        p_value: of no difference, Holm-corrected over all pairs.
+        uncorrected: the same of each pair alone.
+    """
+
+    difference: Floats
+    margin: Floats
+    p_value: Floats
+    uncorrected: Floats
 
 
 def proportion_interval(n_correct: int, n: int) -> tuple[float, float]:
@@ -190,35 +207,71 @@ def rank_groups(
     competitors = list(scores.values())
     accuracy, normalised = replicates(competitors, resamples, np.random.default_rng(seed))
     weights = seed_weights(len(competitors[0].correct), resamples, np.random.default_rng([seed, 1]))
-    accuracies = over_seeds(accuracy, weights)  # [1 + R, M]
-    normaliseds = over_seeds(normalised, weights)  # [1 + R, M]
-    observed = normaliseds[0]  # [M]
+    return standings(
+        scores,
+        over_seeds(accuracy, weights),
+        over_seeds(normalised, weights),
+        compare_pairs(competitors, normalised),
+        level=level,
+    )
 
+
+def compare_pairs(competitors: Sequence[Scores], normalised: Floats) -> Pairs:
+    """Compare every two of M competitors, by the test that `rank_groups` describes.
+
+    Args:
+        competitors: bits; the same expert seeds, tasks and images for all.
+        normalised: normalised accuracy of their replicates, [1 + R, M, S].
+    """
     found = differences(normalised)
-    difference = found.value  # [M, M], row less column
     p_value = p_values(found, competitors)
     first, second = np.triu_indices(len(competitors), 1)
-    adjusted = np.ones_like(difference)
+    adjusted = np.ones_like(p_value)
     if len(first):
-        corrected = multipletests(p_value[first, second], alpha=level, method="holm")[1]
+        corrected = multipletests(p_value[first, second], method="holm")[1]
         adjusted[first, second] = adjusted[second, first] = corrected
-    better = _with_consequences((adjusted < level) & (difference < 0))  # column better than row
+    return Pairs(found.value, found.margin(LEVEL), adjusted, p_value)
 
+
+def standings(
+    names: Iterable[str],
+    accuracies: Floats,
+    normaliseds: Floats,
+    pairs: Pairs,
+    *,
+    level: float = LEVEL,
+) -> dict[str, Standing]:
+    """Rank competitors whose pairs were compared, as `rank_groups` describes.
+
+    Args:
+        names: of the M competitors.
+        accuracies: their replicates, means over seeds, [1 + R, M].
+        normaliseds: likewise.
+        pairs: see `compare_pairs`.
+        level: family-wise error rate of the comparisons.
+
+    Returns:
+        name -> standing, in the order of `names`.
+    """
+    n_competitors = normaliseds.shape[1]
+    observed = normaliseds[0]  # [M]
+    # Column better than row.
+    better = _with_consequences((pairs.p_value < level) & (pairs.difference < 0))
     best = int(observed.argmax())
-    margin = found.margin(LEVEL)[:, best]  # [M]
+    margin = pairs.margin[:, best]  # [M]
     return {
         name: Standing(
             rank=1 + int(better[m].sum()),
-            last_rank=len(competitors) - int(better[:, m].sum()),
+            last_rank=n_competitors - int(better[:, m].sum()),
             accuracy=float(accuracies[0, m]),
             normalised_accuracy=float(observed[m]),
             intervals=_intervals(accuracies[:, m], normaliseds[:, m]),
-            difference=float(difference[m, best]),
-            difference_low=float(difference[m, best] - margin[m]),
-            difference_high=float(difference[m, best] + margin[m]),
-            p_value=float(adjusted[m, best]),
+            difference=float(pairs.difference[m, best]),
+            difference_low=float(pairs.difference[m, best] - margin[m]),
+            difference_high=float(pairs.difference[m, best] + margin[m]),
+            p_value=float(pairs.p_value[m, best]),
         )
-        for m, name in enumerate(scores)
+        for m, name in enumerate(names)
     }
 
 

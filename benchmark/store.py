@@ -5,25 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from taskmark.errors import TaskmarkError
+from taskmark.durable import atomic_write
+from taskmark.errors import CorruptArtifactError, TaskmarkError
+from taskmark.lineage import read_from, under_way
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
-
-class CorruptArtifactError(TaskmarkError):
-    """An artifact's bytes are not what was written; it was set aside and can be made again."""
+TENSORS, FACTS, DAMAGED = ".safetensors", ".json", ".damaged"
+_LOCKS = "locks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +37,35 @@ class Artifact:
     facts: Mapping[str, Any]
 
 
-def atomic_write(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or not there.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How an artifact was made.
 
-    Raises:
-        TaskmarkError: if the file cannot be written; no part of it is left.
+    Attributes:
+        label: what a person was told meanwhile.
+        uses: "kind/key" of what it was made from.
+        notes: what must be said of it, such as that it was short of memory.
     """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise TaskmarkError(
-            f"The file {str(path)!r} cannot be written ({error.strerror}); "
-            "free some space or choose another folder."
-        ) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
+
+    label: str
+    uses: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Store:
     """A folder of artifacts, `<root>/<kind>/<key>.safetensors` beside `<key>.json`.
 
-    The JSON file is written last, and holds the facts and the SHA-256 of the other file and of
-    the facts, so an artifact is there whole or not at all.
+    The JSON file is written last. It holds the facts, how the artifact was made, and the SHA-256 of
+    both and of the other file, so an artifact is there whole or not at all.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the locks of those who make artifacts."""
+        return self.root / _LOCKS
 
     def has(self, kind: str, key: str) -> bool:
         """Whether the artifact was made."""
@@ -88,9 +80,10 @@ class Store:
             TaskmarkError: if the disk is full or the folder cannot be written.
         """
         content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
-        total = hashlib.sha256(content)
-        total.update(json.dumps(dict(facts)).encode())
-        sidecar = {"sha256": total.hexdigest(), "facts": dict(facts)}
+        account = under_way()
+        made = {"label": account.label, "uses": list(account.uses), "notes": list(account.notes)}
+        told = {"facts": dict(facts), "made": made}
+        sidecar = {"sha256": _digest(hashlib.sha256(content), told), **told}
         atomic_write(self._tensors(kind, key), content)
         atomic_write(self._facts(kind, key), json.dumps(sidecar).encode())
 
@@ -105,35 +98,111 @@ class Store:
             raise TaskmarkError(
                 f"The store {str(self.root)!r} has no {kind} {key[:12]}; run again to make it."
             )
-        path = self._tensors(kind, key)
-        try:
-            sidecar = json.loads(self._facts(kind, key).read_bytes())
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256")
-            found.update(json.dumps(sidecar["facts"]).encode())
-            _check(found.hexdigest(), sidecar["sha256"])
-            with safe_open(path, framework="pt") as file:
+        with self._set_aside_if_damaged(kind, key):
+            sidecar = self._verified(kind, key)
+            with safe_open(self._tensors(kind, key), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Artifact(tensors, sidecar["facts"])
-        except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-            self._set_aside(kind, key)
-            raise CorruptArtifactError(
-                f"The stored {kind} {path} is damaged ({error}); "
-                "it was set aside as .damaged and is made again by the next run."
-            ) from error
+        read_from(f"{kind}/{key}", sidecar["made"]["notes"])
+        return Artifact(tensors, sidecar["facts"])
 
-    def _set_aside(self, kind: str, key: str) -> None:
-        for path in (self._facts(kind, key), self._tensors(kind, key)):
-            with contextlib.suppress(FileNotFoundError):
-                path.replace(path.with_name(f"{path.name}.damaged"))
+    def verify(self, kind: str, key: str) -> None:
+        """Read every byte of an artifact.
+
+        Raises:
+            CorruptArtifactError: if they are not what was written; the artifact is set aside.
+        """
+        with self._set_aside_if_damaged(kind, key):
+            self._verified(kind, key)
+
+    def made(self, kind: str, key: str) -> Made:
+        """How an artifact was made.
+
+        Raises:
+            CorruptArtifactError: if that cannot be read; the artifact is set aside.
+        """
+        with self._set_aside_if_damaged(kind, key):
+            made = _read_sidecar(self._facts(kind, key))["made"]
+            return Made(str(made["label"]), tuple(made["uses"]), tuple(made["notes"]))
+
+    def remove(self, kind: str, key: str) -> None:
+        """Remove an artifact, if it is there.
+
+        Raises:
+            TaskmarkError: if the folder cannot be written.
+        """
+        for path in self.files(kind, key):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise TaskmarkError(
+                    f"The file {str(path)!r} cannot be removed ({error.strerror}); "
+                    "make its folder writable."
+                ) from error
+
+    def files(self, kind: str, key: str) -> tuple[Path, Path]:
+        """The files of an artifact; the first is the one that says that it is there."""
+        return self._facts(kind, key), self._tensors(kind, key)
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind of which any file is there, whole or not."""
+        names = (path.name for path in self.root.glob(f"{kind}/[!.]*"))
+        parts = (name.rpartition(".") for name in names)
+        return sorted({key for key, _, end in parts if f".{end}" in (TENSORS, FACTS)})
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """The kind and key of every artifact, in order."""
+        for path in sorted(self.root.glob(f"*/*{FACTS}")):
+            yield path.parent.name, path.name.removesuffix(FACTS)
+
+    def _verified(self, kind: str, key: str) -> dict[str, Any]:
+        sidecar = _read_sidecar(self._facts(kind, key))
+        with self._tensors(kind, key).open("rb") as file:
+            found = _digest(hashlib.file_digest(file, "sha256"), sidecar)
+        if found != sidecar["sha256"]:
+            raise ValueError(f"its hash is {found[:12]} instead of {sidecar['sha256'][:12]}")
+        return sidecar
+
+    @contextlib.contextmanager
+    def _set_aside_if_damaged(self, kind: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError as error:  # nobody knows then whether it is damaged
+            raise TaskmarkError(
+                f"The stored {kind} {error.filename} cannot be read ({error.strerror}); "
+                "make it readable."
+            ) from error
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            OSError,
+            SafetensorError,
+        ) as error:
+            for path in self.files(kind, key):
+                with contextlib.suppress(OSError):
+                    path.replace(path.with_name(f"{path.name}{DAMAGED}"))
+            corrupt = CorruptArtifactError(
+                f"The stored {kind} {self._tensors(kind, key)} is damaged ({error}); "
+                "it was set aside as .damaged and is made again by the next run."
+            )
+            corrupt.artifact = f"{kind}/{key}"
+            raise corrupt from error
 
     def _tensors(self, kind: str, key: str) -> Path:
-        return self.root / kind / f"{key}.safetensors"
+        return self.root / kind / f"{key}{TENSORS}"
 
     def _facts(self, kind: str, key: str) -> Path:
-        return self.root / kind / f"{key}.json"
+        return self.root / kind / f"{key}{FACTS}"
 
 
-def _check(found: str, written: str) -> None:
-    if found != written:
-        raise ValueError(f"its hash is {found[:12]} instead of {written[:12]}")
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    sidecar: dict[str, Any] = json.loads(path.read_bytes())
+    return sidecar
+
+
+def _digest(total: Any, told: Mapping[str, Any]) -> str:
+    """Add what is told about the tensors to their hash."""
+    total.update(json.dumps([told["facts"], told["made"]]).encode())
+    return str(total.hexdigest())

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from taskmark.checkpoints import Progress
 from taskmark.linearised import value_and_tangent
+from taskmark.memory import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from taskmark.checkpoints import Checkpoints
     from taskmark.head import Head
     from taskmark.recipes import Mode
     from taskmark.suite import Tuning
@@ -62,6 +65,7 @@ def tune(
     tuning: Tuning,
     generator: torch.Generator,
     device: torch.device,
+    checkpoints: Checkpoints | None = None,
 ) -> Expert:
     """Tune the encoder on one task; the head stays frozen.
 
@@ -78,7 +82,9 @@ def tune(
         mode: which model is tuned.
         tuning: optimiser, schedule and length.
         generator: orders the batches.
-        device: where to compute.
+        device: where to compute. Where memory is short, a batch's gradient is added up over parts.
+        checkpoints: where progress is kept, and read if there is some; on a CPU the result has the
+            same bits as without an interruption.
 
     Returns:
         The task vector theta - theta0 on the CPU.
@@ -91,26 +97,93 @@ def tune(
     optimiser = torch.optim.AdamW(
         [weights], lr=tuning.learning_rate, weight_decay=tuning.weight_decay
     )
-    n_steps = tuning.epochs * math.ceil(len(inputs) / tuning.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: learning_rate_factor(step, n_steps, tuning.warmup)
-    )
-    losses = []
-    for _ in range(tuning.epochs):
-        total = 0.0
-        for index in batches(len(inputs), tuning.batch_size, generator):
-            logits = head.logits(features(encoder, space, start, weights, inputs[index].to(device)))
+    course, room = _Course(len(inputs), tuning, generator), Room()
+    if checkpoints and (progress := checkpoints.load()):
+        course.restore(progress)
+        with torch.no_grad():
+            weights.copy_(progress.tensors["weights"])
+        optimiser.state[weights].update(_moments(progress.tensors, device))
+
+    for index in course.batches_left():
+
+        def backward(part: Tensor, n: int = len(index)) -> float:
+            logits = head.logits(features(encoder, space, start, weights, inputs[part].to(device)))
             loss = functional.cross_entropy(
-                logits, labels[index].to(device), label_smoothing=tuning.label_smoothing
+                logits, labels[part].to(device), label_smoothing=tuning.label_smoothing
             )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_([weights], tuning.clip_norm)
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(index)
-        losses.append(total / len(inputs))
-    return Expert((weights.detach() - start).cpu(), tuple(losses))
+            (loss * (len(part) / n)).backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach()) * len(part)
+
+        optimiser.param_groups[0]["lr"] = tuning.learning_rate * course.factor
+        optimiser.zero_grad(set_to_none=True)
+        loss = sum(room.each(backward, index))
+        nn.utils.clip_grad_norm_([weights], tuning.clip_norm)
+        optimiser.step()
+        course.advance(loss)
+        if checkpoints and checkpoints.is_due:
+            tensors = {"weights": weights.detach(), **optimiser.state[weights]}
+            checkpoints.save(course.progress(tensors))
+    return Expert((weights.detach() - start).cpu(), tuple(course.losses))
+
+
+class _Course:
+    """How far a tuning has come, and which batches are left of it."""
+
+    def __init__(self, n_images: int, tuning: Tuning, generator: torch.Generator) -> None:
+        self._n_images, self._tuning, self._generator = n_images, tuning, generator
+        self._n_batches = math.ceil(n_images / tuning.batch_size)
+        self._epoch = self._batch = 0
+        self._total = 0.0
+        self._order = generator.get_state()  # before it shuffles the epoch under way
+        self.losses: list[float] = []
+
+    @property
+    def factor(self) -> float:
+        """What the schedule makes of the learning rate now."""
+        n_steps = self._tuning.epochs * self._n_batches
+        step = self._epoch * self._n_batches + self._batch
+        return learning_rate_factor(step, n_steps, self._tuning.warmup)
+
+    def batches_left(self) -> Iterator[Tensor]:
+        """Indices of images, a batch a step; to be advanced after each."""
+        while self._epoch < self._tuning.epochs:
+            self._order = self._generator.get_state()
+            order = list(batches(self._n_images, self._tuning.batch_size, self._generator))
+            yield from order[self._batch :]
+
+    def advance(self, loss: float) -> None:
+        """Count a batch whose losses have this sum."""
+        self._batch += 1
+        self._total += loss
+        if self._batch == self._n_batches:
+            self.losses.append(self._total / self._n_images)
+            self._epoch, self._batch, self._total = self._epoch + 1, 0, 0.0
+            self._order = self._generator.get_state()
+
+    def progress(self, tensors: dict[str, Tensor]) -> Progress:
+        """All that the rest depends on."""
+        return Progress(
+            self._epoch,
+            self._batch,
+            self._total,
+            tuple(self.losses),
+            {"order": self._order, **{name: tensor.cpu() for name, tensor in tensors.items()}},
+        )
+
+    def restore(self, progress: Progress) -> None:
+        """Go back to where a former process was."""
+        self._epoch, self._batch = progress.epoch, progress.batch
+        self._total, self.losses = progress.total, list(progress.losses)
+        self._generator.set_state(progress.tensors["order"])
+
+
+def _moments(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    # AdamW counts its steps on the CPU.
+    return {
+        name: tensor if name == "step" else tensor.to(device)
+        for name, tensor in tensors.items()
+        if name not in ("weights", "order")
+    }
 
 
 def _standard(

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskmark import executor
-from taskmark.errors import TaskmarkError
+from taskmark import worker
+from taskmark.errors import CorruptArtifactError, TaskmarkError
 
 
 def start(context: object, **_: object) -> None:
     """Start a worker without importing torch."""
-    executor._worker_context = context
+    worker._context = context
 
 
 def write(folder: str, key: str, *, text: str = "") -> str:
@@ -30,6 +30,17 @@ def end_the_process(folder: str, key: str) -> None:
 
 def fail(_folder: str, key: str) -> None:
     raise TaskmarkError(f"The job {key} cannot be done.")
+
+
+def find_damage(_folder: str, _key: str) -> None:
+    error = CorruptArtifactError("The stored kind key is damaged.")
+    error.artifact = "kind/key"
+    raise error
+
+
+def take_long(folder: str, key: str) -> str:
+    time.sleep(1)
+    return write(folder, key)
 
 
 @dataclass(frozen=True)

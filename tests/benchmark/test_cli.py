@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -149,14 +150,16 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_goes_on(run, tmp_path, mon
         assert "were done before" in out
 
 
-def test_an_interrupt_says_how_to_go_on(run, monkeypatch):
+def test_an_interrupt_says_how_to_go_on(run, tiny_suite, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("taskmark.run.execute", interrupted)
     code, _, err = run()
     assert code == 130
-    assert err == "taskmark: interrupted; the same command goes on from here.\n"
+    again = f"taskmark run --workers 0 --device cpu --suite {tiny_suite} --store "
+    assert err.startswith(f"taskmark: interrupted; go on from here with: {again}")
+    assert "Traceback" not in err
 
 
 def test_rows_that_failed_are_named_and_the_rest_is_reported(run, plugin):
@@ -165,6 +168,14 @@ def test_rows_that_failed_are_named_and_the_rest_is_reported(run, plugin):
     assert (code, err) == (0, "")
     assert "failed" in out
     assert "ValueError: no idea" in " ".join(out.split())
+
+
+def test_machines_get_events_and_no_tables(run):
+    code, out, err = run("--json", "--method", "task_arithmetic", "--recipe", "standard")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert (events[0]["event"], events[-1]["event"]) == ("begin", "end")
+    assert events[-1]["records"] > 0
 
 
 def test_quiet_prints_nothing(run):
@@ -193,10 +204,39 @@ def test_compare_exits_with_one_only_if_something_moved(run, taskmark, tmp_path)
     run("--out", tmp_path / "two", *few, "ties")
     code, out, _ = taskmark("compare", tmp_path / "one", tmp_path / "one")
     assert code == 0
-    assert "0 moved beyond chance, 0 rows missing" in out
+    assert "0 moved, 0 within, 0 absorbed" in out
     code, out, _ = taskmark("compare", tmp_path / "one", tmp_path / "two")
     assert code == 1
-    assert "missing now: tiny 0.1 plain standard task_arithmetic" in " ".join(out.split())
+    assert "missing: plain standard task_arithmetic" in out.splitlines()
+    result = taskmark("compare", tmp_path / "one", tmp_path / "two", "--accept", "Why")
+    _one_sentence(result, "name the file 'tiny-0.1.json'")
+
+
+def test_a_run_becomes_a_baseline_that_it_passes(run, taskmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("taskmark.provenance.own_commit", lambda: ("c" * 40, False))
+    for out, method in (("one", "task_arithmetic"), ("two", "ties")):
+        run("--out", tmp_path / out, "--store", tmp_path / "fresh", "--method", method)
+    baseline, changelog = tmp_path / "tiny-0.1.json", tmp_path / "CHANGELOG.md"
+    changelog.write_text("# Changelog\n\n## Next\n", "utf-8")
+    accepting = ("--changelog", changelog, "--accept")
+    code, out, _ = taskmark("compare", baseline, tmp_path / "one", *accepting, "The first.")
+    assert (code, changelog.read_text("utf-8").count("The first")) == (0, 1)
+    results = {f"--{kind}": tmp_path / f"gate.{kind}" for kind in ("markdown", "junit", "json")}
+    options = [word for pair in results.items() for word in pair]
+    assert taskmark("compare", baseline, tmp_path / "one", *options)[0] == 0
+    assert all(path.stat().st_size for path in results.values())
+    code, out, _ = taskmark("compare", baseline, tmp_path / "two")
+    assert code == 1
+    assert "missing: plain standard task_arithmetic" in out.splitlines()
+    assert "1 rows of built-in methods are not in the baseline" in out
+    code, out, _ = taskmark("compare", baseline, tmp_path / "two", *accepting, "Ties instead")
+    assert code == 0
+    assert "Ties instead (0 accuracies moved, 1 rows new, 1 gone)." in out
+    assert taskmark("compare", baseline, tmp_path / "two")[0] == 0
+    baseline.write_bytes(baseline.read_bytes()[:-50])
+    _one_sentence(taskmark("compare", baseline, tmp_path / "two"), "is no valid baseline")
+    assert taskmark("compare", baseline, tmp_path / "two", *accepting, "It was cut")[0] == 0
+    assert taskmark("compare", baseline, tmp_path / "two")[0] == 0
 
 
 def test_help_imports_neither_torch_nor_anything_heavy():

@@ -13,15 +13,15 @@ from pathlib import Path
 import executor_jobs
 import pytest
 
-from taskmark import executor
-from taskmark.errors import TaskmarkError
+from taskmark import executor, worker
+from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import execute
 from taskmark.jobs import Job
 
 
 @pytest.fixture(autouse=True)
 def _light_workers(monkeypatch):
-    monkeypatch.setattr(executor, "_start_worker", executor_jobs.start)
+    monkeypatch.setattr(worker, "start", executor_jobs.start)
 
 
 def _job(key, *needs, function=executor_jobs.write, **arguments):
@@ -102,6 +102,59 @@ def test_a_pool_that_broke_before_a_job_was_handed_in_counts_as_a_death(tmp_path
     monkeypatch.setattr(executor.ProcessPoolExecutor, "submit", broken_once)
     states, _ = _run([_job("a")], tmp_path, workers=1)
     assert states[-1] == ("done", "a")
+
+
+class Elsewhere:
+    """Another process makes what is busy, and is done with it after some looks."""
+
+    def __init__(self, **looks):
+        self.looks, self.held = looks, []
+
+    def take(self, job):
+        left = self.looks.get(job.key)
+        if left is None:
+            self.held.append(job.key)
+            return "mine"
+        self.looks[job.key] = left - 1
+        return "busy" if left else "made"
+
+    def release(self, job):
+        self.held.remove(job.key)
+
+    def holder(self, _job):
+        return "another"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_another_process_makes_is_waited_for_and_not_made_again(
+    tmp_path, monkeypatch, workers
+):
+    monkeypatch.setattr(executor, "_POLL_SECONDS", 0.01)
+    events = []
+    claims = Elsewhere(b=4, c=0)
+    jobs = [_job("d", "b", "c"), _job("c", "a"), _job("b"), _job("a")]
+    execute(jobs, str(tmp_path), workers=workers, listener=events.append, claims=claims)
+    states = [(event.state, event.job.key) for event in events]
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "d"}
+    assert {key for state, key in states if state == "found"} == {"b", "c"}
+    assert states.count(("waiting", "b")) <= 1  # it is said once, if there was nothing else to do
+    assert states[-1] == ("done", "d")
+    assert claims.held == []
+
+
+def test_what_runs_beside_a_job_that_found_damage_is_not_lost(tmp_path):
+    jobs = [
+        _job("bad", function=executor_jobs.find_damage),
+        _job("slow", function=executor_jobs.take_long),
+    ]
+    jobs += [_job("later", "slow")]
+    claims, events = Elsewhere(), []
+    with pytest.raises(CorruptArtifactError) as caught:
+        execute(jobs, str(tmp_path), workers=2, listener=events.append, claims=claims)
+    assert caught.value.artifact == "kind/key"
+    assert (tmp_path / "slow").exists()
+    assert not (tmp_path / "later").exists()
+    assert claims.held == []
 
 
 PARENT = """

@@ -148,11 +148,10 @@ def test_what_a_method_touches_and_stores_is_on_its_record(tiny_run, plugin):
 
 
 def test_a_method_that_ends_its_process_is_a_failed_row(tiny_run, plugin, monkeypatch):
-    def died_in_sample(jobs, context, *, workers, listener):
+    def died_in_sample(jobs, context, *, listener, **options):
         mortal = [job for job in jobs if job.label.endswith("sample")]
-        execute(
-            [job for job in jobs if job not in mortal], context, workers=workers, listener=listener
-        )
+        immortal = [job for job in jobs if job not in mortal]
+        execute(immortal, context, listener=listener, **options)
         for job in mortal:
             listener(Event("died", job))
 
@@ -185,7 +184,7 @@ def test_a_method_that_ends_its_process_fails_its_row_in_a_worker_too(tiny_run, 
 def test_a_stage_that_loses_its_process_ends_the_run_in_a_sentence(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "taskmark.run.execute",
-        lambda jobs, _context, *, workers, listener: listener(Event("died", jobs[workers])),
+        lambda jobs, _context, *, listener, **_options: listener(Event("died", jobs[0])),
     )
     with pytest.raises(TaskmarkError, match="process was ended while making the images of hills"):
         tiny_run(store=tmp_path / "store")

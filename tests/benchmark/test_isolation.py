@@ -22,6 +22,7 @@ from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
 from taskmark.isolation import PluginError
 from taskmark.isolation_methods import Limits, find_apart
 from taskmark.registry import find
+from taskmark.switches import switches
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 SPACE = WeightSpace.of(Encoder())
@@ -218,6 +219,26 @@ def test_the_end_of_a_run_by_force_ends_the_process_too(method, tmp_path):
     run.kill()
     run.wait()
     _await_end(int(pids.read_text("utf-8")))
+
+
+GOES_ON = {
+    "prints megabytes": "for _ in range(20):\n    print('x' * 100_000, flush=True)",
+    "prints megabytes as errors": "sys.stderr.write('x' * 2_000_000)",
+    "leaves a fork behind": "if not os.fork():\n    note(); time.sleep(600)",
+    "turns switches": "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False)",
+    "seeds generators": "torch.manual_seed(5)",
+}
+
+
+@pytest.mark.parametrize("case", GOES_ON)
+def test_what_a_method_does_beside_its_edit_changes_nothing(method, nothing_left, case):
+    own = given()  # making one draws the weights of an encoder
+    before = switches(), torch.get_rng_state()
+    edit, _ = apply(method(f"{GOES_ON[case]}\nreturn Edit(given.task_vectors.sum(0))"), own)
+    assert torch.equal(edit.vector, own.task_vectors.sum(0))
+    assert switches() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    nothing_left()
 
 
 LEARNS = {

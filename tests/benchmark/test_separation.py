@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from taskmark.resampling import Scores
-from taskmark.separation import pair_p_values, rank_correlations
+from taskmark.resampling import Scores, replicates
+from taskmark.separation import corrected_together, rank_correlations
+from taskmark.statistics import compare_pairs
 
 
 def board_of(wrong, n=400):
@@ -18,6 +21,22 @@ def board_of(wrong, n=400):
     }
 
 
+def uncorrected(scores):
+    """The p-values of the test that ranks a board, pair by pair."""
+    names = sorted(scores)
+    if not names:
+        return {}
+    competitors = [scores[name] for name in names]
+    normalised = replicates(competitors, 100, np.random.default_rng(0))[1]
+    p_values = compare_pairs(competitors, normalised).uncorrected
+    pairs = itertools.combinations(range(len(names)), 2)
+    return {(names[i], names[j]): float(p_values[i, j]) for i, j in pairs}
+
+
+def corrected(boards):
+    return corrected_together({name: uncorrected(scores) for name, scores in boards.items()})
+
+
 def test_p_values_are_corrected_by_holm_over_pairs_and_boards_worked_out_by_hand():
     # k images that all speak for one side allow p = 2^(1 - k): 1/64, 1/32 and 1/16.
     boards = {
@@ -25,23 +44,23 @@ def test_p_values_are_corrected_by_holm_over_pairs_and_boards_worked_out_by_hand
         "two": board_of({"y": 6, "x": 0}),
         "three": board_of({"x": 0, "y": 5}),
     }
-    found = pair_p_values(boards)
+    found = corrected(boards)
     assert list(found) == ["one", "two", "three"]
     assert found["one"] == {("x", "y"): pytest.approx(3 / 64)}
     assert found["two"] == {("x", "y"): pytest.approx(2 / 32)}
     assert found["three"] == {("x", "y"): pytest.approx(2 / 32)}  # never below the one before
-    assert pair_p_values({"one": boards["one"]})["one"] == {("x", "y"): pytest.approx(1 / 64)}
+    assert corrected({"one": boards["one"]})["one"] == {("x", "y"): pytest.approx(1 / 64)}
 
 
 def test_all_pairs_of_a_board_are_tested_and_equal_ones_never_differ():
-    found = pair_p_values({"only": board_of({"a": 0, "b": 0, "c": 100})})["only"]
+    found = corrected({"only": board_of({"a": 0, "b": 0, "c": 100})})["only"]
     assert set(found) == {("a", "b"), ("a", "c"), ("b", "c")}
     assert found["a", "b"] == 1
     assert max(found["a", "c"], found["b", "c"]) < 1e-6
 
 
 def test_a_board_with_nothing_to_compare_has_no_pairs():
-    assert pair_p_values({"empty": {}, "alone": board_of({"a": 0})}) == {"empty": {}, "alone": {}}
+    assert corrected({"empty": {}, "alone": board_of({"a": 0})}) == {"empty": {}, "alone": {}}
 
 
 def test_correlations_worked_out_by_hand():

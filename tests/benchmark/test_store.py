@@ -13,8 +13,9 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from taskmark.errors import TaskmarkError
-from taskmark.store import CorruptArtifactError, Store, atomic_write
+from taskmark.durable import atomic_write
+from taskmark.errors import CorruptArtifactError, TaskmarkError
+from taskmark.store import Store
 
 FACTS = {"accuracy": 0.1 + 0.2, "names": ["a", "ä"], "nothing": None, "deep": {"n": 1}}
 TENSORS = {"x": torch.arange(6.0).view(2, 3), "bits": torch.tensor([True, False])}

@@ -1,0 +1,185 @@
+"""What `taskmark data` does: list, fetch, verify, lock."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data import arrays, locking, tasks
+from taskmark.suites.real.data.definition import definition, definitions
+from taskmark.suites.real.data.duplicates import duplicates, sketch
+from taskmark.suites.real.data.lock import locked, read_lock, write_lock
+from taskmark.suites.real.data.tasks import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from taskmark.suites.real.data.lock import Locked
+
+_GIGABYTE = 1e9
+_SHOWN = 5  # pairs of duplicates, of each kind
+
+
+def list_data(lock: Path | None, folder: Path | None) -> None:
+    """Print each data set: where from, under what licence, how large, and what is missing."""
+    place, console = _place(lock, folder), Console()
+    locks = read_lock(place.lock)
+    table = Table("task", "repository", "commit", "licence", "images", "GB", "here", box=None)
+    for task, data in definitions().items():
+        found = locks.get(task)
+        rows = found.rows if found and found.rows else data.official_rows
+        n_rows = sum(rows.values())
+        size = data.native_size or tasks.RESOLUTION
+        gigabytes = f"{arrays.n_bytes(n_rows, size) / _GIGABYTE:.2f}" if n_rows else "?"
+        commit = found.revision[:12] if found else "unresolved"
+        here = _state(task, found, place)
+        images = str(n_rows) if n_rows else "?"
+        table.add_row(task, data.repository, commit, data.licence, images, gigabytes, here)
+    console.print(table)
+    for task, data in definitions().items():
+        if data.note:
+            console.print(f"{task}: {data.note}.", soft_wrap=True, highlight=False)
+    console.print(f"Decoded images lie in {place.arrays}.", soft_wrap=True, highlight=False)
+
+
+def fetch_data(
+    names: Sequence[str], lock: Path | None, folder: Path | None, workers: int | None
+) -> None:
+    """Fetch and decode data sets, all that are resolved unless some are named.
+
+    Raises:
+        TaskmarkError: if one is unknown or unresolved, or cannot be had.
+    """
+    place = _place(lock, folder)
+    locks = read_lock(place.lock)
+    chosen = [(task, locked(task, locks)) for task in _chosen(names, locks)]
+    for task, found in chosen:
+        with _progress(task) as told:
+            facts = tasks.obtain(task, found, place, workers=_workers(workers), progress=told)
+        _say(f"{task}: {sum(facts.rows.values())} images of {facts.size} px are here.")
+
+
+def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) -> None:
+    """Read all that is decoded, list duplicates between train and test; exit with 1 if damaged.
+
+    Raises:
+        TaskmarkError: if one is unknown or unresolved, or is named and not here.
+    """
+    place = _place(lock, folder)
+    locks = read_lock(place.lock)
+    n_damaged = 0
+    for task in _chosen(names, locks):
+        found = locked(task, locks)
+        where = place.of(task, found.revision)
+        if (facts := arrays.read_facts(where)) is None:
+            if names:
+                raise TaskmarkError(
+                    f"The data set {task!r} is not on this machine; get it with `taskmark data "
+                    f"fetch {task}`."
+                )
+            continue
+        tasks.require_locked(task, facts, found)
+        splits = {split: arrays.split_arrays(where, split) for split in arrays.SPLITS}
+        for split, told in facts.pixels.items():
+            if arrays.digest(splits[split]) != told:
+                n_damaged += 1
+                _say(
+                    f"{task}: the split {split} is damaged; remove {where}, and run "
+                    f"`taskmark data fetch {task}`."
+                )
+        if found.missing:
+            _say(f"{task}: not frozen, its lock lacks {', '.join(found.missing)}.")
+        sketched = {split: sketch(splits[split].images) for split in arrays.SPLITS}
+        for split in ("train", "validation"):
+            pairs = duplicates(sketched["test"], sketched[split])
+            n_test = facts.rows["test"]
+            for kind, those in (("exactly", pairs.exact), ("nearly", pairs.near)):
+                rows = ", ".join(f"{row} = {other}" for row, other in those[:_SHOWN])
+                listed = f" (rows {rows}{', ...' if len(those) > _SHOWN else ''})" if those else ""
+                _say(f"{task}: {len(those)} of {n_test} test images are {kind} in {split}{listed}.")
+    if n_damaged:
+        raise SystemExit(1)
+
+
+def lock_data(
+    names: Sequence[str],
+    lock: Path | None,
+    folder: Path | None,
+    workers: int | None,
+    revision: str | None,
+) -> None:
+    """Resolve data sets by fetching and decoding them, and write them to the lock file.
+
+    Raises:
+        TaskmarkError: if one is unknown or cannot be had, or the file cannot be written.
+    """
+    place = _place(lock, folder)
+    if revision and len(names) != 1:
+        raise TaskmarkError(
+            f"--revision {revision} is a commit of one repository; name one data set with it."
+        )
+    for task in names or definitions():
+        definition(task)
+        with _progress(task) as told:
+            found, surprises = locking.resolve(
+                task, place, revision=revision, workers=_workers(workers), progress=told
+            )
+        # One by one, so that an interrupted command has not worked in vain.
+        known = read_lock(place.lock) if place.lock.exists() else {}
+        write_lock({**known, task: found}, place.lock)
+        _say(f"{task}: locked at {found.revision[:12]} in {place.lock}.")
+        for surprise in surprises:
+            _say(f"{task}: {surprise}.")
+
+
+def _place(lock: Path | None, folder: Path | None) -> Place:
+    place = Place()
+    return replace(place, lock=lock or place.lock, arrays=folder or place.arrays)
+
+
+def _chosen(names: Sequence[str], locks: dict[str, Locked]) -> list[str]:
+    for name in names:
+        definition(name)
+    if not names and not locks:
+        raise TaskmarkError(
+            "No data set is resolved yet; run `taskmark data lock` where there is a network, or "
+            "name another lock file with --lock."
+        )
+    return list(names or locks)
+
+
+def _workers(workers: int | None) -> int:
+    if workers is not None:
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _state(task: str, found: Locked | None, place: Place) -> str:
+    if found is None:
+        return "unresolved"
+    if arrays.read_facts(place.of(task, found.revision)) is None:
+        return "no"
+    return "yes, not frozen" if found.missing else "yes"
+
+
+def _say(text: str) -> None:
+    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+@contextmanager
+def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bars:
+        bar = bars.add_task(f"decoding {task}", total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)

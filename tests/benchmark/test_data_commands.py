@@ -1,0 +1,95 @@
+"""`taskmark data`: what a user types, and what is printed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dataset_fixtures import REVISION, fill, make
+from typer.testing import CliRunner
+
+from taskmark.cli import app
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data.definition import definition
+from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
+from taskmark.suites.real.data.tasks import Place
+
+TASK = "mnist"
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Runs `taskmark data ...` where the hub's cache holds one data set and there is no network."""
+    fill(tmp_path / "hub", definition(TASK).repository, make(definition(TASK)).files)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TASKMARK_DATA", str(tmp_path / "arrays"))
+    monkeypatch.setenv("TASKMARK_DATA_LOCK", str(tmp_path / "lock.toml"))
+    monkeypatch.setenv("COLUMNS", "160")
+    write_lock({}, tmp_path / "lock.toml")
+
+    def call(*words, code=0):
+        done = CliRunner().invoke(app, ["data", *words])
+        if isinstance(done.exception, TaskmarkError):
+            raise done.exception
+        assert done.exit_code == code, done.output
+        return done.output
+
+    return call
+
+
+def folder():
+    return Place().of(TASK, REVISION)
+
+
+def line_of(text):
+    lines = (line.strip() for line in text.splitlines())
+    return next(line for line in lines if line.startswith(f"{TASK} "))
+
+
+def test_from_unresolved_to_frozen(data):
+    assert "unresolved" in line_of(data("list"))
+    assert "locked at 0123456789ab" in data("lock", TASK, "--revision", REVISION, "--workers", "0")
+    assert read_lock(Place().lock)[TASK].missing == ()
+    listed = line_of(data("list"))
+    assert "0123456789ab" in listed
+    assert listed.endswith("yes")
+    assert "38 images of 28 px are here" in data("fetch", TASK)
+
+
+def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
+    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    assert line_of(data("list")).endswith("no")
+    data("fetch", "--workers", "0")
+    assert line_of(data("list")).endswith("yes, not frozen")
+    assert "not frozen, its lock lacks files, rows, validation, pixels" in data("verify")
+
+
+def test_verify_lists_duplicates_and_finds_damage(data):
+    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    data("fetch", TASK, "--workers", "0")
+    assert "0 of 8 test images are exactly in train." in data("verify", TASK)
+    test = np.lib.format.open_memmap(folder() / "test.npy", mode="r+")
+    train = np.lib.format.open_memmap(folder() / "train.npy", mode="r")
+    test[5] = train[11]
+    test.flush()
+    said = data("verify", TASK, code=1)
+    assert "the split test is damaged" in said
+    assert "1 of 8 test images are exactly in train (rows 5 = 11)." in said
+
+
+def test_what_cannot_be_done_is_said(data):
+    with pytest.raises(TaskmarkError, match="No data set is resolved yet"):
+        data("fetch")
+    with pytest.raises(TaskmarkError, match="'mnist' is unresolved"):
+        data("fetch", TASK)
+    with pytest.raises(TaskmarkError, match="did you mean 'mnist'"):
+        data("verify", "mnits")
+    with pytest.raises(TaskmarkError, match="name one data set with it"):
+        data("lock", "--revision", REVISION)
+    with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network"):
+        data("lock", TASK)
+    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    with pytest.raises(TaskmarkError, match="get it with `taskmark data fetch mnist`"):
+        data("verify", TASK)
+    with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network"):
+        data("fetch", TASK)
