@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.reports import pages, tables
+from taskmark.localisation_summary import read_localisation
+from taskmark.negation_summary import read_negation
+from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards
 from taskmark.reports.reading import read_disentanglement, read_records
+from taskmark.reports.site import site_files
+from taskmark.reports.site.content import Content, editions
 from taskmark.reports.summaries import json_bytes, summaries
-from taskmark.reports.writing import write
+from taskmark.reports.writing import replace_all, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,32 +23,46 @@ FINDINGS = "findings.json"
 
 
 def build(out: Path) -> Path:
-    """Write the tables, the JSON Schema, the findings and the page of the records in a folder.
+    """Write the tables, the JSON Schema, the findings and the site of the records in a folder.
 
-    The same records give the same bytes. Every file is replaced as a whole.
+    The same records give the same bytes. Every file is replaced as a whole; what an earlier build
+    made in the site, and this one does not, is deleted.
 
     Args:
-        out: folder with `records/*.json` and `disentanglement/*.json`.
+        out: folder with `records/*.json`, `disentanglement/*.json`, `negation/*.json` and
+            `localisation/*.json`, of which any may be missing.
 
     Returns:
-        The path of the page, `out/site/index.html`.
+        The path of the home page, `out/site/index.html`.
 
     Raises:
         TaskmarkError: if a record is not to be trusted or a file cannot be written.
     """
+    content = read_content(out)
+    for name, table in content.tables.items():
+        write(out / name, table)
+    site = out / "site"
+    replace_all(site, {file.path: file.content for file in site_files(content)})
+    return site / "index.html"
+
+
+def read_content(out: Path) -> Content:
+    """Read the records of a folder and derive all that the pages are made from.
+
+    Raises:
+        TaskmarkError: if a record is not to be trusted.
+    """
     records, maps = read_records(out), read_disentanglement(out)
-    frame = tables.records_frame(records)
+    negation, localisation = read_negation(out), read_localisation(out)
     ranked = boards(records)
     found = summaries(ranked, maps)
-    page = out / "site" / "index.html"
-    contents = {
-        out / "records.parquet": tables.parquet_bytes(frame),
-        out / "records.csv": tables.csv_bytes(frame),
-        out / "disentanglement.csv": tables.csv_bytes(tables.disentanglement_frame(maps)),
-        out / "record.schema.json": tables.schema_bytes(),
-        out / FINDINGS: json_bytes(found),
-        page: pages.render(ranked, maps, found).encode(),
+    frames = {
+        "records": tables.records_frame(records),
+        "disentanglement": tables.disentanglement_frame(maps),
+        "negation": metric_tables.negation_frame(negation),
+        "localisation": metric_tables.localisation_frame(localisation),
     }
-    for path, content in contents.items():
-        write(path, content)
-    return page
+    data = {f"{name}.csv": tables.csv_bytes(frame) for name, frame in frames.items()}
+    data |= {f"{name}.parquet": tables.parquet_bytes(frame) for name, frame in frames.items()}
+    data |= {"record.schema.json": tables.schema_bytes(), FINDINGS: json_bytes(found)}
+    return Content(editions(ranked, maps, found, negation, localisation), data)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from taskmark.record import DisentanglementRecord
-    from taskmark.reports.board import Board, Row
+    from taskmark.reports.board import Board
+    from taskmark.reports.rows import Row
 
 CONTROL = "random"
 """Name of the backbone with random weights."""

@@ -1,4 +1,4 @@
-"""The figures: scale curves, a forest of intervals, and maps of weight disentanglement."""
+"""The figures: cost, scale curves, profiles by task, and maps of weight disentanglement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from taskmark.reports.svg import DASHES, LINE, MARKED, PAPER, TEXT, inline, series_colour, style
+from taskmark.reports.svg import DASHES, MARKED, PAPER, TEXT, inline, series_colour, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from taskmark.record import DisentanglementRecord
-    from taskmark.reports.board import Board, Row
+    from taskmark.reports.board import Board
+    from taskmark.reports.frontier import Point
+    from taskmark.reports.rows import Row
+    from taskmark.reports.scaling import Ladder
 
 COLOUR_MAP = "cividis"
 """Dark is small, bright is large; made for readers with any colour vision."""
 
 _CONTOURS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6)
-_LONGEST_LABEL = 44
+_LONGEST_LABEL = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def scale_curves(board: Board, drawn: Sequence[Curve], places: Mapping[str, int]
     Args:
         board: whose rows they are.
         drawn: the curves, see `curves`.
-        places: row -> place of its series on the page, see `series_key`.
+        places: row -> place of its series on the page, see `Row.key`.
 
     Returns:
         The figure as inline SVG.
@@ -81,7 +84,7 @@ def scale_curves(board: Board, drawn: Sequence[Curve], places: Mapping[str, int]
         axes.grid(axis="y")
         axes.axhline(1.0, color=TEXT, linewidth=0.8, linestyle=(0, (1, 2)))
         for curve in drawn:
-            place = places[series_key(curve.row)]
+            place = places[curve.row.key]
             colour = series_colour(place)
             axes.plot(
                 curve.scales,
@@ -121,54 +124,148 @@ def _fit_height(axes: Axes, heights: list[float]) -> None:
         axes.set_ylim(max(0.0, low - 0.05), high + 0.03)
 
 
-def forest(board: Board) -> Markup:
-    """Draw the normalised accuracy of every row with its 95 % interval, best on top."""
-    rows = [*board.ranked, *board.references]
-    labels = [_forest_label(row) for row in rows]
+def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
+    """Draw normalised accuracy against the seconds that an edit takes, with the Pareto front."""
     with style():
-        height = 0.27 * len(rows) + 0.75
-        left = 0.3 + 0.072 * max((len(label) for label in labels), default=0)
-        figure = Figure(figsize=(7, height))
-        axes = figure.add_axes((left / 7, 0.55 / height, 0.97 - left / 7, 1 - 0.65 / height))
-        axes.grid(axis="x")
-        axes.axvline(1.0, color=TEXT, linewidth=0.8, linestyle=(0, (1, 2)))
-        for place, row in enumerate(rows):
-            ranked = row.standing is not None
+        figure = Figure(figsize=(7, 4.2))
+        axes = figure.add_axes((0.09, 0.13, 0.87, 0.84))
+        axes.grid()
+        axes.set_xscale("log")
+        front = [point for point in points if point.on_front]
+        axes.step(
+            [_drawn_seconds(point) for point in front],
+            [point.row.normalised_accuracy for point in front],
+            where="post",
+            color=MARKED,
+            linewidth=1.2,
+            linestyle=(0, (4, 2)),
+        )
+        for number, point in enumerate(points, start=1):
+            spread = point.row.intervals
+            colour = MARKED if point.on_front else TEXT
             axes.plot(
-                [row.intervals.normalised_low, row.intervals.normalised_high],
-                [place, place],
-                color=MARKED if ranked else TEXT,
-                linewidth=2.2,
-                solid_capstyle="butt",
+                [_drawn_seconds(point)] * 2,
+                [spread.normalised_low, spread.normalised_high],
+                color=colour,
+                linewidth=1.2,
             )
             axes.plot(
-                row.normalised_accuracy,
-                place,
-                "o" if ranked else "D",
-                markersize=6 if ranked else 5,
-                color=MARKED if ranked else PAPER,
-                markeredgecolor=MARKED if ranked else TEXT,
-                markeredgewidth=1.2,
+                _drawn_seconds(point),
+                point.row.normalised_accuracy,
+                "o" if point.on_front else "D",
+                color=colour if point.on_front else PAPER,
+                markeredgecolor=colour,
+                markersize=7 if point.on_front else 5,
             )
-        if board.ranked and board.references:
-            axes.axhline(len(board.ranked) - 0.5, color=LINE, linewidth=1.5)
-        axes.set_yticks(range(len(rows)), labels)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("normalised accuracy on test, 95 % interval")
+            axes.annotate(
+                str(number),
+                (_drawn_seconds(point), point.row.normalised_accuracy),
+                xytext=(5, 4),
+                textcoords="offset points",
+                fontsize=9,
+            )
+        axes.set_xlabel("seconds to edit, on the machine of the record")
+        axes.set_ylabel("normalised accuracy on test")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         return inline(
             figure,
-            f"Normalised test accuracy of {len(rows)} rows on {board.backbone} with 95 % "
-            "intervals; the same numbers are in the table above.",
+            f"Normalised accuracy of {len(points)} methods on {board.backbone} against the seconds "
+            "they take; the numbers are those of the list below.",
         )
 
 
-def _forest_label(row: Row) -> str:
-    rank = f"{row.standing.rank}  " if row.standing else ""
-    recipe = "" if row.recipe == "standard" else f" · {row.recipe}"
-    text = "".join(c if c.isprintable() else " " for c in f"{rank}{row.label}{recipe}")
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+def _drawn_seconds(point: Point) -> float:
+    # A logarithmic axis has no zero, and below a millisecond nothing is told apart.
+    return max(point.seconds, 1e-3)
+
+
+def profile(board: Board) -> Markup:
+    """Draw the normalised accuracy of every ranked row on every task, a column of dots a task."""
+    with style():
+        figure = Figure(figsize=(7, 4.2))
+        axes = figure.add_axes((0.09, 0.2, 0.89, 0.77))
+        axes.grid(axis="y")
+        axes.axhline(1.0, color=TEXT, linewidth=0.8, linestyle=(0, (1, 2)))
+        rows = board.ranked
+        places = np.arange(len(board.tasks))
+        for number, row in enumerate(rows):
+            shift = 0.7 * ((number + 0.5) / len(rows) - 0.5)
+            heights = [cell.normalised_accuracy for cell in row.cells]
+            lows = [cell.normalised_low for cell in row.cells]
+            highs = [cell.normalised_high for cell in row.cells]
+            first = row.standing is not None and row.standing.rank == 1
+            axes.vlines(places + shift, lows, highs, color=MARKED if first else TEXT, linewidth=0.9)
+            axes.plot(
+                places + shift,
+                heights,
+                "o" if first else "D",
+                markersize=4.5 if first else 3,
+                color=MARKED if first else PAPER,
+                markeredgecolor=MARKED if first else TEXT,
+                markeredgewidth=0.8,
+            )
+        names = [_shortened(task) for task in board.tasks]
+        axes.set_xticks(places, names, rotation=20, ha="right", rotation_mode="anchor")
+        axes.tick_params(axis="x", length=0)
+        axes.set_ylabel("normalised accuracy on test")
+        return inline(
+            figure,
+            f"Normalised accuracy of {len(rows)} methods on each task of {board.backbone}, best "
+            "method on the left of each column; the numbers are in the board.",
+        )
+
+
+def scaling_curves(steps: Ladder, places: Mapping[str, int]) -> Markup:
+    """Draw normalised accuracy against the number of tasks, with 95 % intervals.
+
+    Args:
+        steps: see `taskmark.reports.scaling.ladder`.
+        places: row -> place of its series on the page, see `Row.key`.
+
+    Returns:
+        The figure as inline SVG.
+    """
+    with style():
+        figure = Figure(figsize=(7, 4.2))
+        axes = figure.add_axes((0.09, 0.13, 0.89, 0.84))
+        axes.grid(axis="y")
+        for number, (key, rows) in enumerate(steps.rows.items()):
+            place = places[key]
+            # Side by side, so that intervals do not hide each other.
+            shift = 0.3 * ((number + 0.5) / len(steps.rows) - 0.5)
+            counts = sorted(rows)
+            xs = [count + shift for count in counts]
+            of = [rows[count] for count in counts]
+            axes.plot(
+                xs,
+                [row.normalised_accuracy for row in of],
+                gid=f"series-{place}",
+                color=series_colour(place),
+                linestyle=DASHES[place % len(DASHES)],
+                linewidth=1.6,
+            )
+            axes.vlines(
+                xs,
+                [row.intervals.normalised_low for row in of],
+                [row.intervals.normalised_high for row in of],
+                gid=f"series-{place}",
+                color=series_colour(place),
+                linewidth=1.2,
+            )
+        axes.set_xticks([len(board.tasks) for board in steps.boards])
+        axes.set_xlabel("number of tasks")
+        axes.set_ylabel("normalised accuracy on test")
+        return inline(
+            figure,
+            f"Normalised accuracy of {len(steps.rows)} rows on {steps.boards[-1].backbone} against "
+            "the number of tasks; the numbers are on the boards.",
+        )
+
+
+def _shortened(text: str) -> str:
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return plain if len(plain) <= _LONGEST_LABEL else f"{plain[: _LONGEST_LABEL - 1]}…"
 
 
 def largest_error(records: Sequence[DisentanglementRecord]) -> float:
@@ -231,8 +328,3 @@ def colour_scale(largest: float) -> Markup:
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
         return inline(figure, f"Colour scale of xi from 0, dark, to {largest:g}, bright.")
-
-
-def series_key(row: Row) -> str:
-    """What makes a row the same series on all boards of a page."""
-    return f"{row.label} · {row.recipe}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -9,17 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from taskmark.record import Frozen
-from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.verdicts import Verdict
 from taskmark.resampling import LEVEL, SEEDS_RESAMPLED_FROM
-from taskmark.separation import pair_p_values, rank_correlations
+from taskmark.separation import corrected_together, rank_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from taskmark.reports.board import Board, Row
+    from taskmark.reports.board import Board
 
 SEPARATED_SHARE = 0.5
 """Share of the pairs of methods that a board should tell apart on one backbone or another."""
@@ -83,13 +83,7 @@ def power(boards: Sequence[Board]) -> Power:
     Args:
         boards: of one edition of a suite, one a backbone.
     """
-    scores = {}
-    for board in boards:
-        experts = ExpertBits(record for row in board.rows for record in row.records)
-        scores[board.backbone] = {
-            _name(row): scores_of(row.records, experts) for row in board.ranked
-        }
-    p_values = pair_p_values(scores)
+    p_values = corrected_together({board.backbone: _p_values(board) for board in boards})
     together: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for of_board in p_values.values():
         for pair, p in of_board.items():
@@ -128,8 +122,15 @@ def _reached(found: float, wanted: float) -> Verdict:
     return "holds" if found >= wanted else "does not hold"
 
 
-def _name(row: Row) -> str:
-    return f"{row.label} · {row.recipe}"
+def _p_values(board: Board) -> dict[tuple[str, str], float]:
+    """Uncorrected p-values of every two ranked rows, the names in alphabetical order."""
+    if board.pairs is None:
+        return {}
+    places = sorted(range(len(board.ranked)), key=lambda place: board.ranked[place].key)
+    return {
+        (board.ranked[i].key, board.ranked[j].key): float(board.pairs.uncorrected[i, j])
+        for i, j in itertools.combinations(places, 2)
+    }
 
 
 def _by_seed(board: Board) -> NDArray[np.float64]:

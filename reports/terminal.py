@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.record import Record
-    from taskmark.reports.board import Row
+    from taskmark.reports.rows import Row
 
 
 def terminal_table(records: Iterable[Record]) -> Table:

@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from taskmark import statistics
+from taskmark.localisation_record import (
+    Eigenfunction,
+    Localisation,
+    LocalisationCost,
+    LocalisationRecord,
+    LocalisedPair,
+)
 from taskmark.record import (
     CountedCost,
     DisentanglementRecord,
     Geometry,
+    MeanAccuracy,
     MeasuredCost,
     MethodFacts,
+    NegatedTask,
+    NegationRecord,
+    NegationResult,
+    NegationTrial,
     PairGrid,
     Provenance,
     Record,
@@ -292,11 +304,97 @@ def made_up_maps(backbones: tuple[str, ...] = BACKBONES) -> list[Disentanglement
     ]
 
 
+def made_up_negation(
+    *, backbone: str = "image-text", recipe: str = "standard", expert_seed: int = 0, **changes: Any
+) -> NegationRecord:
+    """Make a record in which every task of `TASKS` falls to a third, and controls keep theirs."""
+    tasks = []
+    for place, task in enumerate(TASKS):
+        control = TASKS[place - 1]
+        trials = tuple(
+            NegationTrial(alpha=alpha, target=0.6 - alpha, controls=(0.6 - 0.1 * alpha,))
+            for alpha in (0.0, 0.2, 0.4)
+        )
+        tasks.append(
+            NegatedTask(
+                target=_negated(task, 0.2, before=0.6),
+                controls=(_negated(control, 0.57, before=0.6),),
+                alpha=0.4,
+                curve=trials,
+            )
+        )
+    values = {
+        "suite": SUITE,
+        "backbone": backbone,
+        "heads": "zero-shot" if backbone == "image-text" else "probed",
+        "recipe": recipe,
+        "expert_seed": expert_seed,
+        "keep": 0.95,
+        "tasks": tuple(tasks),
+        "target": MeanAccuracy(accuracy=0.2, low=0.18, high=0.22),
+        "control": MeanAccuracy(accuracy=0.57, low=0.55, high=0.59),
+        "seconds": 3.0,
+        "provenance": made_up_provenance(),
+        **changes,
+    }
+    return NegationRecord(**values).identified()
+
+
+def _negated(task: str, share: float, *, before: float) -> NegationResult:
+    bits = np.arange(200) < 200 * share
+    low, high = statistics.proportion_interval(int(bits.sum()), 200)
+    return NegationResult(
+        task=task,
+        n=200,
+        n_correct=int(bits.sum()),
+        accuracy=float(bits.mean()),
+        low=low,
+        high=high,
+        bits=pack_bits(bits),
+        pretrained_accuracy=before,
+    )
+
+
+def made_up_localisation(*, backbone: str = "image-text", **changes: Any) -> LocalisationRecord:
+    """Make a record of one pair, whose mean is that pair's."""
+    found = Localisation(
+        value=0.4,
+        direction_error=0.03,
+        image_error=0.04,
+        null_mean=0.07,
+        null_low=0.05,
+        null_high=0.09,
+    )
+    pair = LocalisedPair(
+        task_1=TASKS[0],
+        task_2=TASKS[1],
+        n_images=50,
+        localisation=found,
+        leading=(Eigenfunction(share=0.3, energy=0.9),),
+    )
+    values = {
+        "suite": SUITE,
+        "backbone": backbone,
+        "n_directions": 8,
+        "n_features": 64,
+        "pairs": (pair,),
+        "localisation": found,
+        "cost": LocalisationCost(gradient_images=800, seconds=1, cpu_seconds=1, peak_bytes=1),
+        "provenance": made_up_provenance(),
+        **changes,
+    }
+    return LocalisationRecord(**values).identified()
+
+
 def write_out(
-    out: Path, records: list[Record], maps: list[DisentanglementRecord] | None = None
+    out: Path,
+    records: list[Record],
+    maps: list[DisentanglementRecord] | None = None,
+    **metrics: list[Any],
 ) -> Path:
     """Write records where a run leaves them; returns the output folder."""
-    for folder, kind in (("records", records), ("disentanglement", maps or [])):
+    kinds = {"records": records, "disentanglement": maps or [], **metrics}
+    for folder, kind in kinds.items():
         (out / folder).mkdir(parents=True, exist_ok=True)
         for record in kind:
             (out / folder / f"{record.record_id}.json").write_text(record.model_dump_json())

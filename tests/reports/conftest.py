@@ -11,6 +11,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from made_up_records import made_up_board, made_up_maps, write_out
 
+from taskmark.reports.board import boards
+from taskmark.reports.site import site_files
+from taskmark.reports.site.content import Content, editions
+from taskmark.reports.summaries import summaries
+
 
 @pytest.fixture(scope="session")
 def records():
@@ -25,3 +30,21 @@ def maps():
 @pytest.fixture
 def out(tmp_path, records, maps):
     return write_out(tmp_path / "out", records, maps)
+
+
+@pytest.fixture(scope="session")
+def site_of():
+    """Render the site of some records: path -> text."""
+
+    def render(records, maps=(), negation=(), localisation=(), tables=None):
+        ranked = boards(records)
+        found = summaries(ranked, maps)
+        content = Content(editions(ranked, maps, found, negation, localisation), tables or {})
+        return {file.path: file.content.decode() for file in site_files(content)}
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def site(site_of, records, maps):
+    return site_of(records, maps)

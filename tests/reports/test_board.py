@@ -9,14 +9,16 @@ from made_up_records import (
     made_up_board,
     made_up_failure,
     made_up_method,
+    made_up_provenance,
     made_up_record,
 )
 from rich.console import Console
 
-from taskmark.record import pack_bits
+from taskmark.record import Storage, pack_bits
 from taskmark.reports import terminal_table
 from taskmark.reports.board import boards
-from taskmark.reports.scores import ExpertBits
+from taskmark.reports.scores import ExpertBits, scores_of
+from taskmark.statistics import seed_intervals
 
 
 def only_board(records):
@@ -130,6 +132,58 @@ def test_without_a_row_of_experts_their_accuracy_follows_from_the_record():
     normalisers = {result.task: result for result in experts(n=100).tasks}
     for task, values in ExpertBits([]).of(record).items():
         assert values.mean() == pytest.approx(normalisers[task].accuracy)
+
+
+def test_each_seed_alone_shows_what_its_records_say():
+    records = [
+        record
+        for seed in range(3)
+        for record in (made_up_record(n=100, expert_seed=seed), experts(n=100, expert_seed=seed))
+    ]
+    board = only_board(records)
+    assert list(board.by_seed) == [0, 1, 2]
+    for seed, alone in board.by_seed.items():
+        [row] = alone.ranked
+        assert (alone.seeds, row.standing) == ((seed,), None)
+        assert row.normalised_accuracy == pytest.approx(records[2 * seed].normalised_accuracy)
+        assert row.intervals.accuracy_low == records[2 * seed].accuracy_low
+    assert only_board(records[:2]).by_seed == {}
+
+
+def test_a_cell_has_the_interval_that_its_own_resamples_give():
+    record, normaliser = made_up_record(n=300), experts(n=300)
+    [row] = only_board([record, normaliser]).ranked
+    for cell, result in zip(row.cells, record.tasks, strict=True):
+        scores = scores_of([record], ExpertBits([normaliser]), tasks=[result.task])
+        spread = seed_intervals(scores)
+        assert cell.normalised_low == pytest.approx(spread.normalised_low, abs=0.01)
+        assert cell.normalised_high == pytest.approx(spread.normalised_high, abs=0.01)
+        assert cell.normalised_accuracy == pytest.approx(result.normalised_accuracy)
+
+
+def test_what_is_not_one_model_is_measured_but_never_ranked():
+    storage = Storage(one_model=False, extra_bytes=8)
+    apart = made_up_record(n=50, method=made_up_method("masks"), storage=storage)
+    board = only_board([apart, made_up_record(n=50)])
+    assert [row.label for row in board.ranked] == ["task_arithmetic"]
+    assert [(row.label, row.standing) for row in board.apart] == [("masks", None)]
+    assert board.apart[0].cells
+
+
+def test_a_row_of_an_older_source_is_stale_within_its_suite_alone():
+    old, new = made_up_method("ties"), made_up_method("ties", source_sha256="b" * 64)
+    later = made_up_provenance(created_at="2026-02-02T00:00:00+00:00")
+    records = [
+        made_up_record(n=50, method=old),
+        made_up_record(n=50, method=new, backbone="random", provenance=later),
+    ]
+    stale, current = boards(records)
+    assert [(row.state, row.standing) for row in stale.unranked] == [("stale", None)]
+    assert stale.unranked[0].cells
+    assert [row.state for row in current.ranked] == ["ok"]
+    suite = records[0].suite.model_copy(update={"version": "2.0", "sha256": "9" * 64})
+    elsewhere = records[1].model_copy(update={"suite": suite})
+    assert [board.unranked for board in boards([records[0], elsewhere])] == [(), ()]
 
 
 def test_the_order_of_the_records_does_not_matter(records):

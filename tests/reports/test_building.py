@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,14 +11,20 @@ import pytest
 
 from taskmark.errors import TaskmarkError
 from taskmark.reports import build
+from taskmark.reports.manifest import read_manifest
 
 DERIVED = (
     "records.parquet",
     "records.csv",
     "disentanglement.csv",
+    "negation.parquet",
+    "localisation.csv",
     "record.schema.json",
     "findings.json",
     "site/index.html",
+    "site/data/records.csv",
+    "site/mini@1.0/board-image-text.html",
+    "site/mini@1.0/plots-image-text.html",
 )
 
 
@@ -36,6 +43,35 @@ def test_the_same_records_give_the_same_bytes(out):
     assert {name: (out / name).read_bytes() for name in DERIVED} == first
 
 
+def test_pages_of_records_that_are_gone_are_deleted_and_nothing_else(out, records):
+    build(out)
+    site = out / "site"
+    gone = records[-1]
+    (out / "records" / f"{gone.record_id}.json").unlink()
+    page, data = (
+        site / folder / f"{gone.record_id[:16]}.{suffix}"
+        for folder, suffix in (("records", "html"), ("data/records", "json"))
+    )
+    assert page.exists()
+    data.write_text("changed by hand")
+    own = [site / "CNAME", site / "records" / "notes.html", site / "mini@1.0" / "extra.svg"]
+    for path in own:
+        path.write_text("mine")
+    build(out)
+    assert not page.exists()
+    assert all(path.read_text() == "mine" for path in own)
+    assert data.read_text() == "changed by hand"
+
+
+def test_a_manifest_lists_every_file_of_the_site_and_its_hash(out):
+    site = build(out).parent
+    listed = read_manifest(site / "files.sha256")
+    files = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert set(listed) == files - {"files.sha256"}
+    for path, sha256 in listed.items():
+        assert hashlib.sha256((site / path).read_bytes()).hexdigest() == sha256
+
+
 def test_an_empty_folder_gives_an_empty_board(tmp_path):
     page = build(tmp_path).read_text()
     assert "No records yet" in page
@@ -43,7 +79,7 @@ def test_an_empty_folder_gives_an_empty_board(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(out):
     (out / "site").write_text("in the way")
-    with pytest.raises(TaskmarkError, match=r"index\.html.*cannot be written.*--out"):
+    with pytest.raises(TaskmarkError, match=r"site.*cannot be written.*--out"):
         build(out)
 
 

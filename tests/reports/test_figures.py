@@ -16,6 +16,7 @@ from made_up_records import (
 
 from taskmark.reports import figures
 from taskmark.reports.board import boards
+from taskmark.reports.frontier import points
 
 ODD_NAMES = [
     "<script>x</script>",
@@ -35,10 +36,11 @@ def parsed(figure):
 
 
 def drawn(board):
-    places = {figures.series_key(row): place for place, row in enumerate(board.rows)}
+    places = {row.key: place for place, row in enumerate(board.rows)}
     curves = figures.curves(board)
     return {
-        "forest": figures.forest(board),
+        "cost": figures.cost_scatter(board, points(board)),
+        "profile": figures.profile(board),
         "curves": figures.scale_curves(board, curves, places),
     }
 

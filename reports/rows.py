@@ -1,0 +1,158 @@
+"""Rows of a board: the records of one method under one recipe, and whether they can be ranked."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from taskmark.record_files import age
+from taskmark.reports.row_labels import row_labels
+from taskmark.statistics import ScoreIntervals, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from taskmark.record import MethodFacts, Record
+
+RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a row did on one task: means over seeds with their 95 % intervals."""
+
+    task: str
+    accuracy: float
+    low: float
+    high: float
+    normalised_accuracy: float
+    normalised_low: float
+    normalised_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A method with its hyper-parameters under one recipe, over all seeds of the board.
+
+    Attributes:
+        label: the method's name, with what tells it from other rows of the same name.
+        method: its facts.
+        recipe: name of the recipe.
+        records: one for each pair of seeds, those that failed included.
+        state: of the row as a whole; "incomplete" if it lacks seeds that the board compares,
+            "stale" if a newer record of the suite was made by another version of the method.
+        reason: why it is not "ok".
+        cells: one for each task; empty unless all records of the row are "ok" and complete.
+        accuracy: mean over seeds and tasks.
+        normalised_accuracy: mean over seeds and tasks of the ratio to the expert.
+        intervals: 95 % intervals of the two.
+        standing: rank and difference to the best; None for rows that are not ranked.
+    """
+
+    label: str
+    method: MethodFacts
+    recipe: str
+    records: tuple[Record, ...]
+    state: RowState
+    reason: str = ""
+    cells: tuple[Cell, ...] = ()
+    accuracy: float = 0.0
+    normalised_accuracy: float = 0.0
+    intervals: ScoreIntervals = field(default_factory=lambda: ScoreIntervals(0.0, 0.0, 0.0, 0.0))
+    standing: Standing | None = None
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The scales that were chosen on validation, without repetition."""
+        return tuple(sorted({r.scale for r in self.records if r.scale is not None}))
+
+    @property
+    def key(self) -> str:
+        """What makes it the same row on all boards of a suite."""
+        return f"{self.label} · {self.recipe}"
+
+    @property
+    def one_model(self) -> bool:
+        """Whether the same weights serve all tasks."""
+        return all(record.storage is None or record.storage.one_model for record in self.records)
+
+
+def current_sources(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """The newest source of every method, (suite's hash, method's name) -> hash of its source."""
+    newest = {}
+    for record in sorted(records, key=age):
+        newest[record.suite.sha256, record.method.name] = record.method.source_sha256
+    return newest
+
+
+def rows_of(
+    records: Sequence[Record], sources: Mapping[tuple[str, str], str]
+) -> tuple[tuple[int, ...], list[Row]]:
+    """Gather the records of a board by method, hyper-parameters and recipe.
+
+    Args:
+        records: of one suite, backbone and set of tasks.
+        sources: see `current_sources`.
+
+    Returns:
+        The expert seeds that the board compares, and the rows without their scores.
+    """
+    grouped: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        method = record.method
+        key = json.dumps([method.name, record.recipe, method.hyperparameters], sort_keys=True)
+        grouped[key].append(record)
+    labels = row_labels(grouped)
+    seeds = _compared_seeds(list(grouped.values()))
+    return seeds, [_row(labels[key], grouped[key], seeds, sources) for key in sorted(grouped)]
+
+
+def _compared_seeds(rows: Sequence[Sequence[Record]]) -> tuple[int, ...]:
+    """The expert seeds that most rows have; of equally common sets the largest.
+
+    Reference rows, which others lean on, have no vote unless they are alone.
+    """
+    voters = [row for row in rows if row[0].method.role != "reference"] or rows
+    votes = Counter(
+        tuple(sorted({record.seeds.expert for record in row if record.state == "ok"}))
+        for row in voters
+    )
+    votes.pop((), None)
+    return max(votes, key=lambda seeds: (votes[seeds], len(seeds), seeds), default=())
+
+
+def _row(
+    label: str,
+    records: list[Record],
+    seeds: tuple[int, ...],
+    sources: Mapping[tuple[str, str], str],
+) -> Row:
+    records = sorted(records, key=lambda record: (record.seeds.expert, record.seeds.method))
+    row = Row(
+        label=label,
+        method=records[-1].method,
+        recipe=records[0].recipe,
+        records=tuple(records),
+        state="ok",
+    )
+    lacking = sorted(set(seeds) - {record.seeds.expert for record in records})
+    for record in records:
+        if record.state != "ok" and (record.seeds.expert in seeds or not seeds):
+            reason = record.reason or "no reason was recorded"
+            return replace(row, state=record.state, reason=reason)
+    if lacking:
+        listed = ", ".join(str(seed) for seed in lacking)
+        return replace(row, state="incomplete", reason=f"lacks expert seed {listed}")
+    compared = tuple(record for record in records if record.seeds.expert in seeds)
+    for record in compared:
+        made_by = record.method.source_sha256
+        newest = sources[record.suite.sha256, record.method.name]
+        if made_by != newest:
+            reason = (
+                f"made by an older version of the method ({made_by[:8]}; the newest record of the "
+                f"suite has {newest[:8]}); run it again"
+            )
+            return replace(row, records=compared, state="stale", reason=reason)
+    return replace(row, records=compared)

@@ -1,0 +1,27 @@
+"""About the numbers: definitions, tracks, recipes and environments, in the words of the code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskmark.reports import provenance
+from taskmark.reports.definitions import definitions
+from taskmark.reports.site import addresses
+from taskmark.reports.site.rendering import render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskmark.reports.site.content import Content
+    from taskmark.reports.site.rendering import File
+
+
+def about_page(content: Content) -> Iterator[File]:
+    """Render the page."""
+    yield render(
+        "about.html",
+        addresses.ABOUT,
+        content,
+        definitions=definitions(),
+        environments=provenance.environments(content.records),
+    )

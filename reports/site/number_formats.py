@@ -1,0 +1,80 @@
+"""How numbers and names are written on pages."""
+
+from __future__ import annotations
+
+import re
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_MINUS = "\u2212"
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction as per cent to a tenth: 0.8731 -> 87.3."""
+    return f"{100 * fraction:.1f}".replace("-", _MINUS)
+
+
+def signed(fraction: float) -> str:
+    """Write a difference as per cent with its sign: -0.0213 -> \u22122.1."""
+    return f"{100 * fraction:+.1f}".replace("-", _MINUS)
+
+
+def compact(number: float | None) -> str:
+    """Write a count or some seconds short: 51200 -> 51,200; 3.14159 -> 3.1; 0.0213 -> 0.021."""
+    if number is None:
+        return ""
+    if number >= 100 or float(number).is_integer():  # noqa: PLR2004
+        return f"{number:,.0f}"
+    if number < 0.001:  # noqa: PLR2004
+        return "<0.001"
+    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
+
+
+def storage(n_bytes: float | None) -> str:
+    """Write bytes in a unit of 1000: 24576 -> 24.6 kB."""
+    if n_bytes is None:
+        return ""
+    for unit in ("B", "kB", "MB"):
+        if n_bytes < 1000:  # noqa: PLR2004
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.1f} GB"
+
+
+def measure(value: float, low: float, high: float) -> Markup:
+    """Write a share in per cent with its interval."""
+    return Markup('<b>{}</b> <span class="spread">[{}, {}]</span>').format(
+        percent(value), percent(low), percent(high)
+    )
+
+
+def breakable(text: str) -> Markup:
+    """Escape a name and let it break after underscores."""
+    return Markup(str(escape(text)).replace("_", "_<wbr>"))  # noqa: S704
+
+
+def code(text: str) -> Markup:
+    """Escape a text and set what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def mean_of(numbers: Iterable[float | None]) -> float | None:
+    """Mean of those that are known, None where none is."""
+    known = [number for number in numbers if number is not None]
+    return fmean(known) if known else None
+
+
+FILTERS: dict[str, Callable[..., object]] = {
+    "breakable": breakable,
+    "code": code,
+    "compact": compact,
+    "percent": percent,
+    "signed": signed,
+    "storage": storage,
+}
+"""For the templates."""

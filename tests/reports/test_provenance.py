@@ -1,0 +1,36 @@
+"""Where a record came from, and the command that makes it again."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_records import made_up_method, made_up_record
+
+from taskmark.reports import provenance
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "--method task_arithmetic --seed 0"),
+        ({"expert_seed": 3, "method_seed": 3}, "--seed 3"),
+        ({"method": made_up_method("ties")}, "--method 'ties[density=0.2]'"),
+        ({"method": made_up_method("odd", hyperparameters={"x": [1, 2]})}, "--method odd --seed"),
+        ({"method": made_up_method("mine", origin="file")}, "--plugin FILE"),
+        ({"backbone": "a b"}, "--backbone 'a b'"),
+    ],
+)
+def test_the_command_names_what_makes_the_record(changes, words):
+    assert words in provenance.command(made_up_record(n=10, **changes))
+
+
+def test_the_command_of_a_part_of_a_suite_names_its_tasks():
+    record = made_up_record(n=10)
+    suite = record.suite.model_copy(update={"version": "1.0+digits+signs"})
+    command = provenance.command(record.model_copy(update={"suite": suite}))
+    assert "--suite mini@1.0 --task digits --task signs" in command
+
+
+def test_a_plug_in_shows_its_own_commit():
+    method = made_up_method("mine", origin="package", commit="f" * 40, dirty=True)
+    text = provenance.code(made_up_record(n=10, method=method))
+    assert text == "0123456789ab; method ffffffffffff, with uncommitted changes"
