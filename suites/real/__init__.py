@@ -1,0 +1,1 @@
+"""The real suites: the tasks and the backbones of the field, from the hub."""

@@ -1,0 +1,1 @@
+"""The data of the real suites: fetched by commit, decoded once, memory-mapped."""

@@ -1,0 +1,66 @@
+"""Whether the fetched files are the bytes that were meant."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data.lock import LockedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_BLOB_OF_LFS = re.compile(r"[0-9a-f]{64}")
+
+
+def hashes(folder: Path, files: Sequence[Path]) -> dict[str, LockedFile]:
+    """Size and SHA-256 of files, by their path within a snapshot.
+
+    Raises:
+        TaskmarkError: if a file in the hub's cache has other bytes than its name there says.
+    """
+    found = {}
+    for file in files:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        blob = file.resolve()
+        if _BLOB_OF_LFS.fullmatch(blob.name) and blob.name != digest:
+            raise TaskmarkError(
+                f"{file.relative_to(folder)} in the hub's cache is damaged: it has the SHA-256 "
+                f"{digest[:12]} and not {blob.name[:12]}; remove {blob}, and fetch it again with "
+                "`taskmark data fetch`."
+            )
+        found[file.relative_to(folder).as_posix()] = LockedFile(
+            size=file.stat().st_size, sha256=digest
+        )
+    return found
+
+
+def require_same(
+    found: Mapping[str, LockedFile], locked: Mapping[str, LockedFile], repository: str
+) -> None:
+    """See that files are those of the lock; a lock without files allows any.
+
+    Raises:
+        TaskmarkError: if one is missing, is new, or has other bytes.
+    """
+    if not locked:
+        return
+    for path in sorted(locked.keys() | found.keys()):
+        if path not in found:
+            raise TaskmarkError(
+                f"{path} of {repository} is missing; go on with `taskmark data fetch`."
+            )
+        if path not in locked:
+            raise TaskmarkError(
+                f"{path} of {repository} is not in the lock file; somebody put it there: remove it."
+            )
+        if found[path] != locked[path]:
+            raise TaskmarkError(
+                f"{path} of {repository} has the SHA-256 {found[path].sha256[:12]}, but "
+                f"{locked[path].sha256[:12]} is locked: the file was changed upstream or on the "
+                "way; remove it and run `taskmark data fetch`, or lock the new one on purpose."
+            )

@@ -1,0 +1,115 @@
+"""Images of test that stand in train as well, exactly or nearly."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.fft import dctn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_THUMBNAIL = 32  # side, pixels
+_FREQUENCIES = 8
+_FARTHEST = 4  # of 64 signs
+_LEVELS = 4.0  # mean absolute difference of thumbnails, of 255
+_BLOCK = 128  # images; a block of products with 260,000 others takes 130 MB
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Pairs of an image of test and one of train.
+
+    Attributes:
+        exact: (row of test, row of train), pixels alike; the first such row of train.
+        near: likewise, alike to the eye; the nearest row of train, exact pairs left out.
+    """
+
+    exact: tuple[tuple[int, int], ...]
+    near: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """What images are compared by.
+
+    Attributes:
+        pixels: SHA-256 of each image's pixels.
+        signs: [N, 64], float32, each 1 or -1; see `sketch`.
+        thumbnails: [N, 32, 32], uint8, grey levels.
+    """
+
+    pixels: tuple[bytes, ...]
+    signs: NDArray[np.float32]
+    thumbnails: NDArray[np.uint8]
+
+
+def sketch(images: NDArray[np.uint8]) -> Sketches:
+    """Reduce images to what they are compared by.
+
+    An image becomes a grey thumbnail of 32 x 32 (the mean over each cell), whose 8 x 8 lowest
+    frequencies of the cosine transform, the mean left out, give 64 signs: above their median, or
+    not (a perceptual hash in the manner of Zauner 2010).
+
+    Args:
+        images: [N, 3, S, S], uint8; read block by block.
+    """
+    n, size = len(images), images.shape[-1]
+    cells = _cells(size)
+    pixels: list[bytes] = []
+    signs = np.empty((n, _FREQUENCIES**2), np.float32)
+    thumbnails = np.empty((n, _THUMBNAIL, _THUMBNAIL), np.uint8)
+    for start in range(0, n, _BLOCK):
+        block = np.ascontiguousarray(images[start : start + _BLOCK])
+        pixels += [hashlib.sha256(image).digest() for image in block]
+        grey = np.tensordot(block, _GREY, axes=(1, 0))  # [b, S, S]
+        small = cells @ grey @ cells.T
+        waves = dctn(small, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES].reshape(len(block), -1)
+        waves[:, 0] = 0
+        above = waves > np.median(waves, axis=1, keepdims=True)
+        signs[start : start + len(block)] = np.where(above, 1, -1)
+        thumbnails[start : start + len(block)] = np.rint(small)
+    return Sketches(tuple(pixels), signs, thumbnails)
+
+
+def duplicates(test: Sketches, train: Sketches) -> Duplicates:
+    """Pair images of test with images of train.
+
+    A pair is near if at most 4 of the 64 signs differ, and the thumbnails by at most 4 of 255
+    levels on average: signs alone take all handwriting for one image.
+    """
+    first: dict[bytes, int] = {}
+    for row, content in enumerate(train.pixels):
+        first.setdefault(content, row)
+    exact = [(row, first[content]) for row, content in enumerate(test.pixels) if content in first]
+    copied = {row for row, _ in exact}
+    near = []
+    for start in range(0, len(test.signs), _BLOCK):
+        # Signs agree in (64 + product) / 2 places; sums of 64 signs are exact in float32.
+        products = test.signs[start : start + _BLOCK] @ train.signs.T
+        limit = _FREQUENCIES**2 - 2 * _FARTHEST
+        candidates: dict[int, list[int]] = {}
+        for row, other in zip(*np.nonzero(products >= limit), strict=True):
+            candidates.setdefault(start + int(row), []).append(int(other))
+        for row, others in candidates.items():
+            if row in copied:
+                continue
+            apart = train.thumbnails[others].astype(np.int16) - test.thumbnails[row]
+            differences = np.abs(apart).mean((1, 2))
+            if differences.min() <= _LEVELS:
+                near.append((row, others[int(differences.argmin())]))
+    return Duplicates(tuple(exact), tuple(near))
+
+
+def _cells(size: int) -> NDArray[np.float32]:
+    """The matrix [32, S] that takes means over 32 equal stretches of S pixels."""
+    edges = np.linspace(0, size, _THUMBNAIL + 1)
+    left, right = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(size)
+    overlap = np.minimum(right, pixel + 1) - np.maximum(left, pixel)
+    cells: NDArray[np.float32] = (np.maximum(overlap, 0) / (right - left)).astype(np.float32)
+    return cells

@@ -1,0 +1,95 @@
+"""What a user is told of the errors of the hub's library, in a sentence."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from huggingface_hub import constants, errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TOO_MANY, _OUT_OF_ORDER = 429, 500
+
+_KNOWN: dict[type[Exception], str] = {
+    errors.RevisionNotFoundError: "The hub has no commit {revision} of {repository}; its owner may "
+    "have removed it: run `taskmark data lock` for another.",
+    errors.GatedRepoError: "{repository} is gated: accept its terms on the hub's page, and give a "
+    "token with `hf auth login`.",
+    errors.RepositoryNotFoundError: "The hub has no data set {repository} that you may see; if it "
+    "is private, give a token with `hf auth login`.",
+    errors.RemoteEntryNotFoundError: "The hub lists a file of {at} that it cannot give (404); "
+    "fetch again later.",
+}
+"""The first that fits counts: gated is a kind of not found."""
+
+
+def sentence(error: BaseException, repository: str, revision: str) -> str | None:
+    """Say what went wrong on the way to the hub, and what helps.
+
+    Args:
+        error: whatever was raised; what caused it is looked at too.
+        repository: what was fetched.
+        revision: at which commit.
+
+    Returns:
+        Nothing if it is neither the hub's, nor the network's, nor the disk's.
+    """
+    causes = list(_causes(error))
+    at = f"{repository} at the commit {revision[:12]}"
+    for cause in causes:
+        if told := _of_one(cause, repository, revision, at):
+            return told
+    if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes) or (
+        constants.HF_HUB_OFFLINE and isinstance(error, errors.LocalEntryNotFoundError)
+    ):
+        return (
+            f"{at} is not complete in the hub's cache, and HF_HUB_OFFLINE shuts the network: run "
+            "`taskmark data fetch` where there is one, and bring the cache (HF_HOME) along."
+        )
+    if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
+        told = " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
+        return (
+            f"{at} could not be fetched ({told}); see that there is a network, and go on with the "
+            "same command: whole files are kept."
+        )
+    return None
+
+
+def _of_one(cause: BaseException, repository: str, revision: str, at: str) -> str | None:
+    if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return (
+            f"No space is left for {at} in the hub's cache; make room, or name another folder by "
+            "HF_HOME; whole files are kept."
+        )
+    for kind, template in _KNOWN.items():
+        if isinstance(cause, kind):
+            return template.format(repository=repository, revision=revision, at=at)
+    return _refused(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
+
+
+def _refused(error: errors.HfHubHTTPError, at: str) -> str:
+    status = error.response.status_code
+    if status == _TOO_MANY:
+        wait = error.response.headers.get("Retry-After")
+        after = f"in {wait} s" if wait else "later"
+        return (
+            f"The hub refuses {at}: too many requests (429); go on {after}, whole files are kept."
+        )
+    if status >= _OUT_OF_ORDER:
+        return f"The hub is out of order ({status}) for {at}; go on later, whole files are kept."
+    return f"The hub refuses {at} ({status}); see on its page whether you may fetch it."
+
+
+def _is_of_network(error: BaseException) -> bool:
+    # The library under the hub's has been renamed before, so its errors go by their base alone.
+    return any(base.__name__ == "HTTPError" for base in type(error).__mro__)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

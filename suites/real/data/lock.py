@@ -1,0 +1,134 @@
+"""Which commit of each data set counts, and what is in it: the lock file, `datasets.lock.toml`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data.definition import SourceSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE = Path(__file__).with_name("datasets.lock.toml")
+
+_HEAD = (
+    "# Written by `taskmark data lock`: the commit, the files and the splits of each data set, "
+    "with their\n# hashes. A data set that is not in here is unresolved, and no suite that uses it "
+    "may call itself frozen.\n"
+)
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LockedFile(_Frozen):
+    """A file of a repository: its bytes and their hash."""
+
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class Locked(_Frozen):
+    """One data set at one commit.
+
+    Attributes:
+        revision: the full commit hash.
+        files: by path within the repository.
+        rows: images in each official split.
+        classes: names in label order, as the files have them.
+        validation: SHA-256 of the manifest of the validation split.
+        pixels: SHA-256 of each split as it is decoded, by "split@side".
+    """
+
+    revision: Commit
+    files: dict[str, LockedFile] = {}
+    rows: dict[SourceSplit, Annotated[int, Field(gt=0)]] = {}
+    classes: tuple[str, ...] = ()
+    validation: Sha256 | None = None
+    pixels: dict[str, Sha256] = {}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is not known yet; nothing, if a suite may call this data frozen."""
+        parts = {
+            "files": self.files,
+            "rows": len(self.rows) == 2,  # noqa: PLR2004 - train and test
+            "validation": self.validation,
+            "pixels": self.pixels,
+        }
+        return tuple(name for name, value in parts.items() if not value)
+
+
+def read_lock(file: Path = FILE) -> dict[str, Locked]:
+    """What is locked, by task.
+
+    Raises:
+        TaskmarkError: if there is no such file, or it is damaged.
+    """
+    try:
+        tables = tomllib.loads(file.read_text("utf-8"))
+        return {name: Locked.model_validate(table) for name, table in tables.items()}
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        told = "; ".join(str(error).splitlines()[:4])
+        raise TaskmarkError(
+            f"The lock file {file} cannot be used ({told}); write it anew with "
+            "`taskmark data lock`."
+        ) from error
+
+
+def write_lock(locks: Mapping[str, Locked], file: Path) -> None:
+    """Write a lock file; a reader finds the old one or the new one, never half of one."""
+    tables = {
+        name: locks[name].model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        for name in sorted(locks)
+    }
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_text(_HEAD + "\n" + tomli_w.dumps(tables), "utf-8")
+        os.replace(draft, file)  # noqa: PTH105 - atomic on every system
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise TaskmarkError(
+            f"The lock file {file} cannot be written ({error.strerror}); name another with --lock."
+        ) from error
+
+
+def locked(task: str, locks: Mapping[str, Locked]) -> Locked:
+    """The commit of a task's data.
+
+    Raises:
+        TaskmarkError: if it is not resolved.
+    """
+    if task not in locks:
+        raise TaskmarkError(
+            f"The data set {task!r} is unresolved: its commit on the hub is not known here; run "
+            f"`taskmark data lock {task}` where there is a network."
+        )
+    return locks[task]
+
+
+def require_frozen(task: str, locks: Mapping[str, Locked]) -> Locked:
+    """The commit of a task's data, with all that a frozen suite needs to know of it.
+
+    Raises:
+        TaskmarkError: if anything is not known yet.
+    """
+    found = locked(task, locks)
+    if found.missing:
+        raise TaskmarkError(
+            f"The data set {task!r} may not be called frozen: its lock lacks "
+            f"{', '.join(found.missing)}; run `taskmark data lock {task}` where there is a network."
+        )
+    return found

@@ -1,0 +1,119 @@
+"""The lock file, what it lacks, and how it is filled."""
+
+from __future__ import annotations
+
+import pytest
+from dataset_fixtures import REVISION, fill, make, place_of
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data import locking, tasks
+from taskmark.suites.real.data.definition import DataSet, definition, definitions
+from taskmark.suites.real.data.lock import (
+    FILE,
+    Locked,
+    LockedFile,
+    locked,
+    read_lock,
+    require_frozen,
+    write_lock,
+)
+from taskmark.suites.real.data.validation import manifest
+
+WHOLE = Locked(
+    revision=REVISION,
+    files={"data/train-0.parquet": LockedFile(size=3, sha256="a" * 64)},
+    rows={"train": 30, "test": 8},
+    classes=('a "quoted" name', "ein größeres"),
+    validation="b" * 64,
+    pixels={"test@224": "c" * 64},
+)
+
+
+def test_what_is_written_is_read(tmp_path):
+    file = tmp_path / "lock.toml"
+    write_lock({"dtd": WHOLE, "cars": Locked(revision=REVISION)}, file)
+    assert read_lock(file) == {"cars": Locked(revision=REVISION), "dtd": WHOLE}
+    assert [path.name for path in tmp_path.iterdir()] == ["lock.toml"]
+
+
+def test_the_lock_that_is_shipped_names_known_data_sets():
+    assert set(read_lock(FILE)) <= set(definitions())
+
+
+def test_an_unresolved_data_set_says_how_to_resolve_it():
+    with pytest.raises(TaskmarkError, match=r"'cars' is unresolved.*taskmark data lock cars"):
+        locked("cars", {})
+
+
+@pytest.mark.parametrize("part", ["files", "rows", "validation", "pixels"])
+def test_what_is_not_wholly_known_may_not_be_called_frozen(part):
+    assert require_frozen("dtd", {"dtd": WHOLE}) is WHOLE
+    lacking = Locked(**WHOLE.model_dump(exclude={part}))
+    with pytest.raises(TaskmarkError, match=f"may not be called frozen: its lock lacks {part};"):
+        require_frozen("dtd", {"dtd": lacking})
+
+
+@pytest.mark.parametrize("revision", ["main", "0123abc", REVISION.upper()])
+def test_a_revision_that_is_no_full_commit_hash_is_refused(tmp_path, revision):
+    file = tmp_path / "lock.toml"
+    file.write_text(f'[dtd]\nrevision = "{revision}"\n')
+    with pytest.raises(TaskmarkError, match="cannot be used"):
+        read_lock(file)
+
+
+def test_a_missing_lock_file_is_named(tmp_path):
+    with pytest.raises(TaskmarkError, match=r"nowhere\.toml"):
+        read_lock(tmp_path / "nowhere.toml")
+
+
+def test_a_lock_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(TaskmarkError, match="--lock"):
+        write_lock({}, tmp_path / "no" / "folder.toml")
+
+
+def test_locking_fills_all_that_freezing_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    made = make(definition("fer2013"))
+    fill(tmp_path / "hub", definition("fer2013").repository, made.files)
+    place = place_of(tmp_path, [])
+    lock, surprises = locking.resolve("fer2013", place, revision=REVISION)
+    write_lock({"fer2013": lock}, place.lock)
+    assert require_frozen("fer2013", read_lock(place.lock)).rows == {"train": 30, "test": 8}
+    assert set(lock.files) == set(made.files)
+    assert lock.classes == tuple(f"kind_{k}" for k in range(7))
+    assert lock.validation == manifest(30).sha256
+    assert surprises[0] == "train has 30 images, the official split 28709"
+    assert len(tasks.load("fer2013", place).train.labels) == 27
+
+
+def test_a_changed_file_upstream_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    data = definition("fer2013")
+    fill(tmp_path / "one", data.repository, make(data).files)
+    fill(tmp_path / "hub", data.repository, make(data, seed=1).files)
+    place = place_of(tmp_path, [])
+    first = tasks.Place(lock=place.lock, arrays=place.arrays, cache=tmp_path / "one")
+    _, files = tasks.fetched("fer2013", Locked(revision=REVISION), first)
+    with pytest.raises(TaskmarkError, match="changed upstream"):
+        tasks.fetched("fer2013", Locked(revision=REVISION, files=files), place)
+    with pytest.raises(TaskmarkError, match=r"has \{.*\} images, but"):
+        tasks.fetched("fer2013", Locked(revision=REVISION, rows={"train": 1, "test": 1}), place)
+
+
+def test_the_twenty_tasks_of_the_field_are_defined():
+    eight = ["cars", "dtd", "eurosat", "gtsrb", "mnist", "resisc45", "sun397", "svhn"]
+    six = ["cifar100", "stl10", "flowers102", "pets", "pcam", "fer2013"]
+    six_more = ["emnist-letters", "cifar10", "food101", "fashion-mnist", "rendered-sst2"]
+    assert {*eight, *six, *six_more, "kmnist", "emnist-digits"} == set(definitions())
+    epochs = [definitions()[task].epochs for task in eight]
+    assert epochs == [35, 76, 12, 11, 5, 15, 14, 4]
+
+
+def test_a_definition_without_all_its_words_is_refused():
+    table = definition("mnist").model_dump() | {"words": ("one", "two")}
+    with pytest.raises(ValueError, match="10 different ones"):
+        DataSet.model_validate(table)
+    with pytest.raises(ValueError, match="train and test"):
+        DataSet.model_validate(definition("mnist").model_dump() | {"files": {"train": ("a",)}})
+    with pytest.raises(TaskmarkError, match="did you mean 'cifar10'"):
+        definition("cifar-10")

@@ -1,0 +1,125 @@
+"""Splits, resizing, duplicates and batches, against libraries, by hand and by properties."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch.utils.data import random_split
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data.arrays import Arrays, digest
+from taskmark.suites.real.data.batches import batches
+from taskmark.suites.real.data.duplicates import duplicates, sketch
+from taskmark.suites.real.data.resize import resize
+from taskmark.suites.real.data.validation import manifest
+
+
+@pytest.mark.parametrize(("n_rows", "n_validation"), [(9, 0), (1020, 102), (60000, 5000)])
+def test_validation_is_what_random_split_takes(n_rows, n_validation):
+    found = manifest(n_rows)
+    parts = random_split(
+        range(n_rows), [n_rows - n_validation, n_validation], torch.Generator().manual_seed(0)
+    )
+    assert found.train.tolist() == sorted(parts[0].indices)
+    assert found.validation.tolist() == sorted(parts[1].indices)
+
+
+def test_the_manifest_of_validation_is_frozen():
+    found = manifest(40)
+    assert found.sha256 == hashlib.sha256(np.array(found.validation, "<i8").tobytes()).hexdigest()
+    assert found.validation.tolist() == [13, 22, 23, 33]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(12, 96),
+    target=st.sampled_from([17, 64, 224]),
+    seed=st.integers(0, 99),
+)
+def test_resizing_is_that_of_pillow_to_two_levels(size, target, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    expected = Image.fromarray(pixels).resize((target, target), Image.Resampling.BICUBIC)
+    found = resize(torch.from_numpy(pixels).permute(2, 0, 1)[None], target)
+    assert found.dtype == torch.uint8
+    difference = found[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(expected)
+    assert np.abs(difference).max() <= 2
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(TaskmarkError, match="Images of 5 x 4 pixels are not square"):
+        resize(torch.zeros(1, 3, 4, 5, dtype=torch.uint8), 8)
+
+
+def test_images_of_the_right_size_are_left_alone():
+    images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    assert resize(images, 8) is images
+
+
+def smooth(n, size, seed):
+    """Images without much detail, as photographs are, [n, 3, S, S]."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (n, 5, 5, 3), dtype=np.uint8)
+    made = [Image.fromarray(c).resize((size, size), Image.Resampling.BICUBIC) for c in coarse]
+    return np.stack([np.asarray(image).transpose(2, 0, 1) for image in made])
+
+
+@pytest.mark.parametrize("size", [28, 96])
+def test_copies_are_found_and_nothing_else(size):
+    train, test = smooth(40, size, seed=1), smooth(12, size, seed=2)
+    test[3] = train[17]
+    test[5] = np.clip(train[20].astype(int) + 2, 0, 255)  # a little brighter
+    noise = np.random.default_rng(0).integers(-2, 3, test[7].shape)
+    test[7] = np.clip(train[39].astype(int) + noise, 0, 255)
+    found = duplicates(sketch(test), sketch(train))
+    assert found.exact == ((3, 17),)
+    assert found.near == ((5, 20), (7, 39))
+
+
+def test_an_image_that_is_much_brighter_is_no_duplicate():
+    train = smooth(3, 32, seed=1) // 2
+    found = duplicates(sketch(train + 60), sketch(train))
+    assert found.exact == found.near == ()
+
+
+def test_the_first_of_many_copies_is_named():
+    train = smooth(4, 32, seed=1)
+    train[3] = train[1]
+    assert duplicates(sketch(train[3:]), sketch(train)).exact == ((0, 1),)
+
+
+@settings(max_examples=25, deadline=None)
+@given(n_rows=st.integers(0, 23), batch_size=st.integers(1, 9), threads=st.integers(1, 3))
+def test_batches_are_the_rows_in_their_order(n_rows, batch_size, threads):
+    images = np.arange(30 * 12, dtype=np.int64).astype(np.uint8).reshape(30, 3, 2, 2)
+    rows = np.random.default_rng(n_rows).integers(0, 30, n_rows)
+    found = [b.clone() for b in batches(images, rows, batch_size=batch_size, threads=threads)]
+    assert [len(b) for b in found] == [
+        stop - start for start, stop in pairwise([*range(0, n_rows, batch_size), n_rows])
+    ]
+    if n_rows:
+        np.testing.assert_array_equal(torch.cat(found).numpy(), images[rows])
+
+
+def test_rows_that_are_not_there_are_refused():
+    with pytest.raises(IndexError, match="rows from 0 to 3 of 3 images"):
+        next(batches(np.zeros((3, 3, 2, 2), np.uint8), np.array([0, 3]), batch_size=2))
+
+
+def test_a_digest_covers_shape_pixels_and_labels():
+    images = np.arange(300 * 12, dtype=np.int64).astype(np.uint8).reshape(300, 3, 2, 2)
+    labels = np.arange(300)
+    expected = hashlib.sha256(b"(300, 3, 2, 2)")
+    for block in (images[:256], images[256:]):
+        expected.update(hashlib.sha256(block.tobytes()).digest())
+    expected.update(labels.astype("<i8").tobytes())
+    assert digest(Arrays(images, labels)) == expected.hexdigest()
+    changed = images.copy()
+    changed[299, 2, 1, 1] ^= 1
+    assert digest(Arrays(changed, labels)) != expected.hexdigest()
+    assert digest(Arrays(images, labels[::-1])) != expected.hexdigest()

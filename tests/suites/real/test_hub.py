@@ -1,0 +1,188 @@
+"""Fetching from a hub on loopback: what is brought, and what is said when it fails."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from dataset_fixtures import REVISION, fill, make
+from loopback_hub import Hub, cut, refuse, serve, trickle
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data import checking, hub
+from taskmark.suites.real.data.definition import definition
+from taskmark.suites.real.data.lock import LockedFile
+
+DATA = definition("dtd")
+
+
+@pytest.fixture
+def loopback(monkeypatch):
+    made = make(DATA)
+    extra = {"data/contrast-00000-of-00001.parquet": b"gigabytes of no use"}
+    there = Hub(DATA.repository, REVISION, {**made.files, **extra})
+    with serve(there):
+        where = "huggingface_hub.constants"
+        monkeypatch.setattr(f"{where}.ENDPOINT", there.endpoint)
+        template = there.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(f"{where}.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(f"{where}.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
+        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _seconds: None)
+        yield there
+
+
+def fetched(cache):
+    folder = hub.fetch(DATA, REVISION, cache=cache)
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.parquet")}
+
+
+def wanted(there):
+    return {path: body for path, body in there.files.items() if "contrast" not in path}
+
+
+def test_the_files_that_are_needed_come_through_a_redirect(tmp_path, loopback):
+    assert fetched(tmp_path) == wanted(loopback)
+    assert loopback.kinds().count("content") == 4
+
+
+def test_what_is_in_the_cache_is_not_fetched_again_and_needs_no_network(
+    tmp_path, loopback, monkeypatch
+):
+    fetched(tmp_path)
+    n_asked = len(loopback.asked)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert fetched(tmp_path) == wanted(loopback)
+    assert len(loopback.asked) == n_asked
+
+
+def test_a_cut_connection_goes_on_where_it_was_cut(tmp_path, loopback, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 512)
+    loopback.faults["content"] = [cut]
+    assert fetched(tmp_path) == wanted(loopback)
+    assert any(asked.startswith("bytes=") for _, _, asked in loopback.asked)
+
+
+def test_a_slow_connection_is_waited_for(tmp_path, loopback):
+    loopback.faults["content"] = [trickle, trickle]
+    assert fetched(tmp_path) == wanted(loopback)
+
+
+def test_too_many_requests_are_tried_again(tmp_path, loopback):
+    loopback.faults["content"] = [refuse(429, Retry_After="1")]
+    assert fetched(tmp_path) == wanted(loopback)
+
+
+def test_too_many_requests_for_too_long_say_when_to_go_on(tmp_path, loopback):
+    loopback.faults["tree"] = [refuse(429, Retry_After="77")] * 40
+    with pytest.raises(TaskmarkError, match=r"too many requests \(429\); go on in 77 s"):
+        fetched(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["tree", "resolve", "content"])
+def test_a_hub_that_is_out_of_order_is_told_and_whole_files_are_kept(tmp_path, loopback, kind):
+    loopback.faults[kind] = [refuse(503)] * 99
+    with pytest.raises(TaskmarkError, match=r"out of order \(503\).*whole files are kept"):
+        fetched(tmp_path)
+    loopback.faults.clear()
+    assert fetched(tmp_path) == wanted(loopback)
+
+
+def test_a_file_that_is_listed_but_gone_is_told(tmp_path, loopback):
+    gone = refuse(404, X_Error_Code="EntryNotFound", X_Error_Message="gone")
+    loopback.faults["content"] = [gone] * 9
+    with pytest.raises(TaskmarkError, match="cannot give"):
+        fetched(tmp_path)
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_wrong_revision_is_told(tmp_path):
+    with pytest.raises(TaskmarkError, match=f"no commit {'f' * 40} of tanganke/dtd.*data lock"):
+        hub.fetch(DATA, "f" * 40, cache=tmp_path)
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_wrong_repository_is_told(tmp_path):
+    other = DATA.model_copy(update={"repository": "nobody/nothing"})
+    with pytest.raises(TaskmarkError, match="no data set nobody/nothing that you may see"):
+        hub.fetch(other, REVISION, cache=tmp_path)
+
+
+def test_gated_data_says_how_to_get_in(tmp_path, loopback):
+    gated = refuse(403, X_Error_Code="GatedRepo", X_Error_Message="gated")
+    loopback.faults["tree"] = [gated] * 9
+    with pytest.raises(TaskmarkError, match="accept its terms"):
+        fetched(tmp_path)
+
+
+def test_other_bytes_than_announced_are_found(tmp_path, loopback):
+    path = min(wanted(loopback))
+    content = loopback.files[path]
+    loopback.sent[path] = bytes([content[0] ^ 1]) + content[1:]
+    folder = hub.fetch(DATA, REVISION, cache=tmp_path)
+    with pytest.raises(TaskmarkError, match=f"{path} in the hub's cache is damaged"):
+        checking.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+
+
+@pytest.mark.usefixtures("loopback")
+def test_no_server_at_all_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(TaskmarkError, match=r"could not be fetched .*see that there is a network"):
+        fetched(tmp_path)
+
+
+@pytest.mark.usefixtures("loopback")
+def test_no_space_is_told(tmp_path, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
+    with pytest.raises(TaskmarkError, match=r"No space is left .*HF_HOME"):
+        fetched(tmp_path)
+
+
+def test_a_defect_of_the_library_is_not_hidden(tmp_path, monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise AttributeError("defect")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    with pytest.raises(AttributeError):
+        fetched(tmp_path)
+
+
+def test_an_empty_cache_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network: run `taskmark data"):
+        fetched(tmp_path)
+
+
+def test_half_of_the_parts_is_told(tmp_path):
+    files = make(DATA).files
+    del files["data/train-00001-of-00002.parquet"]
+    folder = fill(tmp_path, DATA.repository, files)
+    with pytest.raises(TaskmarkError, match=r"Only 1 of 2 parts of train\.parquet"):
+        hub.matching(folder, DATA.patterns(), DATA)
+
+
+def test_a_split_without_files_is_told(tmp_path):
+    files = {p: c for p, c in make(DATA).files.items() if "test" not in p}
+    folder = fill(tmp_path, DATA.repository, files)
+    with pytest.raises(TaskmarkError, match=r"no file data/test-\*.parquet"):
+        hub.matching(folder, DATA.patterns(), DATA)
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_newest_commit_is_what_the_hub_says():
+    assert hub.newest(DATA) == REVISION
+
+
+def test_files_must_be_those_of_the_lock():
+    one, other = (LockedFile(size=1, sha256=c * 64) for c in "ab")
+    checking.require_same({"x": one}, {"x": one}, "o/n")
+    checking.require_same({"x": one}, {}, "o/n")
+    with pytest.raises(TaskmarkError, match=r"x of o/n has the SHA-256 b.*changed upstream"):
+        checking.require_same({"x": other}, {"x": one}, "o/n")
+    with pytest.raises(TaskmarkError, match="x of o/n is missing"):
+        checking.require_same({}, {"x": one}, "o/n")
+    with pytest.raises(TaskmarkError, match="y of o/n is not in the lock file"):
+        checking.require_same({"x": one, "y": one}, {"x": one}, "o/n")

@@ -1,0 +1,208 @@
+"""Every task of the real suites goes through its loader, on files of its own format."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from dataset_fixtures import N_ROWS, REVISION, fill, make, picture, place_of
+from PIL import Image
+from torchvision.transforms import CenterCrop, InterpolationMode, Resize
+
+from taskmark.data import fingerprint
+from taskmark.errors import TaskmarkError
+from taskmark.suites.real.data import tasks
+from taskmark.suites.real.data.arrays import digest, split_arrays
+from taskmark.suites.real.data.definition import definition, definitions
+from taskmark.suites.real.data.lock import Locked, read_lock
+from taskmark.suites.real.data.validation import manifest
+
+SIZE = 24
+
+
+@pytest.fixture(autouse=True)
+def shut_network(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+def here(tmp_path, task, **how):
+    """A data set in the cache, and the place that knows of it."""
+    made = make(definition(task), **how)
+    fill(tmp_path / "hub", definition(task).repository, made.files)
+    return made, place_of(tmp_path, [task])
+
+
+def obtain(task, place, **how):
+    return tasks.obtain(task, read_lock(place.lock)[task], place, size=SIZE, **how)
+
+
+def plainly(encoded, data):
+    """What torchvision's transforms make of an image, [H, W, 3]."""
+    image = Image.open(io.BytesIO(encoded)).convert("RGB")
+    if not data.native_size:
+        image = CenterCrop(SIZE)(Resize(SIZE, InterpolationMode.BICUBIC)(image))
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("task", definitions())
+def test_each_task_comes_out_as_its_files_have_it(tmp_path, task):
+    made, place = here(tmp_path, task)
+    data = definition(task)
+    facts = obtain(task, place)
+    loaded = tasks.load(task, place, size=SIZE)
+
+    rows = manifest(N_ROWS["train"])
+    for split, source, wanted in (
+        (loaded.train, "train", rows.train),
+        (loaded.validation, "train", rows.validation),
+        (loaded.test, "test", range(N_ROWS["test"])),
+    ):
+        expected = [plainly(made.images[source][row], data) for row in wanted]
+        np.testing.assert_array_equal(split.images, expected)
+        np.testing.assert_array_equal(split.labels, [made.labels[source][row] for row in wanted])
+        assert isinstance(split.images, np.memmap)
+    assert len(loaded.classes) == data.n_classes
+    assert facts.rows == {"train": 27, "validation": 3, "test": 8}
+    assert len(fingerprint(loaded)) == 64
+
+
+def test_what_is_decoded_needs_neither_the_files_nor_the_network(tmp_path):
+    _, place = here(tmp_path, "dtd")
+    first = obtain("dtd", place)
+    (tmp_path / "hub").rename(tmp_path / "gone")
+    assert obtain("dtd", place) == first
+    assert len(tasks.load("dtd", place, size=SIZE).test.labels) == N_ROWS["test"]
+
+
+def test_processes_decode_what_one_process_decodes(tmp_path):
+    _, place = here(tmp_path, "eurosat")
+    lock = read_lock(place.lock)["eurosat"]
+    seen = []
+    alone = tasks.obtain("eurosat", lock, place, progress=lambda *told: seen.append(told))
+    (place.arrays / f"eurosat-{REVISION[:12]}-64").rename(tmp_path / "alone")
+    assert tasks.obtain("eurosat", lock, place, workers=2).pixels == alone.pixels
+    assert seen[0] == (0, 38)
+    assert seen[-1] == (38, 38)
+    assert seen == sorted(seen)
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    _, place = here(tmp_path, "dtd")
+
+    def stop(done, _total):
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        obtain("dtd", place, progress=stop)
+    seen = []
+    facts = obtain("dtd", place, progress=lambda done, _total: seen.append(done))
+    assert seen[0] == 20
+    folder = place.of("dtd", REVISION, size=SIZE)
+    assert {s: digest(split_arrays(folder, s)) for s in facts.pixels} == facts.pixels
+    assert not list(place.arrays.glob(".*draft"))
+
+
+def test_corrupt_images_are_named_and_counted_and_nothing_is_left_to_use(tmp_path):
+    def corrupt(split, row, encoded, label):
+        cut = (
+            encoded[: len(encoded) // 2]
+            if (split, row) in {("train", 16), ("test", 2)}
+            else encoded
+        )
+        return cut, label
+
+    _, place = here(tmp_path, "dtd", corrupt=corrupt)
+    with pytest.raises(
+        TaskmarkError, match=r"2 of the images of 'dtd'.*row 16 of train in train-00001-"
+    ):
+        obtain("dtd", place)
+    with pytest.raises(TaskmarkError, match="taskmark data fetch dtd"):
+        tasks.load("dtd", place, size=SIZE)
+
+
+@pytest.mark.parametrize("bad", [-1, 47, None])
+def test_a_label_outside_the_range_is_named(tmp_path, bad):
+    def corrupt(split, row, encoded, label):
+        return encoded, bad if (split, row) == ("test", 3) else label
+
+    _, place = here(tmp_path, "dtd", corrupt=corrupt)
+    with pytest.raises(
+        TaskmarkError, match=rf"row 3 of test .* label is {bad}, not one of 0 to 46"
+    ):
+        obtain("dtd", place)
+
+
+def test_a_native_image_of_another_size_is_named(tmp_path):
+    odd = picture(np.random.default_rng(0), 20)
+
+    def corrupt(split, row, encoded, label):
+        return (odd if (split, row) == ("train", 0) else encoded), label
+
+    _, place = here(tmp_path, "mnist", corrupt=corrupt)
+    with pytest.raises(TaskmarkError, match="20 x 20 pixels, not 28 x 28"):
+        obtain("mnist", place)
+
+
+def test_a_grey_image_is_stored_with_three_channels(tmp_path):
+    def grey(_split, _row, _encoded, label):
+        with io.BytesIO() as stream:
+            Image.new("L", (28, 28), 7).save(stream, "png")
+            return stream.getvalue(), label
+
+    _, place = here(tmp_path, "mnist", corrupt=grey)
+    obtain("mnist", place)
+    images = tasks.load("mnist", place).test.images
+    assert images.shape == (8, 28, 28, 3)
+    assert (images == 7).all()
+
+
+def test_another_order_of_classes_is_refused(tmp_path):
+    names = [w.replace(" ", "_") for w in definition("cifar10").words]
+    _, place = here(tmp_path, "cifar10", names=[*names[1:], names[0]])
+    with pytest.raises(TaskmarkError, match="another order"):
+        obtain("cifar10", place)
+
+
+def test_another_number_of_classes_is_refused(tmp_path):
+    _, place = here(tmp_path, "dtd", names=["banded", "dotted"])
+    with pytest.raises(TaskmarkError, match="names 2 classes, not 47"):
+        obtain("dtd", place)
+
+
+def test_classes_without_names_are_refused():
+    with pytest.raises(TaskmarkError, match="do not name its classes"):
+        tasks.words("dtd", definition("dtd"), ())
+
+
+def test_names_become_words():
+    data = definition("sun397").model_copy(update={"n_classes": 2})
+    names = ("/a/airport_terminal", "/b/bakery/shop")
+    assert tasks.words("sun397", data, names) == ("airport terminal", "bakery shop")
+
+
+def test_missing_columns_are_named(tmp_path):
+    data = definition("dtd").model_copy(update={"label_columns": ("klasse",)})
+    fill(tmp_path / "hub", data.repository, make(data).files)
+    with pytest.raises(TaskmarkError, match="has the columns image, klasse, but not label"):
+        obtain("dtd", place_of(tmp_path, ["dtd"]))
+
+
+def test_decoded_data_that_is_not_the_locked_is_refused(tmp_path):
+    _, place = here(tmp_path, "dtd")
+    facts = obtain("dtd", place)
+    good = {f"test@{SIZE}": facts.pixels["test"]}
+    lock = Locked(revision=REVISION, pixels=good)
+    tasks.require_locked("dtd", facts, lock)
+    lock = Locked(revision=REVISION, pixels={f"test@{SIZE}": "0" * 64})
+    with pytest.raises(TaskmarkError, match=r"decoded split test of 'dtd'.*000000000000 is locked"):
+        tasks.require_locked("dtd", facts, lock)
+
+
+def test_no_space_is_said_before_anything_is_decoded(tmp_path, monkeypatch):
+    _, place = here(tmp_path, "dtd")
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(TaskmarkError, match=r"need .* GB, but .* has 0.0 GB left"):
+        obtain("dtd", place)
