@@ -11,6 +11,7 @@ import torch
 import typer.main
 
 import taskmark.methods
+from taskmark import Given
 from taskmark.cli import app
 from taskmark.conformance import check_method
 from taskmark.registry import find
@@ -24,12 +25,12 @@ SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
 def test_the_library_example_merges_three_models():
     names: dict[str, object] = {}
     exec(compile(LIBRARY, "README.md", "exec"), names)  # noqa: S102 - our own README
-    merged, vectors = names["merged"], names["task_vectors"]
+    merged, given = names["merged"], names["given"]
     assert isinstance(merged, torch.Tensor)
-    assert isinstance(vectors, torch.Tensor)
-    assert merged.shape == vectors[0].shape
-    edited = names["space"].flatten(names["pretrained"].state_dict())
-    torch.testing.assert_close(edited, names["theta0"] + 0.8 * merged)
+    assert isinstance(given, Given)
+    assert merged.shape == given.task_vectors[0].shape
+    edited = given.space.flatten(names["pretrained"].state_dict())
+    torch.testing.assert_close(edited, given.pretrained + 0.8 * merged)
 
 
 def test_the_plug_in_example_is_found_and_conforms(tmp_path):
@@ -62,3 +63,13 @@ def test_what_it_links_to_is_there():
 def test_it_names_no_method_that_there_is_not():
     for name in re.findall(r"--method '?(\w+)", README):
         assert name in taskmark.methods.names()
+
+
+def test_its_table_names_every_method_that_competes_under_its_track():
+    rows = re.findall(r"^\| (weights|unlabelled|labelled) \| (.*) \|$", README, re.MULTILINE)
+    named = {(track, name) for track, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named == {
+        (found.method.track, name)
+        for name, found in find().items()
+        if found.origin == "built-in" and found.method.role != "reference"
+    }
