@@ -69,6 +69,9 @@ Localisation = Annotated[
 TimeLimit = Annotated[
     float, typer.Option(help="Seconds that one edit, or the check, of a plug-in may take.", min=1)
 ]
+Submissions = Annotated[
+    Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print progress as JSON, one object a line, and no tables.")
 ]
@@ -136,11 +139,13 @@ def run(
 
 
 @app.command()
-def report(out: Out = Path("results"), *, quiet: Quiet = False) -> None:
+def report(
+    out: Out = Path("results"), submissions: Submissions = None, *, quiet: Quiet = False
+) -> None:
     """Build tables and the leaderboard again from the records in a folder."""
     from taskmark.commands import report_command  # noqa: PLC0415
 
-    report_command(out, quiet=quiet)
+    report_command(out, quiet=quiet, submissions=submissions)
 
 
 @app.command("list")

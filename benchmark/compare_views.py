@@ -145,7 +145,7 @@ def _words(change: TaskChange) -> str:
 
 
 def _counts(comparison: Comparison) -> str:
-    verdicts = [change.verdict for change in comparison.changes]
+    verdicts: list[str] = [change.verdict for change in comparison.changes]
     kinds = ("moved", "within", "absorbed", "same")
     return ", ".join(f"{verdicts.count(kind)} {kind}" for kind in kinds)
 

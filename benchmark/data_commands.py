@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,9 +20,10 @@ from taskmark.suites.real.data.lock import locked, read_lock, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from taskmark.suites.real.data.arrays import Arrays
     from taskmark.suites.real.data.lock import Locked
 
 _GIGABYTE = 1e9
@@ -32,17 +34,18 @@ def list_data(lock: Path | None, folder: Path | None) -> None:
     """Print each data set: where from, under what licence, how large, and what is missing."""
     place, console = _place(lock, folder), Console()
     locks = read_lock(place.lock)
-    table = Table("task", "repository", "commit", "licence", "images", "GB", "here", box=None)
+    table = Table(box=None)
+    for heading in ("task", "repository", "licence", "images", "GB", "state"):
+        wraps = heading in {"repository", "licence"}
+        table.add_column(heading, no_wrap=not wraps, overflow="fold")
     for task, data in definitions().items():
         found = locks.get(task)
         rows = found.rows if found and found.rows else data.official_rows
         n_rows = sum(rows.values())
         size = data.native_size or tasks.RESOLUTION
         gigabytes = f"{arrays.n_bytes(n_rows, size) / _GIGABYTE:.2f}" if n_rows else "?"
-        commit = found.revision[:12] if found else "unresolved"
-        here = _state(task, found, place)
-        images = str(n_rows) if n_rows else "?"
-        table.add_row(task, data.repository, commit, data.licence, images, gigabytes, here)
+        images, state = str(n_rows) if n_rows else "?", _state(task, found, place)
+        table.add_row(task, data.repository, data.licence, images, gigabytes, state)
     console.print(table)
     for task, data in definitions().items():
         if data.note:
@@ -97,16 +100,26 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
                 )
         if found.missing:
             _say(f"{task}: not frozen, its lock lacks {', '.join(found.missing)}.")
-        sketched = {split: sketch(splits[split].images) for split in arrays.SPLITS}
-        for split in ("train", "validation"):
-            pairs = duplicates(sketched["test"], sketched[split])
-            n_test = facts.rows["test"]
-            for kind, those in (("exactly", pairs.exact), ("nearly", pairs.near)):
-                rows = ", ".join(f"{row} = {other}" for row, other in those[:_SHOWN])
-                listed = f" (rows {rows}{', ...' if len(those) > _SHOWN else ''})" if those else ""
-                _say(f"{task}: {len(those)} of {n_test} test images are {kind} in {split}{listed}.")
+        _list_duplicates(task, where, splits)
     if n_damaged:
         raise SystemExit(1)
+
+
+def _list_duplicates(task: str, where: Path, splits: Mapping[str, Arrays]) -> None:
+    """Count images of test that stand elsewhere, and write all pairs of rows beside the arrays."""
+    sketched = {split: sketch(found.images) for split, found in splits.items()}
+    pairs = {
+        split: duplicates(sketched["test"], sketched[split]) for split in ("train", "validation")
+    }
+    file = where / "duplicates.json"
+    file.write_text(json.dumps({s: asdict(found) for s, found in pairs.items()}), "utf-8")
+    for split, found in pairs.items():
+        for kind, those in (("exactly", found.exact), ("nearly", found.near)):
+            some = ", ".join(f"{row} = {other}" for row, other in those[:_SHOWN])
+            more = f", ... in {file}" if len(those) > _SHOWN else ""
+            rows = f" (rows {some}{more})" if those else ""
+            n_test = len(splits["test"].labels)
+            _say(f"{task}: {len(those)} of {n_test} test images are {kind} in {split}{rows}.")
 
 
 def lock_data(
@@ -165,9 +178,9 @@ def _workers(workers: int | None) -> int:
 def _state(task: str, found: Locked | None, place: Place) -> str:
     if found is None:
         return "unresolved"
-    if arrays.read_facts(place.of(task, found.revision)) is None:
-        return "no"
-    return "yes, not frozen" if found.missing else "yes"
+    is_here = arrays.read_facts(place.of(task, found.revision)) is not None
+    frozen = ", not frozen" if found.missing else ""
+    return f"{'here' if is_here else 'missing'}{frozen} ({found.revision[:7]})"
 
 
 def _say(text: str) -> None:

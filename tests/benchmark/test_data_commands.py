@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from dataset_fixtures import REVISION, fill, make
+from loopback_hub import Hub, cut, serve
 from typer.testing import CliRunner
 
 from taskmark.cli import app
@@ -14,6 +21,7 @@ from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 TASK = "mnist"
+NOTHING = {"exact": [], "near": []}
 
 
 @pytest.fixture
@@ -50,17 +58,15 @@ def test_from_unresolved_to_frozen(data):
     assert "unresolved" in line_of(data("list"))
     assert "locked at 0123456789ab" in data("lock", TASK, "--revision", REVISION, "--workers", "0")
     assert read_lock(Place().lock)[TASK].missing == ()
-    listed = line_of(data("list"))
-    assert "0123456789ab" in listed
-    assert listed.endswith("yes")
+    assert line_of(data("list")).endswith("here (0123456)")
     assert "38 images of 28 px are here" in data("fetch", TASK)
 
 
 def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
     write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
-    assert line_of(data("list")).endswith("no")
+    assert line_of(data("list")).endswith("missing, not frozen (0123456)")
     data("fetch", "--workers", "0")
-    assert line_of(data("list")).endswith("yes, not frozen")
+    assert line_of(data("list")).endswith("here, not frozen (0123456)")
     assert "not frozen, its lock lacks files, rows, validation, pixels" in data("verify")
 
 
@@ -75,6 +81,8 @@ def test_verify_lists_duplicates_and_finds_damage(data):
     said = data("verify", TASK, code=1)
     assert "the split test is damaged" in said
     assert "1 of 8 test images are exactly in train (rows 5 = 11)." in said
+    told = json.loads((folder() / "duplicates.json").read_text())
+    assert told == {"train": {"exact": [[5, 11]], "near": []}, "validation": NOTHING}
 
 
 def test_what_cannot_be_done_is_said(data):
@@ -93,3 +101,32 @@ def test_what_cannot_be_done_is_said(data):
         data("verify", TASK)
     with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network"):
         data("fetch", TASK)
+
+
+def test_a_user_fetches_from_a_hub_and_goes_on_without_one(tmp_path):
+    made = make(definition(TASK))
+    there = Hub(definition(TASK).repository, REVISION, made.files, faults={"content": [cut]})
+    known = {
+        "HF_HOME": str(tmp_path / "home"),
+        "TASKMARK_DATA": str(tmp_path / "arrays"),
+        "TASKMARK_DATA_LOCK": str(tmp_path / "lock.toml"),
+        "PATH": os.environ["PATH"],
+    }
+
+    def call(*words, **more):
+        return subprocess.run(  # noqa: S603
+            [sys.executable, "-c", "from taskmark.cli import main; main()", "data", *words],
+            env=known | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    with serve(there):
+        done = call("lock", TASK, "--workers", "0", HF_ENDPOINT=there.endpoint)
+    assert done.returncode == 0, done.stderr
+    assert f"{TASK}: train has 30 images, the official split 60000." in done.stdout
+    shutil.rmtree(tmp_path / "arrays")
+    done = call("fetch", TASK, "--workers", "0", HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr

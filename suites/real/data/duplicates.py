@@ -66,7 +66,7 @@ def sketch(images: NDArray[np.uint8]) -> Sketches:
     for start in range(0, n, _BLOCK):
         block = np.ascontiguousarray(images[start : start + _BLOCK])
         pixels += [hashlib.sha256(image).digest() for image in block]
-        grey = np.tensordot(block, _GREY, axes=(1, 0))  # [b, S, S]
+        grey = sum(share * block[:, channel] for channel, share in enumerate(_GREY))  # [b, S, S]
         small = cells @ grey @ cells.T
         waves = dctn(small, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES].reshape(len(block), -1)
         waves[:, 0] = 0

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -207,6 +208,11 @@ def _run(works: list[_Work], workers: int) -> Iterator[tuple[_Work, list[str]]]:
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise TaskmarkError(
+                "A process that decoded images was ended from outside, perhaps for want of memory; "
+                "go on with the same command, and fewer --workers."
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

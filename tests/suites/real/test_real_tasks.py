@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_processes_decode_what_one_process_decodes(tmp_path):
     assert seen[0] == (0, 38)
     assert seen[-1] == (38, 38)
     assert seen == sorted(seen)
+
+
+def test_a_process_that_dies_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
+    _, place = here(tmp_path, "dtd")
+
+    def dies(*_):
+        raise BrokenProcessPool
+
+    with monkeypatch.context() as broken:
+        broken.setattr("taskmark.suites.real.data.preparing.as_completed", dies)
+        with pytest.raises(TaskmarkError, match="fewer --workers"):
+            obtain("dtd", place, workers=1)
+    assert obtain("dtd", place).rows["test"] == N_ROWS["test"]
 
 
 def test_an_interrupted_run_goes_on(tmp_path):
