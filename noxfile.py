@@ -105,9 +105,10 @@ def comment(session: nox.Session) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """Build tables and leaderboard again from the records in results/."""
+    """Build tables and leaderboard again from the records in results/ and in submissions/."""
     install(session)
-    session.run("taskmark", "report", "--out", "results", *session.posargs)
+    submitted = ("--submissions", "submissions") if Path("submissions").is_dir() else ()
+    session.run("taskmark", "report", "--out", "results", *submitted, *session.posargs)
 
 
 @nox.session

@@ -87,7 +87,13 @@ def run_command(
     console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
 
 
-def report_command(out: Path, *, quiet: bool, records: Sequence[Record] | None = None) -> None:
+def report_command(
+    out: Path,
+    *,
+    quiet: bool,
+    records: Sequence[Record] | None = None,
+    submissions: Path | None = None,
+) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import (  # noqa: PLC0415 - imports matplotlib
         localisation_summary,
@@ -97,7 +103,7 @@ def report_command(out: Path, *, quiet: bool, records: Sequence[Record] | None =
 
     console = Console(quiet=quiet)
     _check_run(out)
-    page = reports.build(out)
+    page = reports.build(out, submissions=submissions)
     shown = records if records is not None else reports.read_records(out)
     console.print(reports.terminal_table(shown))
     console.print(reports.terminal_findings(out))

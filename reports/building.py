@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.catalogue import read_catalogue
 from taskmark.localisation_summary import read_localisation
 from taskmark.negation_summary import read_negation
 from taskmark.reports import metric_tables, tables
@@ -11,6 +12,7 @@ from taskmark.reports.board import boards
 from taskmark.reports.reading import read_disentanglement, read_records
 from taskmark.reports.site import site_files
 from taskmark.reports.site.content import Content, editions
+from taskmark.reports.submissions import read_submissions
 from taskmark.reports.summaries import json_bytes, summaries
 from taskmark.reports.writing import replace_all, write
 
@@ -22,15 +24,16 @@ FINDINGS = "findings.json"
 """Name of the file with the findings, in the output folder."""
 
 
-def build(out: Path) -> Path:
+def build(out: Path, *, submissions: Path | None = None) -> Path:
     """Write the tables, the JSON Schema, the findings and the site of the records in a folder.
 
     The same records give the same bytes. Every file is replaced as a whole; what an earlier build
     made in the site, and this one does not, is deleted.
 
     Args:
-        out: folder with `records/*.json`, `disentanglement/*.json`, `negation/*.json` and
-            `localisation/*.json`, of which any may be missing.
+        out: folder with `records/*.json`, `disentanglement/*.json`, `negation/*.json`,
+            `localisation/*.json` and `catalogue/`, of which any may be missing.
+        submissions: folder of submissions whose rows stand on the boards too, with their states.
 
     Returns:
         The path of the home page, `out/site/index.html`.
@@ -38,7 +41,7 @@ def build(out: Path) -> Path:
     Raises:
         TaskmarkError: if a record is not to be trusted or a file cannot be written.
     """
-    content = read_content(out)
+    content = read_content(out, submissions=submissions)
     for name, table in content.tables.items():
         write(out / name, table)
     site = out / "site"
@@ -46,13 +49,19 @@ def build(out: Path) -> Path:
     return site / "index.html"
 
 
-def read_content(out: Path) -> Content:
+def read_content(out: Path, *, submissions: Path | None = None) -> Content:
     """Read the records of a folder and derive all that the pages are made from.
 
+    Args:
+        out: see `build`.
+        submissions: see `build`.
+
     Raises:
-        TaskmarkError: if a record is not to be trusted.
+        TaskmarkError: if a record is not to be trusted, or the catalogue cannot be read.
     """
-    records, maps = read_records(out), read_disentanglement(out)
+    submitted = read_submissions(submissions) if submissions else []
+    records = read_records(out, [record for _, own in submitted for record in own])
+    maps = read_disentanglement(out)
     negation, localisation = read_negation(out), read_localisation(out)
     ranked = boards(records)
     found = summaries(ranked, maps)
@@ -65,4 +74,6 @@ def read_content(out: Path) -> Content:
     data = {f"{name}.csv": tables.csv_bytes(frame) for name, frame in frames.items()}
     data |= {f"{name}.parquet": tables.parquet_bytes(frame) for name, frame in frames.items()}
     data |= {"record.schema.json": tables.schema_bytes(), FINDINGS: json_bytes(found)}
-    return Content(editions(ranked, maps, found, negation, localisation), data)
+    listed = editions(ranked, maps, found, negation, localisation)
+    claims = {record.record_id: submission for submission, own in submitted for record in own}
+    return Content(listed, data, read_catalogue(out), claims)

@@ -32,6 +32,13 @@ class Definition:
     paragraphs: tuple[str, ...]
 
 
+CLAIMS = {
+    "claimed": "submitted with records, and run by nobody else yet",
+    "reproduced": "whoever ran it again last found the same",
+    "disputed": "whoever ran it again last found otherwise",
+}
+"""What the state of a submission says; a row without one was measured by whoever made the page."""
+
 TRACKS = {
     "weights": "nothing but the weights: the pre-trained model and the task vectors",
     "unlabelled": "also images of the train and validation splits, without their labels",
@@ -76,6 +83,7 @@ def definitions() -> tuple[Definition, ...]:
         ),
         Definition("Weight-disentanglement error ξ", paragraphs(DisentanglementRecord)),
         Definition("Tracks", tuple(f"`{name}`: {meaning}." for name, meaning in TRACKS.items())),
+        Definition("Submissions", tuple(f"`{name}`: {text}." for name, text in CLAIMS.items())),
         Definition("Recipes", tuple(f"`{name}`: {meaning}." for name, meaning in RECIPES.items())),
         Definition(
             "Cost",

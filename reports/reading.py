@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 _SAME_MEAN = 1e-9
 
 
-def read_records(out: Path) -> list[Record]:
+def read_records(out: Path, submitted: Iterable[Record] = ()) -> list[Record]:
     """Read `out/records/*.json`; those that a later one supersedes are left out.
+
+    Args:
+        out: the folder that a run wrote to.
+        submitted: records of submissions, which count as if they were in the folder.
 
     Raises:
         TaskmarkError: if a file cannot be read, is not a record, or is not what its id says.
     """
-    records = read_folder(out / "records", Record)
+    records = [*read_folder(out / "records", Record), *submitted]
     for record in records:
         _check_counts(record)
     return latest(records)
@@ -118,7 +122,7 @@ def _check_images(record: DisentanglementRecord) -> None:
             for images in (pair.images_1, pair.images_2)
         ]
         total = sum(float(of_task.mean()) / n_points for of_task in counts if len(of_task))
-    except ValueError:
+    except (ValueError, ZeroDivisionError):  # the latter where no point is in the unit square
         total = float("nan")
     if record.pairs and not abs(total / len(record.pairs) - record.unit_square) < _SAME_MEAN:
         raise TaskmarkError(

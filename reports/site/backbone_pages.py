@@ -31,6 +31,7 @@ def backbone_pages(content: Content) -> Iterator[File]:
                 content,
                 edition=edition,
                 backbone=backbone,
+                about=content.catalogue.backbone(edition.suite, backbone),
                 boards=boards,
                 references=[row for row in references if row.method.name in (EXPERTS, PRETRAINED)],
                 maps=[view for view in edition.map_views if view.record.backbone == backbone],

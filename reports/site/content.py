@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from taskmark.catalogue import Catalogue
 from taskmark.reports import figures
 from taskmark.reports.definitions import RECIPES
 from taskmark.reports.evidence import CONTROL
 from taskmark.reports.site.addresses import slug
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from markupsafe import Markup
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.summaries import Summaries, Summary
+    from taskmark.submission import Submission
 
 
 class _OnBackbone(Protocol):
@@ -112,10 +114,25 @@ class Edition:
 
 @dataclass(frozen=True)
 class Content:
-    """All editions, the default one first, and the tables: name of a file -> its bytes."""
+    """All that the pages are made from.
+
+    Attributes:
+        editions: the default one first.
+        tables: name of a file -> its bytes.
+        catalogue: what the runs said of methods, tasks and backbones.
+        claims: id of a record -> the submission that it belongs to.
+    """
 
     editions: tuple[Edition, ...]
     tables: dict[str, bytes]
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    claims: Mapping[str, Submission] = field(default_factory=dict)
+
+    def claim(self, row: Row) -> Submission | None:
+        """The submission that a row, or a part of it, belongs to."""
+        return next(
+            (self.claims[r.record_id] for r in row.records if r.record_id in self.claims), None
+        )
 
     @cached_property
     def records(self) -> tuple[Record, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from taskmark.reports import finding_filters
+from taskmark.reports.definitions import CLAIMS
 from taskmark.reports.site import addresses, number_formats
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(**number_formats.FILTERS, **finding_filters.FILTERS)
-    environment.globals.update(address=addresses, measure=number_formats.measure)
+    environment.globals.update(address=addresses, measure=number_formats.measure, claims=CLAIMS)
     return environment
 
 

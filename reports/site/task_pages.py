@@ -45,6 +45,7 @@ def task_pages(content: Content) -> Iterator[File]:
                 content,
                 edition=edition,
                 task=task,
+                about=content.catalogue.task(edition.suite, task),
                 found=[_on(board, task) for board in columns(edition) if task in board.tasks],
                 negated=[
                     (record, negated)

@@ -36,10 +36,12 @@ def out(tmp_path, records, maps):
 def site_of():
     """Render the site of some records: path -> text."""
 
-    def render(records, maps=(), negation=(), localisation=(), tables=None):
+    def render(records, maps=(), negation=(), localisation=(), tables=None, **more):
         ranked = boards(records)
         found = summaries(ranked, maps)
-        content = Content(editions(ranked, maps, found, negation, localisation), tables or {})
+        content = Content(
+            editions(ranked, maps, found, negation, localisation), tables or {}, **more
+        )
         return {file.path: file.content.decode() for file in site_files(content)}
 
     return render

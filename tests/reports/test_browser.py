@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 from made_up_records import (
+    SUITE,
+    TASKS,
     made_up_board,
     made_up_localisation,
     made_up_maps,
@@ -16,12 +18,26 @@ from made_up_records import (
     write_out,
 )
 
+from taskmark.catalogue import (
+    BackboneEntry,
+    Example,
+    HyperParameter,
+    MethodEntry,
+    SuiteEntry,
+    TaskEntry,
+    method_path,
+    suite_path,
+)
 from taskmark.reports import build
 
 pytestmark = pytest.mark.browser
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 BOARD = "mini@1.0/board-image-text.html"
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 SIGNS = 11  # the column of the task `signs`: nine before it, and one task
 
 
@@ -52,7 +68,34 @@ def address(tmp_path_factory):
         negation=[made_up_negation()],
         localisation=[made_up_localisation()],
     )
+    described(out)
     return build(out).parent.as_uri() + "/"
+
+
+def described(out):
+    """Write a catalogue: a method with a formula and fields, tasks and a backbone with cards."""
+    card = (("what it shows", "`signs`, askew"), ("", "An item of the card."))
+    examples = (Example(label="a red sign", png=PIXEL),)
+    suite = SuiteEntry(
+        suite=SUITE,
+        summary="",
+        tasks=dict.fromkeys(TASKS, TaskEntry(card=card, classes=("a", "b"), examples=examples)),
+        backbones={
+            "image-text": BackboneEntry(
+                summary="pairs", heads="zero-shot", weights="w", sha256="b" * 64, card=card
+            )
+        },
+    )
+    method = MethodEntry(
+        name="ties",
+        source_sha256="a" * 64,
+        file="methods/ties.py",
+        description=f"Merge.\n\n    {'theta + ' * 30}\n\nConventions:\n\n- one `two`\n- three",
+        hyperparameters=(HyperParameter(name="density", values="number ≤ 1", default="0.2"),),
+    )
+    for path, entry in ((suite_path(out, SUITE), suite), (method_path(out, "ties"), method)):
+        path.parent.mkdir(parents=True)
+        path.write_text(entry.model_dump_json())
 
 
 @pytest.fixture
@@ -228,6 +271,11 @@ PAGES = (
     "data.html",
     "about.html",
 )
+
+
+def test_the_pictures_of_a_task_are_there(visit):
+    page = visit("mini@1.0/task-signs.html")
+    assert page.evaluate("[...document.images].map(image => image.naturalWidth)") == [1]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
