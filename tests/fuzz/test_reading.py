@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tracemalloc
@@ -92,6 +93,11 @@ def replaced(draw, content: object) -> object:
     return draw(values)
 
 
+@functools.cache
+def _made(kind):
+    return RECORDS[kind]().identified()
+
+
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     for name in ("records", "disentanglement"):
@@ -102,7 +108,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 @for_all(data=st.data())
 def test_records_of_any_bytes(out, kind, data):
-    made = RECORDS[kind]().identified().model_dump_json().encode()
+    made = _made(kind).model_dump_json().encode()
     (out / "records" / "one.json").write_bytes(data.draw(damaged(made) | st.binary()))
     with _modest():
         read_folder(out / "records", kind)
@@ -112,7 +118,7 @@ def test_records_of_any_bytes(out, kind, data):
 @for_all(data=st.data())
 def test_records_of_another_form_that_say_who_they_are(out, kind, data):
     """The identity is made anew, so that no hash protects what reads the rest."""
-    made = RECORDS[kind]().identified().model_dump(mode="json")
+    made = _made(kind).model_dump(mode="json")
     text = json.dumps(data.draw(replaced(made)))
     with suppress(ValueError, OverflowError):
         text = kind.model_validate_json(text).identified().model_dump_json()
