@@ -10,7 +10,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_s
 
 settings.register_profile("default", deadline=None, suppress_health_check=SLOW)
 settings.register_profile("short", max_examples=40, deadline=None, suppress_health_check=SLOW)
-settings.register_profile("long", max_examples=500, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=SLOW)
 
 
 def pytest_terminal_summary(terminalreporter):
