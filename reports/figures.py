@@ -30,6 +30,7 @@ COLOUR_MAP = "cividis"
 """Dark is small, bright is large; made for readers with any colour vision."""
 
 _CONTOURS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6)
+_WIDE = 4.0  # a largest scale beyond which linear axes would squeeze what lies below 1
 _LONGEST_LABEL = 24
 
 
@@ -106,6 +107,7 @@ def scale_curves(board: Board, drawn: Sequence[Curve], places: Mapping[str, int]
                     markeredgewidth=2,
                     zorder=5,
                 )
+        _fit_width(axes, max((scale for curve in drawn for scale in curve.scales), default=1.0))
         axes.set_xlabel("scale of the merged task vector")
         axes.set_ylabel("normalised accuracy on validation")
         axes.margins(x=0.02)
@@ -115,6 +117,15 @@ def scale_curves(board: Board, drawn: Sequence[Curve], places: Mapping[str, int]
             f"Scale curves on {board.backbone}: normalised validation accuracy of "
             f"{len(drawn)} rows against the scale of the merged task vector.",
         )
+
+
+def _fit_width(axes: Axes, largest: float) -> None:
+    """Draw scales beyond 1 logarithmically, where one wide range would squeeze all others."""
+    if largest > _WIDE:
+        ticks = [0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
+        axes.set_xscale("symlog", linthresh=1.0, linscale=1.5)
+        axes.set_xticks([tick for tick in ticks if tick <= largest])
+        axes.xaxis.set_major_formatter("{x:g}")
 
 
 def _fit_height(axes: Axes, heights: list[float]) -> None:

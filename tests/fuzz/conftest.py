@@ -14,5 +14,5 @@ settings.register_profile("long", max_examples=2000, deadline=None, suppress_hea
 
 
 def pytest_terminal_summary(terminalreporter):
-    read = getattr(sys.modules.get("test_reading"), "FUZZED", [])
+    read = getattr(sys.modules.get("test_foreign_files"), "FUZZED", [])
     terminalreporter.write_line(f"inputs fuzzed: {len(read)}")
