@@ -19,6 +19,8 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 # The suites of the accuracy gate, whose baselines are in tests/gate. The second has two tasks, for
 # the methods that merge no more.
 GATES = {"gate-1.0": (), "gate-pair-1.0": ("hierarchical_ot",)}
+# A file stays in one process, since its tests share what they set up; no process uses more threads.
+IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--benchmark-disable")
 PEERS = {"mergekit": "mergekit==0.1.5", "fusion_bench": "fusion-bench==0.2.33"}
 FOLDERS = ("benchmark", "methods", "suites", "reports", "tests", "examples", "noxfile.py")
 
@@ -46,9 +48,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests."""
+    """Run the tests, on up to four cores; `-- -n 0` keeps them in one process."""
     install(session, "test")
-    session.run("pytest", "-m", "not browser and not timing", *session.posargs)
+    options = ("-m", "not browser and not timing", *IN_PARALLEL)
+    session.run("pytest", *options, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
