@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import tiny_provider
+from hypothesis import settings
 
 from taskmark.data import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Test machines are shared: how long an example takes says nothing there.
+settings.register_profile("default", deadline=None)
 
 TINY = """
 name = "tiny"

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-
-settings.register_profile("default", deadline=None, suppress_health_check=SLOW)
-settings.register_profile("short", max_examples=40, deadline=None, suppress_health_check=SLOW)
-settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("short", max_examples=40)
+settings.register_profile("long", max_examples=2000)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 from made_up_records import (
@@ -39,6 +40,15 @@ RECORDS = {
     LocalisationRecord: made_up_localisation,
 }
 
+# Named here and not in a profile: on a CI machine hypothesis loads a profile of its own.
+patient = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 odd = st.sampled_from(
     [
         None, True, -1, 0, 10**30, 1e308, float("nan"), float("inf"), "", "\0", "a" * 10_000, [],
@@ -106,6 +116,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+@patient
 @for_all(data=st.data())
 def test_records_of_any_bytes(out, kind, data):
     made = _made(kind).model_dump_json().encode()
@@ -115,6 +126,7 @@ def test_records_of_any_bytes(out, kind, data):
 
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
+@patient
 @for_all(data=st.data())
 def test_records_of_another_form_that_say_who_they_are(out, kind, data):
     """The identity is made anew, so that no hash protects what reads the rest."""
@@ -132,6 +144,7 @@ def test_records_of_another_form_that_say_who_they_are(out, kind, data):
         reports.reading.read_disentanglement(out)
 
 
+@patient
 @for_all(data=st.data())
 def test_baselines_of_any_bytes(tmp_path, data):
     path = tmp_path / "baseline.json"
@@ -144,6 +157,7 @@ def test_baselines_of_any_bytes(tmp_path, data):
         baseline_rows(path, read_baseline(path))
 
 
+@patient
 @for_all(data=st.data())
 def test_suites_of_any_bytes(tmp_path, tiny_suite, data):
     path = tmp_path / "suite-1.0.toml"
@@ -156,6 +170,7 @@ def test_suites_of_any_bytes(tmp_path, tiny_suite, data):
         suite.read(path)
 
 
+@patient
 @for_all(data=st.data())
 def test_suites_of_another_form(tmp_path, tiny_suite, data):
     made = suite.read(tiny_suite).model_dump(mode="json", exclude={"sha256"}, exclude_none=True)
@@ -192,6 +207,7 @@ entries = st.fixed_dictionaries(
 headers = st.dictionaries(st.text(max_size=5), entries | values, max_size=3)
 
 
+@patient
 @for_all(header=headers | values, length=st.none() | st.integers(0, 2**64 - 1), rest=st.binary())
 def test_safetensors_of_any_header_under_a_hash_that_fits(tmp_path, header, length, rest):
     text = json.dumps(header).encode()
@@ -202,6 +218,7 @@ def test_safetensors_of_any_header_under_a_hash_that_fits(tmp_path, header, leng
         store.Store(tmp_path).get("kind", "key")
 
 
+@patient
 @for_all(told=values, content=st.binary())
 def test_facts_of_any_form(tmp_path, told, content):
     found = store.Store(tmp_path)
@@ -213,6 +230,7 @@ def test_facts_of_any_form(tmp_path, told, content):
             read("kind", "key")
 
 
+@patient
 @for_all(direct_url=values.map(json.dumps) | st.text() | st.just("[" * 100_000))
 def test_what_an_installer_says_of_a_package_is_never_an_error(direct_url):
     with _modest():
