@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from taskmark.reports.label_places import label_centres
 from taskmark.reports.svg import DASHES, MARKED, PAPER, TEXT, inline, series_colour, style
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ COLOUR_MAP = "cividis"
 _CONTOURS = (0.1, 0.2, 0.4, 0.8, 1.2, 1.6)
 _WIDE = 4.0  # a largest scale beyond which linear axes would squeeze what lies below 1
 _LONGEST_LABEL = 24
+_POINTS_PER_INCH = 72
+_LABEL_SIZE = 9  # points
+_DIGIT = 5.6  # points that a digit of that size is wide
+_JOIN = {"arrowstyle": "-", "linewidth": 0.6, "color": TEXT, "shrinkA": 0, "shrinkB": 2}
+_CLOSE = 12  # points between a place and its number beyond which a line joins them
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
             linewidth=1.2,
             linestyle=(0, (4, 2)),
         )
-        for number, point in enumerate(points, start=1):
+        for point in points:
             spread = point.row.intervals
             colour = MARKED if point.on_front else TEXT
             axes.plot(
@@ -168,21 +174,46 @@ def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
                 markeredgecolor=colour,
                 markersize=7 if point.on_front else 5,
             )
-            axes.annotate(
-                str(number),
-                (_drawn_seconds(point), point.row.normalised_accuracy),
-                xytext=(5, 4),
-                textcoords="offset points",
-                fontsize=9,
-            )
         axes.set_xlabel("seconds to edit, on the machine of the record")
         axes.set_ylabel("normalised accuracy on test")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
+        _number(
+            axes,
+            [(_drawn_seconds(point), point.row.normalised_accuracy) for point in points],
+        )
         return inline(
             figure,
             f"Normalised accuracy of {len(points)} methods on {board.backbone} against the seconds "
             "they take; the numbers are those of the list below.",
+        )
+
+
+def _number(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
+    """Number points where there is room, with a line to those whose number is not close."""
+    if not places:
+        return
+    # What is drawn from here on must not move what it is laid out around.
+    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
+    inches = axes.get_figure().dpi_scale_trans.inverted()
+    corners = inches.transform(axes.transAxes.transform([(0, 0), (1, 1)])) * _POINTS_PER_INCH
+    points = inches.transform(axes.transData.transform(places)) * _POINTS_PER_INCH
+    sizes = [(_DIGIT * len(str(number)), _DIGIT * 1.6) for number in range(1, len(places) + 1)]
+    width, height = corners[1] - corners[0]
+    centres = label_centres(points - corners[0], sizes, marker=6, within=(width, height))
+    for number, (place, shift) in enumerate(
+        zip(places, centres + corners[0] - points, strict=True), start=1
+    ):
+        far = np.hypot(*shift) > _CLOSE
+        axes.annotate(
+            str(number),
+            place,
+            xytext=tuple(shift),
+            textcoords="offset points",
+            fontsize=_LABEL_SIZE,
+            ha="center",
+            va="center",
+            arrowprops=_JOIN if far else None,
         )
 
 
