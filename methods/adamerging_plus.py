@@ -10,6 +10,7 @@ from pydantic import Field
 from taskmark import Method
 from taskmark.methods.adamerging import AdaMerging
 from taskmark.methods.adaptation import Adaptation
+from taskmark.methods.chunks import pieces
 from taskmark.methods.ties import trim
 from taskmark.methods.trimming import threshold
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-
-_BLOCK = 131_072  # numbers of all task vectors together that are handled at once, in the cache
 
 
 class AdaMergingPlus(Adaptation, Method):
@@ -61,12 +60,9 @@ def agreeing(vectors: Tensor, density: float) -> Tensor:
     """
     kept = torch.empty_like(vectors)
     scratch = torch.empty(vectors.shape[1])  # thresholds are found on the CPU
-    thresholds = torch.tensor(
-        [threshold(row.cpu(), density, scratch=scratch) for row in vectors], device=vectors.device
-    )
-    for start in range(0, vectors.shape[1], max(1, _BLOCK // len(vectors))):
-        chunk = slice(start, start + max(1, _BLOCK // len(vectors)))
-        trimmed = trim(vectors[:, chunk], thresholds)
-        sign = trimmed.sum(0).sign()
-        torch.mul(trimmed * sign > 0, trimmed, out=kept[:, chunk])
+    thresholds = [threshold(row.cpu(), density, scratch=scratch) for row in vectors]
+    for chunk, rows, room in pieces(vectors, slice(0, vectors.shape[1])):
+        trimmed = trim(rows, thresholds, out=room)
+        sign = trimmed.sum(0).sign_()
+        torch.mul(trimmed.mul_(sign).relu_(), sign, out=kept[:, chunk])
     return kept

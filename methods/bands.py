@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from taskmark.allocation import empty
-from taskmark.methods.chunks import chunks
-from taskmark.methods.trimming import kept_count, threshold
+from taskmark.methods.chunks import pieces
+from taskmark.methods.trimming import just_below, kept_count, magnitudes_of_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -26,7 +26,7 @@ def merged_bands(
 
     Args:
         given: the task vectors and their layout.
-        merge: of the masked entries, [T, n] -> [n].
+        merge: of the masked entries, [T, n] -> [n]; it may write to them.
         density: share of the entries of a tensor to keep, in (0, 1].
         outliers: share of the largest entries of a tensor to cut before, in [0, 1).
     """
@@ -34,15 +34,12 @@ def merged_bands(
     merged = empty(given.space.size, device=vectors.device)
     scratch = empty(max(part.size for part in given.space))
     for part in given.space:
-        bands = torch.tensor(
-            [
-                band(row[part.slice], density, outliers, scratch=scratch[: part.size])
-                for row in vectors
-            ],
-            device=vectors.device,
-        )
-        for chunk in chunks(part.slice, len(vectors)):
-            merged[chunk] = merge(within(vectors[:, chunk], bands))
+        bands = [
+            band(row[part.slice], density, outliers, scratch=scratch[: part.size])
+            for row in vectors
+        ]
+        for chunk, rows, room in pieces(vectors, part.slice):
+            merged[chunk] = merge(within(rows, bands, out=room))
     return merged
 
 
@@ -65,18 +62,24 @@ def band(
         return 0.0, 0.0
     n_kept = kept_count(size, density)
     n_cut = min(math.floor(outliers * size), size - n_kept)
-    on_cpu = vector.cpu()
-
-    def of_rank(rank: int) -> float:  # the magnitude at this place in falling order, from 1
-        return threshold(on_cpu, rank / size, scratch=scratch)
-
-    return of_rank(n_cut + n_kept), of_rank(n_cut + 1) if n_cut else math.inf
+    ranks = [n_cut + n_kept, n_cut + 1] if n_cut else [n_kept]
+    smallest, *largest = magnitudes_of_rank(vector.cpu(), ranks, scratch=scratch)
+    return smallest, largest[0] if largest else math.inf
 
 
-def within(vectors: Tensor, bands: Tensor) -> Tensor:
-    """Zero what lies outside each row's band, its ends included: [T, n], [T, 2] -> [T, n]."""
-    # Masks are kept as 0.0 and 1.0: on float tensors every step runs on vector instructions.
-    magnitudes = vectors.abs()
-    kept = torch.ge(magnitudes, bands[:, :1], out=torch.empty_like(magnitudes))
-    kept *= torch.le(magnitudes, bands[:, 1:], out=magnitudes)
-    return kept.mul_(vectors)
+def within(vectors: Tensor, bands: Sequence[tuple[float, float]], *, out: Tensor) -> Tensor:
+    """Zero what lies outside each row's band of magnitudes, its ends included: [T, n] -> [T, n].
+
+    Args:
+        vectors: [T, n].
+        bands: the smallest and the largest magnitude to keep of each row, T pairs.
+        out: [T, n] to write to, other memory than that of `vectors`.
+    """
+    lows, highs = zip(*bands, strict=True)
+    outliers = torch.empty_like(out[0])
+    for row, kept, least, most in zip(vectors, out, just_below(lows), highs, strict=True):
+        # Shrinking is one pass over numbers in vector registers, where a mask takes several.
+        torch.hardshrink(row, least, out=kept)
+        if most < math.inf:
+            kept.sub_(torch.hardshrink(kept, most, out=outliers))
+    return out

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
-from taskmark.methods.chunks import chunks
+from taskmark.methods.chunks import pieces
 from taskmark.methods.dropping import drawn_seed, dropped, task_streams
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ class DareTaskArithmetic(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
         vectors = given.task_vectors
-        n_tasks, size = vectors.shape
         streams = task_streams(drawn_seed(given.generator), given.tasks)
-        merged = empty(size, device=vectors.device)
-        for chunk in chunks(slice(0, size), n_tasks):
-            kept = dropped(vectors[:, chunk], streams, self.drop_rate)
+        merged = empty(given.space.size, device=vectors.device)
+        for chunk, rows, room in pieces(vectors, slice(0, len(merged))):
+            kept = dropped(rows, streams, self.drop_rate, out=room)
             torch.sum(kept, 0, out=merged[chunk])
         return merged

@@ -9,8 +9,14 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
-from taskmark.methods.chunks import chunks
-from taskmark.methods.dropping import drawn_seed, dropped, task_streams
+from taskmark.methods.chunks import chunks, pieces
+from taskmark.methods.dropping import (
+    drawn_seed,
+    dropped,
+    rescaled,
+    survivors,
+    task_streams,
+)
 from taskmark.methods.ties import elect_and_merge, trim
 from taskmark.methods.trimming import kept_count, threshold
 
@@ -63,22 +69,22 @@ class DareTies(Method):
                 self._threshold(row, task, seed, scratch=merged)
                 for row, task in zip(given.task_vectors, given.tasks, strict=True)
             ]
-            self._merge_into(merged, given, seed, thresholds=torch.tensor(thresholds))
+            self._merge_into(merged, given, seed, thresholds=thresholds)
         return merged
 
     def _merge_into(
-        self, merged: Tensor, given: Given, seed: int, *, thresholds: Tensor | None
+        self, merged: Tensor, given: Given, seed: int, *, thresholds: list[float] | None
     ) -> Tensor:
-        """Write the result [P]; return how many entries of each task are left, [T]."""
+        """Write the result [P]; return how many entries of each task were not dropped, [T]."""
         vectors = given.task_vectors
         streams = task_streams(seed, given.tasks)
         left = torch.zeros(len(vectors), dtype=torch.float64)
-        for chunk in chunks(slice(0, len(merged)), len(vectors)):
-            kept = dropped(vectors[:, chunk], streams, self.drop_rate)
-            if thresholds is None:
-                left += torch.ne(kept, 0, out=torch.empty_like(kept)).sum(1).cpu()
-            else:
-                kept = trim(kept, thresholds.to(kept.device))
+        for chunk, rows, room in pieces(vectors, slice(0, len(merged))):
+            mask = survivors(streams, self.drop_rate, out=room)
+            left += mask.sum(1).cpu()
+            kept = rescaled(mask, rows, self.drop_rate)
+            if thresholds is not None:
+                trim(kept, thresholds, out=kept)
             merged[chunk] = elect_and_merge(kept, mean=self.merge_function == "mean")
         return left
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
+from taskmark.methods.spectra import is_matrix
 from taskmark.methods.trimming import threshold
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ class Doge(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P].
 
-        Memory: the result, a vector of all weights to find thresholds, and for one weight at a time
-        seven of its size.
+        Memory: the result, and for one weight at a time about ten of its size in float64, most of
+        it for its decompositions.
         """
         vectors = given.task_vectors
-        weights = [part for part in given.space if len(part.shape) == 2 and part.size]  # noqa: PLR2004
-        merged = empty(vectors.shape[1], device=vectors.device).zero_()
-        if not weights:
-            return merged
-        thresholds = [_threshold(row, [w.slice for w in weights], self.density) for row in vectors]
+        weights = [part for part in given.space if is_matrix(part)]
+        merged = empty(vectors.shape[1], device=vectors.device)
+        slices = [part.slice for part in weights]
+        # The memory of the result serves as scratch until the result is written there.
+        thresholds = [_threshold(row, slices, self.density, scratch=merged) for row in vectors]
+        merged.zero_()
         for part in weights:
             rows = vectors[:, part.slice].view(len(vectors), *part.shape)
             lengths = torch.linalg.vector_norm(rows, dim=(1, 2), dtype=torch.float64)
@@ -159,7 +161,12 @@ def descend(
     return delta.detach()
 
 
-def _threshold(vector: Tensor, slices: list[slice], density: float) -> float:
+def _threshold(vector: Tensor, slices: list[slice], density: float, *, scratch: Tensor) -> float:
     """The smallest magnitude that trimming keeps of the weights together."""
-    entries = torch.cat([vector[entries] for entries in slices]).cpu()
-    return threshold(entries, density, scratch=entries)
+    n_entries = 0
+    for entries in slices:
+        size = entries.stop - entries.start
+        scratch[n_entries : n_entries + size] = vector[entries]
+        n_entries += size
+    of_weights = scratch[:n_entries].cpu()
+    return threshold(of_weights, density, scratch=of_weights)

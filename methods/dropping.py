@@ -46,20 +46,54 @@ def draws(stream: BitGenerator, count: int) -> NDArray[np.int16]:
     return words.view(np.int16)[:count]
 
 
-def dropped(vectors: Tensor, streams: Sequence[BitGenerator], drop_rate: float) -> Tensor:
+def dropped(
+    vectors: Tensor,
+    streams: Sequence[BitGenerator],
+    drop_rate: float,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
     """Drop each entry with probability p and divide the rest by 1 - p: [T, n] -> [T, n].
-
-    Yu et al. 2024, section 3.2: (1 - m) * delta / (1 - p) with m ~ Bernoulli(p).
 
     Args:
         vectors: a chunk of the task vectors, on any device; not written to.
         streams: one a task; they move on by n draws.
         drop_rate: p in [0, 1), cut down to a multiple of 2^-16.
+        out: [T, n] to write to, float32; a new tensor where not said.
     """
-    first_kept = int(drop_rate * STEPS)
-    kept = torch.empty(vectors.shape)
-    for row, stream in zip(kept, streams, strict=True):
-        signed = torch.from_numpy(draws(stream, len(row)))
-        # A compare into 0.0 and 1.0 runs on vector instructions.
-        torch.ge(signed, first_kept - STEPS // 2, out=row)
-    return kept.to(vectors.device).mul_(vectors).mul_(STEPS / (STEPS - first_kept))
+    room = torch.empty_like(vectors) if out is None else out
+    return rescaled(survivors(streams, drop_rate, out=room), vectors, drop_rate)
+
+
+def survivors(streams: Sequence[BitGenerator], drop_rate: float, *, out: Tensor) -> Tensor:
+    """Draw what is not dropped, 1 - m with m ~ Bernoulli(p), as 0.0 and 1.0: [T, n].
+
+    Args:
+        streams: one a task; they move on by n draws.
+        drop_rate: p in [0, 1), cut down to a multiple of 2^-16.
+        out: [T, n] to write to, float32, on any device.
+    """
+    kept = out.cpu()  # no copy where it is there already
+    least = _first_kept(drop_rate) - STEPS // 2
+    for row, stream in zip(kept.numpy(), streams, strict=True):
+        # As numbers, since arithmetic with them runs on vector instructions.
+        np.greater_equal(draws(stream, len(row)), least, out=row, casting="unsafe")
+    return out.copy_(kept)
+
+
+def rescaled(kept: Tensor, vectors: Tensor, drop_rate: float) -> Tensor:
+    """Drop entries and divide the rest by 1 - p: [T, n] -> [T, n].
+
+    Yu et al. 2024, section 3.2: (1 - m) * delta / (1 - p).
+
+    Args:
+        kept: what `survivors` drew, overwritten with the result.
+        vectors: a chunk of the task vectors.
+        drop_rate: the one of `survivors`.
+    """
+    return kept.mul_(vectors).mul_(STEPS / (STEPS - _first_kept(drop_rate)))
+
+
+def _first_kept(drop_rate: float) -> int:
+    """How many of the values of a draw lead to dropping."""
+    return int(drop_rate * STEPS)

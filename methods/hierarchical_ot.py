@@ -8,7 +8,6 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
 from taskmark.methods.alignment import align_function, align_rows
 
 if TYPE_CHECKING:
@@ -64,18 +63,22 @@ class HierarchicalOt(Method):
     heads: int | None = Field(default=None, ge=1)
 
     def merge(self, given: Given) -> Tensor:
-        """Return the merged task vector, [2, P] -> [P]; memory: the result and two models."""
-        first, second = given.pretrained + given.task_vectors
+        """Return the merged task vector, [2, P] -> [P].
+
+        Memory: the result and, while models are aligned, one of them; of one tensor at a time two
+        in float64.
+        """
+        own = given.task_vectors[0]
+        first, second = (given.pretrained + vector for vector in given.task_vectors)
         if self.alignment == "as-published":
             align_rows(first, second, given.space)
         else:
             align_function(first, second, given.space, heads=self.heads)
-        second -= given.pretrained  # now D_B
-        own = given.task_vectors[0]
-        merged = empty(len(own), device=own.device)
+        del first
+        merged: Tensor = second.sub_(given.pretrained)  # now D_B, tensor by tensor overwritten
         for part in given.space:
-            one, other = own[part.slice], second[part.slice]
-            torch.lerp(one, other, max(0.0, cosine(one, other)), out=merged[part.slice])
+            one, other = own[part.slice], merged[part.slice]
+            torch.lerp(one, other, max(0.0, cosine(one, other)), out=other)
         return merged
 
 

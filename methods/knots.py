@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from taskmark import Given
     from taskmark.weights import Part
 
-_COLUMNS = 64  # columns of all task vectors that are aligned at once
+_COLUMNS = 64  # columns of all task vectors that are aligned at once, or a multiple of it
+_ENTRIES = 65_536  # of one task vector: fewer at once, and the bins take longer than the counting
 
 
 class Knots(Method):
@@ -77,15 +78,17 @@ class Knots(Method):
         for part in given.space:
             matrices = _as_matrices(vectors, part)
             basis = joint_basis(matrices).float()
-            for columns in torch.split(matrices, _COLUMNS, 2):
+            for columns in torch.split(matrices, _n_columns(matrices), 2):
                 magnitudes.add(align(columns, basis).flatten(1))
-        thresholds = magnitudes.thresholds(self.density)
+        thresholds = magnitudes.thresholds(self.density).tolist()
         for part in given.space:
             matrices = _as_matrices(vectors, part)
             basis = joint_basis(matrices).float()
-            targets = torch.split(merged[part.slice].view(matrices.shape[1:]), _COLUMNS, 1)
-            for columns, target in zip(torch.split(matrices, _COLUMNS, 2), targets, strict=True):
-                trimmed = trim(align(columns, basis).flatten(1), thresholds)
+            n_columns = _n_columns(matrices)
+            targets = torch.split(merged[part.slice].view(matrices.shape[1:]), n_columns, 1)
+            for columns, target in zip(torch.split(matrices, n_columns, 2), targets, strict=True):
+                aligned = align(columns, basis).flatten(1)
+                trimmed = trim(aligned, thresholds, out=aligned)
                 chosen = elect_and_merge(trimmed, mean=self.merge_function == "mean")
                 target.copy_(basis @ chosen.view(basis.shape[1], target.shape[1]))
         return merged
@@ -94,6 +97,11 @@ class Knots(Method):
 def align(columns: Tensor, basis: Tensor) -> Tensor:
     """U^T tau_t of some columns of one matrix of all tasks: [T, m, c], [m, r] -> [T, r, c]."""
     return torch.einsum("mr,tmc->trc", basis, columns).contiguous()
+
+
+def _n_columns(matrices: Tensor) -> int:
+    """How many columns of [T, m, n] are aligned at once."""
+    return max(1, _ENTRIES // (_COLUMNS * max(1, matrices.shape[1]))) * _COLUMNS
 
 
 def _as_matrices(vectors: Tensor, part: Part) -> Tensor:

@@ -61,7 +61,7 @@ class SubspaceBoosting(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the boosted sum, [T, P] -> [P].
 
-        Memory: the result, and for one matrix at a time about three of its size in float64.
+        Memory: the result, and for one matrix at a time about four of its size in float64.
         """
         return boost_matrices(TaskArithmetic().merge(given), given.space, beta=self.beta)
 

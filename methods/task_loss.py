@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -89,10 +90,17 @@ class TaskLoss:
             return float(self(vector, self._held_out))
 
     def __call__(self, vector: Tensor, index: Mapping[str, Tensor]) -> Tensor:
-        """The loss at theta0 + vector on the named images; all tasks share the forward passes."""
-        inputs = torch.cat([self._inputs[task][chosen] for task, chosen in index.items()])
+        """The loss at theta0 + vector on the named images.
+
+        Tasks in a row share the forward passes, as long as their images are of one size.
+        """
+        parts = [self._inputs[task][chosen] for task, chosen in index.items()]
         features = torch.cat(
-            [self._given.features(vector, batch) for batch in torch.split(inputs, _FORWARD_BATCH)]
+            [
+                self._given.features(vector, batch)
+                for _, alike in groupby(parts, lambda part: part.shape[1:])
+                for batch in torch.split(torch.cat(list(alike)), _FORWARD_BATCH)
+            ]
         )
         by_task = torch.split(features, [len(chosen) for chosen in index.values()])
         total = features.new_zeros(())

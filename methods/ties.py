@@ -9,16 +9,15 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
-from taskmark.methods.trimming import threshold
+from taskmark.methods.chunks import pieces
+from taskmark.methods.trimming import just_below, threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from taskmark import Given
-
-_BLOCK = 131_072  # numbers of all task vectors together that are handled at once, in the cache
 
 
 class Ties(Method):
@@ -73,32 +72,38 @@ class Ties(Method):
             ranked = [part.slice for part in given.space]
         for entries in ranked:
             # The slots of the result serve as scratch until the result is written there.
-            thresholds = torch.tensor(
-                [threshold(row[entries], self.density, scratch=merged[entries]) for row in vectors]
-            )
-            for chunk in _chunks(entries, _BLOCK // len(vectors)):
-                trimmed = trim(vectors[:, chunk], thresholds)
+            thresholds = [
+                threshold(row[entries], self.density, scratch=merged[entries]) for row in vectors
+            ]
+            for chunk, rows, room in pieces(vectors, entries):
+                trimmed = trim(rows, thresholds, out=room)
                 merged[chunk] = elect_and_merge(trimmed, mean=self.merge_function == "mean")
         return merged
 
 
-def trim(vectors: Tensor, thresholds: Tensor) -> Tensor:
-    """Zero what lies below each row's threshold: [T, n], [T] -> [T, n]."""
-    # Masks are kept as 0.0 and 1.0: on float tensors every step runs on vector instructions.
-    kept = torch.ge(vectors.abs(), thresholds[:, None], out=torch.empty_like(vectors))
-    return kept.mul_(vectors)
+def trim(vectors: Tensor, thresholds: Sequence[float], *, out: Tensor) -> Tensor:
+    """Zero what lies below each row's threshold: [T, n] -> [T, n].
+
+    Args:
+        vectors: [T, n].
+        thresholds: the smallest magnitude to keep of each row, T numbers.
+        out: [T, n] to write to, may be `vectors`.
+    """
+    for row, kept, least in zip(vectors, out, just_below(thresholds), strict=True):
+        torch.hardshrink(row, least, out=kept)  # one pass where a mask takes three
+    return out
 
 
 def elect_and_merge(trimmed: Tensor, *, mean: bool) -> Tensor:
-    """Sum or average the entries whose sign is that of their sum: [T, n] -> [n]."""
-    sign = trimmed.sum(0).sign()
-    agreeing = (trimmed * sign).relu_()  # magnitudes of the entries that agree, else 0
+    """Sum or average the entries whose sign is that of their sum: [T, n] -> [n].
+
+    Args:
+        trimmed: [T, n], overwritten.
+        mean: whether to divide by the number of entries that agree.
+    """
+    sign = trimmed.sum(0).sign_()
+    agreeing = trimmed.mul_(sign).relu_()  # magnitudes of the entries that agree, else 0
     total = agreeing.sum(0)
     if mean:
         total /= agreeing.sign_().sum(0).clamp_(min=1)  # the number of entries that agree
-    return total * sign
-
-
-def _chunks(entries: slice, length: int) -> Iterator[slice]:
-    for start in range(entries.start, entries.stop, length):
-        yield slice(start, min(start + length, entries.stop))
+    return total.mul_(sign)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
+from taskmark.methods.spectra import is_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,7 @@ class Wudi(Method):
         merged = empty(vectors.shape[1], device=vectors.device)
         for part in given.space:
             rows = vectors[:, part.slice]
-            if len(part.shape) != 2:  # noqa: PLR2004 - no weight of a linear layer
+            if not is_matrix(part):
                 torch.mean(rows, 0, out=merged[part.slice])
                 continue
             torch.sum(rows, 0, out=merged[part.slice])

@@ -132,7 +132,7 @@ def noticed(results: list[Comparison], methods: set[str]) -> str:
 def tested(copy: Path, mutation: Mutation, methods: set[str]) -> str:
     """Which test of the methods fails first; it is sought where their names stand."""
     words = {f'"{name}"' for name in methods}
-    words |= {f"taskmark.methods.{Path(mutation.file).stem} "}
+    words |= {f"taskmark.methods.{stem} " for stem in (Path(mutation.file).stem, *methods)}
     files = [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests/methods").glob("test_*.py"))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from small_inputs import cuts, given_rows, rows
 
 from taskmark.methods import chunks
-from taskmark.methods.bands import band
+from taskmark.methods.bands import band, within
 from taskmark.methods.breadcrumbs import Breadcrumbs
 from taskmark.methods.breadcrumbs_ties import BreadcrumbsTies
 from taskmark.methods.task_arithmetic import TaskArithmetic
@@ -93,6 +93,16 @@ def test_the_band_of_a_long_vector_is_exact():
         float(falling[14_999]),
         math.inf,
     )
+
+
+def test_each_row_has_a_band_of_its_own():
+    vectors = torch.tensor([[1.0, -2.0, 3.0, 0.0, -4.0]]).repeat(3, 1)
+    bands = [(2.0, 3.0), (0.0, math.inf), (4.0, math.inf)]
+    assert within(vectors, bands, out=torch.empty(3, 5)).tolist() == [
+        [0.0, -2.0, 3.0, 0.0, 0.0],
+        [1.0, -2.0, 3.0, 0.0, -4.0],
+        [0.0, 0.0, 0.0, 0.0, -4.0],
+    ]
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskmark.methods.dropping import drawn_seed, draws, dropped, task_streams
+from taskmark.methods.dropping import drawn_seed, draws, dropped, survivors, task_streams
 
 RATES = [0.0, 0.1, 0.5, 0.9, 0.99, 0.99999]
 
@@ -88,6 +88,19 @@ def test_nothing_is_dropped_at_zero_and_the_input_is_left_alone():
     assert torch.equal(dropped(vectors, task_streams(0, ["a", "b", "c"]), 0.0), vectors)
     dropped(vectors, task_streams(0, ["a", "b", "c"]), 0.9)
     assert torch.equal(vectors, before)
+
+
+def test_what_survives_is_what_is_not_dropped():
+    mask = survivors(task_streams(4, ["a", "b"]), 0.7, out=torch.full((2, 1_001), torch.nan))
+    kept = dropped(torch.ones(2, 1_001), task_streams(4, ["a", "b"]), 0.7)
+    assert torch.equal(mask, (kept > 0).float())
+
+
+def test_the_result_is_written_to_the_room_that_is_given():
+    vectors, room = normal(2, 50), torch.empty(2, 50)
+    found = dropped(vectors, task_streams(4, ["a", "b"]), 0.3, out=room)
+    assert found.data_ptr() == room.data_ptr()
+    assert torch.equal(room, dropped(vectors, task_streams(4, ["a", "b"]), 0.3))
 
 
 def test_there_are_as_many_draws_as_asked_for():

@@ -141,6 +141,7 @@ def test_blocks_do_not_show(monkeypatch):
     tau = randn(3, SIZE).tolist()
     whole = merged(tau, SHAPES)
     monkeypatch.setattr(module, "_COLUMNS", 3)
+    monkeypatch.setattr(module, "_ENTRIES", 1)
     assert merged(tau, SHAPES) == pytest.approx(whole, abs=1e-6)
 
 

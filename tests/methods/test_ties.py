@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_inputs import cuts, given_rows, rows
 
-from taskmark.methods import ties as module
+from taskmark.methods import chunks
 from taskmark.methods.task_arithmetic import TaskArithmetic
-from taskmark.methods.ties import Ties
+from taskmark.methods.ties import Ties, trim
 
 DENSITIES = st.sampled_from([0.05, 0.2, 0.5, 0.8, 1.0])
 MERGES = st.sampled_from(["mean", "sum"])
@@ -116,7 +116,7 @@ def test_order_sign_and_size_of_all_vectors_pass_through(tau, density, merge_fun
 def test_blocks_do_not_show(monkeypatch):
     tau = torch.randn(3, 1_000, generator=torch.Generator().manual_seed(0)).tolist()
     whole = merged(tau)
-    monkeypatch.setattr(module, "_BLOCK", 21)  # seven entries of three tasks
+    monkeypatch.setattr(chunks, "_BLOCK", 24)  # eight entries of three tasks
     assert merged(tau) == whole
 
 
@@ -124,3 +124,16 @@ def test_blocks_do_not_show(monkeypatch):
 def test_fields_outside_their_range_are_refused(fields):
     with pytest.raises(ValidationError):
         Ties(**fields)
+
+
+@given_that(tau=rows(), thresholds=st.lists(st.sampled_from([0, 0.125, 1.5, 9]), min_size=4))
+def test_trimming_keeps_what_reaches_the_threshold_of_its_row(tau, thresholds):
+    vectors = torch.tensor(tau)
+    expected = [
+        [value if abs(value) >= least else 0.0 for value in row]
+        for row, least in zip(tau, thresholds, strict=False)
+    ]
+    least = thresholds[: len(tau)]
+    assert trim(vectors, least, out=torch.empty_like(vectors)).tolist() == expected
+    trim(vectors, least, out=vectors)
+    assert vectors.tolist() == expected

@@ -1,5 +1,7 @@
 """The k-th largest magnitude, exact whatever the road taken to it."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given as given_that
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from naive_formulas import trimmed
 
 from taskmark.methods import trimming
-from taskmark.methods.trimming import kept_count, threshold
+from taskmark.methods.trimming import just_below, kept_count, magnitudes_of_rank, threshold
 
 DENSITIES = st.floats(0.001, 1.0)
 
@@ -79,3 +81,28 @@ def test_a_normal_vector_needs_no_selection_over_all():
     scratch = torch.full((60_000,), -1.0)
     assert threshold(vector, 0.2, scratch=scratch) == exact(vector, 0.2)
     assert bool((scratch == -1).all())
+
+
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("size", [300, 60_000])
+def test_several_ranks_are_found_at_once(kind, size):
+    vector = LARGE[kind](torch.Generator().manual_seed(3)).float()[:size].clone()
+    ranks = [size // 6, 1, size // 6, size, 7]  # in any order, and twice
+    falling = vector.abs().sort(descending=True).values
+    found = magnitudes_of_rank(vector, ranks, scratch=torch.empty(size))
+    assert found == [float(falling[rank - 1]) for rank in ranks]
+
+
+@settings(deadline=None)
+@given_that(value=st.floats(0, 2.0**100, width=32))
+def test_nothing_lies_between_a_number_and_the_one_below(value):
+    (below,) = just_below([value])
+    assert below < value
+    middle = torch.tensor((below + value) / 2, dtype=torch.float32)  # rounds to one of them
+    assert float(middle) in {below, value}
+
+
+def test_what_exceeds_the_number_below_zero_is_everything():
+    (below,) = just_below([0.0])
+    assert below < 0
+    assert math.isclose(below, 0, abs_tol=1e-44)

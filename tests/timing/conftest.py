@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from side_by_side import N_TASKS
+
+from taskmark import Given, WeightSpace
 
 DEFAULT_SIZE = 5_000_000
 SIZE_OF_VIT_B = 87_500_000
@@ -44,6 +47,15 @@ def pytest_addoption(parser):
 def size(request) -> int:
     """P, the length of a task vector; the default where this folder was not named to pytest."""
     return request.config.getoption("size", DEFAULT_SIZE)
+
+
+@pytest.fixture(scope="module")
+def given(size) -> Given:
+    """Task vectors of one tensor."""
+    generator = torch.Generator().manual_seed(0)
+    pretrained = torch.empty(size).normal_(generator=generator)
+    vectors = torch.empty(N_TASKS, size).normal_(std=0.01, generator=generator)
+    return Given.of_weights(pretrained, vectors, WeightSpace.of({"all": pretrained}))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 COPIED = 50_000_000  # float32 numbers: far more than any cache holds
+N_TASKS = 8
+MEGABYTE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,19 @@ def in_turn(
     subject: Callable[[], object],
     *references: Callable[[], object],
     rounds: int = 5,
+    rehearse: bool = True,
 ) -> list[Cost]:
-    """What the subject and each reference cost, in turn, after a round that does not count.
+    """What the subject and each reference cost, in turn.
 
     Args:
         benchmark: times the subject; the references run in the setup of each of its rounds.
         subject: what pytest-benchmark lists and saves.
         references: what it is compared with.
         rounds: how often each is called.
+        rehearse: whether a round that does not count comes before.
     """
     functions = (subject, *references)
-    for function in functions:
+    for function in functions if rehearse else ():
         function()
     spent: list[list[Spent]] = [[] for _ in functions]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
-from side_by_side import Copy, in_turn, note, say
+from side_by_side import MEGABYTE, N_TASKS, Copy, in_turn, note, say
 
 import taskmark.methods
 from taskmark import Given, WeightSpace
 
 pytestmark = pytest.mark.timing
 
-N_TASKS = 8
-MEGABYTE = 2**20
 WIDTH = 384  # of ViT-S, whose block has the weights below
 
 # Reads and writes over one vector; a mask of all tasks is T bytes where a vector has four.
@@ -22,14 +20,6 @@ PASSES = {
     "tall_masks": N_TASKS + 1 + N_TASKS / 4,
     "emr": N_TASKS + 1 + N_TASKS / 4,
 }
-
-
-@pytest.fixture(scope="module")
-def given(size) -> Given:
-    generator = torch.Generator().manual_seed(0)
-    pretrained = torch.empty(size).normal_(generator=generator)
-    vectors = torch.empty(N_TASKS, size).normal_(std=0.01, generator=generator)
-    return Given.of_weights(pretrained, vectors, WeightSpace.of({"all": pretrained}))
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -10,16 +10,13 @@ import shutil
 
 import pytest
 import torch
-from side_by_side import Copy, in_turn, note, say
+from side_by_side import MEGABYTE, N_TASKS, Copy, in_turn, note, say
 
 import taskmark.methods
-from taskmark import Given, WeightSpace
 from taskmark.allocation import empty
 
 pytestmark = pytest.mark.timing
 
-N_TASKS = 8
-MEGABYTE = 2**20
 LARGEST_KEPT = 32 * MEGABYTE  # smaller blocks the allocator keeps, so that no rise is seen
 
 # Passes over one vector that a method cannot do without: reads and writes, in vectors.
@@ -29,14 +26,6 @@ TARGETS = {
     "weight_averaging": "at most 3 x",
     "ties": "at most 8 x",
 }
-
-
-@pytest.fixture(scope="module")
-def given(size) -> Given:
-    generator = torch.Generator().manual_seed(0)
-    pretrained = torch.empty(size).normal_(generator=generator)
-    vectors = torch.empty(N_TASKS, size).normal_(std=0.01, generator=generator)
-    return Given.of_weights(pretrained, vectors, WeightSpace.of({"all": pretrained}))
 
 
 @pytest.mark.parametrize("name", PASSES)
