@@ -1,0 +1,70 @@
+"""Lock files: which commits and hashes count, in TOML, one table a name."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError
+
+from taskmark.errors import TaskmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+def read(file: Path, kind: type[Entry], *, command: str) -> dict[str, Entry]:
+    """What is locked, by name.
+
+    Args:
+        file: the lock file.
+        kind: of its entries.
+        command: that writes it anew.
+
+    Raises:
+        TaskmarkError: if there is no such file, or it is damaged.
+    """
+    try:
+        tables = tomllib.loads(file.read_text("utf-8"))
+        return {name: kind.model_validate(table) for name, table in tables.items()}
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        told = "; ".join(str(error).splitlines()[:4])
+        raise TaskmarkError(
+            f"The lock file {file} cannot be used ({told}); write it anew with `{command}`."
+        ) from error
+
+
+def write(locks: Mapping[str, BaseModel], file: Path, *, head: str, elsewhere: str) -> None:
+    """Write a lock file; a reader finds the old one or the new one, never half of one.
+
+    Args:
+        locks: entries by name.
+        file: the lock file.
+        head: comment lines that it opens with.
+        elsewhere: how another file is named.
+
+    Raises:
+        TaskmarkError: if it cannot be written.
+    """
+    tables = {
+        name: locks[name].model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        for name in sorted(locks)
+    }
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_text(head + "\n" + tomli_w.dumps(tables), "utf-8")
+        os.replace(draft, file)  # noqa: PTH105 - atomic on every system
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise TaskmarkError(
+            f"The lock file {file} cannot be written ({error.strerror}); name another {elsewhere}."
+        ) from error
