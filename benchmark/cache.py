@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from taskmark.outside import Outside
     from taskmark.store import Store
 
 RECORDS = frozenset({"records", "disentanglement", "negation", "localisation"})
@@ -90,15 +91,16 @@ def needed_by_records(stored: Mapping[str, Entry]) -> set[str]:
 
 
 def verify(store: Store) -> tuple[int, list[CorruptArtifactError]]:
-    """Read every byte of every artifact; damaged ones are set aside.
+    """Read every byte of every artifact, and of what lies outside; damaged ones are set aside.
 
     Returns:
         How many are whole, and what is wrong with the others.
     """
     n_whole, damaged = 0, []
+    outside: set[Outside] = set()  # artifacts of several backbones lie on the same images
     for kind, key in store:
         try:
-            store.verify(kind, key)
+            store.verify(kind, key, whole=outside)
             n_whole += 1
         except CorruptArtifactError as error:
             damaged.append(error)

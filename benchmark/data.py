@@ -6,11 +6,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
 from taskmark.memory import Room
+from taskmark.outside import Outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +24,16 @@ if TYPE_CHECKING:
 
 
 def fingerprint(data: TaskData) -> str:
-    """SHA-256 over class names, templates and all splits of a task."""
+    """SHA-256 over class names, templates and all splits of a task.
+
+    Of a split that lies in a file, the digest that comes with it stands for images and labels, so
+    that nothing is read.
+    """
     total = hashlib.sha256(json.dumps([data.classes, data.templates]).encode())
     for split in (data.train, data.validation, data.test):
+        if split.sha256 is not None:
+            total.update(split.sha256.encode())
+            continue
         total.update(str(split.images.shape).encode())
         total.update(split.images.tobytes())
         total.update(split.labels.tobytes())
@@ -32,9 +41,12 @@ def fingerprint(data: TaskData) -> str:
 
 
 def make_data(context: Context, key: str, *, task: str) -> None:
-    """Make a task's data, check its hash, and store test data apart from the rest."""
+    """Make a task's data, check its hash, and store test data apart from the rest.
+
+    Images in a file are read once, to see that they are what they should be, and stay there.
+    """
     data = context.provider.task(task)
-    found, expected = fingerprint(data), context.suite.tasks[task].sha256
+    found, expected = fingerprint(data), context.suite.data_of(task).sha256
     if found != expected:
         raise TaskmarkError(
             f"The data of the task {task!r} has the hash {found[:12]}, but the suite "
@@ -42,23 +54,33 @@ def make_data(context: Context, key: str, *, task: str) -> None:
             "reinstall taskmark, and report the two hashes if that does not help."
         )
     facts = {"classes": list(data.classes), "templates": list(data.templates)}
-    context.store.put("data_test", key, _tensors("test", data.test), facts)
-    permitted = {**_tensors("train", data.train), **_tensors("validation", data.validation)}
-    context.store.put("data", key, permitted, facts)
+    splits = {"train": data.train, "validation": data.validation}
+    for kind, own in (("data_test", {"test": data.test}), ("data", splits)):
+        tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
+        outside = _outside(own)
+        tensors |= {name: _images(split) for name, split in own.items() if name not in outside}
+        context.store.put(kind, key, tensors, facts, outside=outside)
 
 
 def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
-    """Run the frozen stem once over all images of a task."""
-    stem, room = context.provider.backbone(weights)[0].to(context.device), Room()
+    """Run the frozen stem once over all images of a task.
+
+    Where nothing is frozen, the encoder's inputs are the images themselves, wherever they lie.
+    """
+    stem, room = context.provider.backbone(weights)[0], Room()
     for kind in ("data_test", "data"):
         images = context.store.get(kind, data)
-        tensors = dict(images.tensors)
-        with torch.inference_mode():
+        tensors, outside = dict(images.tensors), dict(images.outside)
+        if stem is None:
+            tensors = {name: own for name, own in tensors.items() if name not in outside}
+        else:
+            frozen = stem.to(context.device)
             for split in _splits(images):
-                batches = torch.split(tensors[split], context.suite.protocol.batch_size)
-                rows = (room.each(stem, batch.to(context.device)) for batch in batches)
-                tensors[split] = torch.cat([part.cpu() for parts in rows for part in parts])
-        context.store.put(kind.replace("data", "inputs"), key, tensors, images.facts)
+                tensors[split] = _passed(context, frozen, room, tensors[split])
+            outside = {}
+        context.store.put(
+            kind.replace("data", "inputs"), key, tensors, images.facts, outside=outside
+        )
 
 
 class SuiteData:
@@ -95,6 +117,26 @@ def _splits(artifact: Artifact) -> list[str]:
     return [name for name in artifact.tensors if not _is_labels(name)]
 
 
-def _tensors(name: str, split: Split) -> dict[str, Tensor]:
-    images = torch.from_numpy(split.images).permute(0, 3, 1, 2).contiguous()  # [N, 3, H, W]
-    return {name: images, f"{name}_labels": torch.from_numpy(split.labels)}
+@torch.inference_mode()
+def _passed(context: Context, stem: nn.Module, room: Room, images: Tensor) -> Tensor:
+    batches = torch.split(images, context.suite.protocol.batch_size)
+    rows = (room.each(stem, batch.to(context.device)) for batch in batches)
+    return torch.cat([part.cpu() for parts in rows for part in parts])
+
+
+def _outside(splits: Mapping[str, Split]) -> dict[str, Outside]:
+    return {
+        name: Outside.read(
+            split.file, sha256=split.sha256, labels=f"{name}_labels", values=_labels(split)
+        )
+        for name, split in splits.items()
+        if split.file is not None and split.sha256 is not None
+    }
+
+
+def _images(split: Split) -> Tensor:
+    return torch.from_numpy(split.images).permute(0, 3, 1, 2).contiguous()  # [N, 3, H, W]
+
+
+def _labels(split: Split) -> Tensor:
+    return torch.from_numpy(np.array(split.labels, np.int64))  # a copy of what may be mapped

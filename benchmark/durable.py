@@ -13,7 +13,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.owners import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _DRAFT = ".draft"
@@ -21,11 +21,15 @@ _LONGEST_DRAFT_SECONDS = 24 * 3600.0  # nobody takes so long to write one file
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
 
-def atomic_write(path: Path, content: bytes) -> None:
+def atomic_write(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
     """Write a file so that it is either whole or not there, even when the machine loses power.
 
     The draft beside it carries the tag of its process, so that `sweep` finds it should the process
     be killed.
+
+    Args:
+        path: of the file.
+        content: all of it, or pieces in order, each written before the next is asked for.
 
     Raises:
         TaskmarkError: if the file cannot be written; no part of it is left.
@@ -36,7 +40,7 @@ def atomic_write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -80,6 +80,7 @@ def execute(
     workers: int,
     listener: Listener,
     claims: Claims | None = None,
+    devices: Sequence[str] = (),
 ) -> None:
     """Run jobs until none is left.
 
@@ -90,6 +91,7 @@ def execute(
         listener: told of every start and end; a job that killed its process is "died", and what
             needs it is not run.
         claims: asked before each job; what another process is making is waited for.
+        devices: one for each worker to compute on; the context's where there are none.
 
     Raises:
         CorruptArtifactError: what a job raised, once those that were running are done.
@@ -103,7 +105,7 @@ def execute(
     while queue.waiting or suspects:
         # After a worker died, each job that was running is tried alone, to find the culprit.
         alone = suspects.pop() if suspects else None
-        with _pool(1 if alone else workers, context) as pool:
+        with _pool(1 if alone else workers, context, devices) as pool:
             suspects += _Crew(pool, workers, queue, listener, alone).work()
 
 
@@ -278,14 +280,18 @@ def _inline(queue: _Queue, context: Context, listener: Listener) -> None:
 
 
 @contextmanager
-def _pool(workers: int, context: Context) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, context: Context, devices: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
+    spawn = multiprocessing.get_context("spawn")
+    free = spawn.SimpleQueue()  # of which each worker takes one as it starts
+    for device in devices[:workers]:
+        free.put(device)
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     pool = ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=spawn,
         initializer=worker.start,
-        initargs=(context,),
+        initargs=(context, free) if devices else (context,),
     )
     try:
         yield pool

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from taskmark.given import PermittedSplit
 
 _ARTIFACT = re.compile(r"[0-9a-f]{64}\.(json|safetensors)")  # how the store names its files
+# How images are named that lie outside of the store, wherever that is.
+_DECODED = re.compile(r".*-[0-9a-f]{12}-\d+/(train|validation|test)(_labels)?\.npy")
 
 
 def serve(line: socket.socket) -> None:
@@ -275,10 +277,15 @@ def _watch(asking: _Asking, modules: Sequence[str], paths: Sequence[str]) -> Non
             if any(name == module or name.startswith(f"{module}.") for module in modules):
                 refuse(f"imported {name}")
         elif event == "open" and isinstance(arguments[0], (str, bytes)):
-            path = os.path.realpath(os.fsdecode(arguments[0]))
-            if _ARTIFACT.fullmatch(os.path.basename(path)):  # noqa: PTH119 - no objects in a hook
+            name = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - no objects in a hook
+            path = os.path.realpath(name)
+            if _ARTIFACT.fullmatch(os.path.basename(path)):  # noqa: PTH119 - likewise
                 refuse("opened a file of the store")
-            if any(path == refused or path.startswith(f"{refused}{os.sep}") for refused in paths):
+            if _DECODED.fullmatch(path) or any(
+                found == refused or found.startswith(f"{refused}{os.sep}")
+                for refused in paths
+                for found in (name, path)
+            ):
                 refuse("opened the suite's own files")
 
     sys.addaudithook(hook)

@@ -17,6 +17,7 @@ from taskmark.keys import source_of
 from taskmark.method import Method
 from taskmark.record import Frozen, Role, Track
 from taskmark.registry import Found, built_in, check_facts, has_packages, united
+from taskmark.suites.real.data.arrays import default_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,12 +42,15 @@ class Limits:
     provider: str
 
     def facts(self) -> dict[str, list[str]]:
-        """The modules and paths that are refused, as an order says them."""
+        """The modules and paths that are refused, as an order says them.
+
+        Images that lie outside of the store are refused as a folder, wherever that is.
+        """
         package = self.provider.rpartition(".")[0]
-        file = source_of(self.provider).resolve()
+        file, decoded = source_of(self.provider).resolve(), default_folder().resolve()
         return {
             "refused_modules": [package or self.provider],
-            "refused_paths": [str(file.parent if package else file)],
+            "refused_paths": [str(file.parent if package else file), str(decoded)],
         }
 
 

@@ -165,9 +165,10 @@ def make_localisation(
         along = directions(protocol.localisation.n_directions, n_features, generator)
         for one, two in protocol.disentanglement.pairs:
             n = min(protocol.localisation.n_images, len(images[one]), len(images[two]))
-            joint = torch.cat([images[one][:n], images[two][:n]])
-            kernels = tangents.kernels(joint, along)
-            passes += tangents.passes(len(joint), len(along))
+            both = [images[one][:n], images[two][:n]]
+            alike = both[0].shape == both[1].shape
+            kernels = tangents.kernels(torch.cat(both) if alike else both, along)
+            passes += tangents.passes(2 * n, len(along))
             pairs.append(_measured(one, two, kernels, n_features))
     record = LocalisationRecord(
         suite=context.suite.facts,

@@ -12,7 +12,7 @@ from torch.func import functional_call, grad, vmap
 from taskmark.linearised import differentiable_attention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taskmark.weights import WeightSpace
 
@@ -57,7 +57,7 @@ class Tangents:
     pretrained: Tensor
     gradient_bytes: int = GRADIENT_BYTES
 
-    def kernels(self, inputs: Tensor, along: Tensor) -> Tensor:
+    def kernels(self, inputs: Tensor | Sequence[Tensor], along: Tensor) -> Tensor:
         """The kernel of each of several scalar outputs q_r . f.
 
         K_r(x, x') = <grad_theta (q_r . f)(x), grad_theta (q_r . f)(x')>. For orthonormal
@@ -66,20 +66,22 @@ class Tangents:
         itself where R = D, since a trace is the same in every basis.
 
         Args:
-            inputs: of the encoder, [N, ...].
+            inputs: of the encoder, [N, ...]; several in a row, N together, where sizes differ.
             along: the directions q, [R, D].
 
         Returns:
             [R, N, N], float64, symmetric. Gradients are in the dtype of theta0; sums over slices
             of the weights are in float64.
         """
-        inputs = inputs.to(self.pretrained.device)
+        parts = (inputs,) if isinstance(inputs, Tensor) else inputs
+        parts = [part.to(self.pretrained.device) for part in parts]
+        n_images = sum(map(len, parts))
         along = along.to(self.pretrained)
-        kernels = torch.zeros(len(along), len(inputs), len(inputs), dtype=torch.float64)
+        kernels = torch.zeros(len(along), n_images, n_images, dtype=torch.float64)
         with differentiable_attention():
-            for columns in self._slices(len(inputs)):
+            for columns in self._slices(n_images):
                 for place, direction in enumerate(along):
-                    kernels[place] += self._part(inputs, direction, columns).double().cpu()
+                    kernels[place] += self._part(parts, direction, columns).double().cpu()
         return (kernels + kernels.mT) / 2  # products of floats are symmetric to the last bit only
 
     def passes(self, n_images: int, n_directions: int) -> int:
@@ -92,7 +94,7 @@ class Tangents:
         for start in range(0, self.space.size, width):
             yield slice(start, min(start + width, self.space.size))
 
-    def _part(self, inputs: Tensor, direction: Tensor, columns: slice) -> Tensor:
+    def _part(self, parts: Sequence[Tensor], direction: Tensor, columns: slice) -> Tensor:
         """What one slice of theta0 adds to the kernel of q . f, [N, N]."""
         met = [p for p in self.space if p.start < columns.stop and columns.start < p.slice.stop]
         state = self.space.unflatten(self.pretrained)
@@ -104,10 +106,11 @@ class Tangents:
 
         of_each = vmap(grad(output), in_dims=(None, 0))
         first = columns.start - met[0].start
-        rows = torch.empty(len(inputs), columns.stop - columns.start).to(self.pretrained)
-        for at in range(0, len(inputs), _IMAGES_AT_ONCE):
-            batch = slice(at, at + _IMAGES_AT_ONCE)
-            found = of_each(varied, inputs[batch])
+        rows = torch.empty(sum(map(len, parts)), columns.stop - columns.start).to(self.pretrained)
+        at = 0
+        for batch in (batch for part in parts for batch in torch.split(part, _IMAGES_AT_ONCE)):
+            found = of_each(varied, batch)
             flat = torch.cat([found[part.name].flatten(1) for part in met], dim=1)
-            rows[batch] = flat[:, first : first + rows.shape[1]]
+            rows[at : at + len(batch)] = flat[:, first : first + rows.shape[1]]
+            at += len(batch)
         return rows @ rows.T

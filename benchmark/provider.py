@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor, nn
 
-    from taskmark.suites.task_data import TaskData
+    from taskmark.suites.task_data import Sizes, TaskData
 
 
 class Provider(Protocol):
@@ -18,14 +19,19 @@ class Provider(Protocol):
 
     A backbone is a pair: a frozen stem, which turns a uint8 image batch [B, 3, H, W] into the
     encoder's inputs [B, ...], and the encoder that is edited, inputs -> features [B, D]. What the
-    stem makes is computed once; where nothing is frozen it only normalises pixels.
+    stem makes is computed once. Where nothing is frozen there is no stem: the encoder takes uint8
+    images [B, 3, S, S] of any side S, and resizes and normalises them on its device by buffers, so
+    that its parameters are those of the network alone.
     """
 
     def task(self, name: str) -> TaskData:
         """The data of a task."""
 
-    def backbone(self, weights: str) -> tuple[nn.Module, nn.Module]:
-        """The stem and the encoder, in evaluation mode, with weights whose hash was checked."""
+    def backbone(self, weights: str) -> tuple[nn.Module | None, nn.Module]:
+        """The stem, if there is one, and the encoder, in evaluation mode.
+
+        Their weights are those whose hash was checked.
+        """
 
     def weights_sha256(self, weights: str) -> str:
         """The hash of the weights as they are on this machine."""
@@ -35,6 +41,34 @@ class Provider(Protocol):
 
     def logit_scale(self, weights: str) -> float:
         """What cosines are multiplied with."""
+
+    def expert_weights(self, weights: str, path: Path) -> Mapping[str, Tensor]:
+        """A fine-tuned checkpoint by the names of the encoder's parameters, float32, all of them.
+
+        Raises:
+            TaskmarkError: if the file cannot be read or is not an expert of the backbone.
+        """
+
+
+class Fetched(Protocol):
+    """What a provider offers besides, if its data and weights are fetched from elsewhere."""
+
+    def missing(self, tasks: Sequence[str], weights: Sequence[str]) -> str:
+        """What of these is not on this machine, and how to get it; empty if all of it is.
+
+        A sentence without its full stop.
+        """
+
+    def sizes(self, task: str) -> Sizes | None:
+        """How large a task is, before it is fetched; None where nobody knows yet."""
+
+    def untrained(self, weights: str) -> nn.Module:
+        """The encoder without its weights, which need not be here; for how long it takes."""
+
+
+def fetched(source: Provider) -> Fetched | None:
+    """A provider whose data and weights are fetched; None of one that ships them."""
+    return cast("Fetched", source) if hasattr(source, "missing") else None
 
 
 def provider(module: str) -> Provider:

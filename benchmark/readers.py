@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from taskmark.batches import in_a_row, streamed, streams
 from taskmark.errors import TaskmarkError
 from taskmark.gram import gathered
 from taskmark.linearised import value_and_tangent
 from taskmark.memory import Room
+from taskmark.residence import resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -73,24 +76,29 @@ class Setting:
             yield from self.room.each(call, batch)
 
     def batches(self, *parts: Tensor) -> Iterator[Tensor]:
-        """Cut several [N, ...] in a row into batches on the device, across their borders."""
-        waiting: list[Tensor] = []
-        room = self.batch_size
-        for part in parts:
-            rest = part
-            while len(rest):
-                waiting.append(rest[:room])
-                rest = rest[room:]
-                room -= len(waiting[-1])
-                if not room:
-                    yield self._joined(waiting)
-                    waiting, room = [], self.batch_size
-        if waiting:
-            yield self._joined(waiting)
+        """Cut several [N, ...] in a row into batches on the device, across their borders.
+
+        Images of unlike sizes never share a batch. Those that are streamed out of a file are
+        overwritten once the next batch is asked for.
+        """
+        for _, alike in groupby(parts, lambda part: (part.shape[1:], part.device, streams(part))):
+            run = list(alike)
+            if streams(run[0]):
+                yield from streamed(list(in_a_row(run, self.batch_size)), self.device)
+            else:
+                for pieces in in_a_row(run, self.batch_size):
+                    yield self._joined([part[rows] for part, rows in pieces])
 
     def _joined(self, parts: list[Tensor]) -> Tensor:
         batch = parts[0] if len(parts) == 1 else torch.cat(parts)
         return batch.to(self.device, non_blocking=True)
+
+    def kept(self, work: Mapping[str, tuple[Head, Tensor]]) -> dict[str, tuple[Head, Tensor]]:
+        """The work with its inputs on the device, if they fit there, to be read more than once."""
+        inputs = resident(self.device, *(inputs for _, inputs in work.values()))
+        return {
+            task: (head, own) for (task, (head, _)), own in zip(work.items(), inputs, strict=True)
+        }
 
     def precision(self) -> AbstractContextManager[object]:
         """The context in which forward passes of an evaluation run."""
@@ -140,6 +148,7 @@ class StandardReader:
     ) -> dict[str, Tensor]:
         """See Reader; weights are edited in place, once a scale, for all tasks."""
         vector = vector.to(self._setting.device)
+        work = self._setting.kept(work) if len(scales) > 1 else work
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for scale in scales:
             torch.add(self._pretrained, vector, alpha=scale, out=self._buffer)
@@ -156,6 +165,7 @@ class StandardReader:
     ) -> dict[str, Tensor]:
         """See Reader."""
         first, second = (vector.to(self._setting.device) for vector in vectors)
+        work = self._setting.kept(work)
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for alpha_1 in alphas:
             for alpha_2 in alphas:

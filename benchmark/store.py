@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from taskmark.durable import atomic_write
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.lineage import read_from, under_way
+from taskmark.outside import Outside
+from taskmark.tensor_file import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
+
+    from taskmark.tensor_file import Written
 
 TENSORS, FACTS, DAMAGED = ".safetensors", ".json", ".damaged"
 _LOCKS = "locks"
@@ -31,10 +34,16 @@ class Artifact:
 
     The tensors are mapped from the file, private to the process: whoever writes to them changes
     neither the file nor what others see.
+
+    Attributes:
+        tensors: by name, those among them that lie outside of the store.
+        facts: JSON values.
+        outside: where those lie that do.
     """
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
+    outside: Mapping[str, Outside] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,8 @@ class Store:
     """A folder of artifacts, `<root>/<kind>/<key>.safetensors` beside `<key>.json`.
 
     The JSON file is written last. It holds the facts, how the artifact was made, and the SHA-256 of
-    both and of the other file, so an artifact is there whole or not at all.
+    both and of the other file, so an artifact is there whole or not at all. Images that are too
+    many to be copied stay outside, in files that the JSON file names and whose changes are noticed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -72,19 +82,34 @@ class Store:
         return self._facts(kind, key).is_file()
 
     def put(
-        self, kind: str, key: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+        self,
+        kind: str,
+        key: str,
+        tensors: Mapping[str, Written],
+        facts: Mapping[str, Any],
+        *,
+        outside: Mapping[str, Outside] | None = None,
     ) -> None:
         """Write an artifact, whole or not at all.
+
+        Args:
+            kind: of artifact.
+            key: of the artifact.
+            tensors: by name; no second copy of one is made in memory.
+            facts: JSON values.
+            outside: tensors by name that stay where they are.
 
         Raises:
             TaskmarkError: if the disk is full or the folder cannot be written.
         """
-        content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
-        account = under_way()
+        total = hashlib.sha256()
+        atomic_write(self._tensors(kind, key), _hashed(pieces(tensors), total))
+        account = under_way()  # only now, since rows may be read while they are written
         made = {"label": account.label, "uses": list(account.uses), "notes": list(account.notes)}
-        told = {"facts": dict(facts), "made": made}
-        sidecar = {"sha256": _digest(hashlib.sha256(content), told), **told}
-        atomic_write(self._tensors(kind, key), content)
+        told: dict[str, Any] = {"facts": dict(facts), "made": made}
+        if outside:
+            told["outside"] = {name: asdict(place) for name, place in outside.items()}
+        sidecar = {"sha256": _digest(total, told), **told}
         atomic_write(self._facts(kind, key), json.dumps(sidecar).encode())
 
     def get(self, kind: str, key: str) -> Artifact:
@@ -102,17 +127,30 @@ class Store:
             sidecar = self._verified(kind, key)
             with safe_open(self._tensors(kind, key), framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            outside = _outside(sidecar)
+            mapped = {name: own.mapped(tensors[own.labels]) for name, own in outside.items()}
         read_from(f"{kind}/{key}", sidecar["made"]["notes"])
-        return Artifact(tensors, sidecar["facts"])
+        return Artifact({**tensors, **mapped}, sidecar["facts"], outside)
 
-    def verify(self, kind: str, key: str) -> None:
-        """Read every byte of an artifact.
+    def verify(self, kind: str, key: str, *, whole: set[Outside] | None = None) -> None:
+        """Read every byte of an artifact, outside of the store as well.
+
+        Args:
+            kind: of artifact.
+            key: of the artifact.
+            whole: what was read outside and found whole, which is not read again; added to.
 
         Raises:
             CorruptArtifactError: if they are not what was written; the artifact is set aside.
         """
         with self._set_aside_if_damaged(kind, key):
-            self._verified(kind, key)
+            outside = _outside(self._verified(kind, key))
+            with safe_open(self._tensors(kind, key), framework="pt") as file:
+                for own in outside.values():
+                    if whole is None or own not in whole:
+                        own.verify(file.get_tensor(own.labels))
+            if whole is not None:
+                whole.update(outside.values())
 
     def made(self, kind: str, key: str) -> Made:
         """How an artifact was made.
@@ -202,7 +240,18 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     return sidecar
 
 
+def _outside(sidecar: Mapping[str, Any]) -> dict[str, Outside]:
+    return {name: Outside(**place) for name, place in sidecar.get("outside", {}).items()}
+
+
+def _hashed(content: Iterable[bytes | memoryview], total: Any) -> Iterator[bytes | memoryview]:
+    for piece in content:
+        total.update(piece)
+        yield piece
+
+
 def _digest(total: Any, told: Mapping[str, Any]) -> str:
     """Add what is told about the tensors to their hash."""
-    total.update(json.dumps([told["facts"], told["made"]]).encode())
+    parts = [told[name] for name in ("facts", "made", "outside") if name in told]
+    total.update(json.dumps(parts).encode())
     return str(total.hexdigest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,17 +12,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from taskmark.batches import on_device
 from taskmark.checkpoints import Progress
 from taskmark.linearised import value_and_tangent
 from taskmark.memory import Room
+from taskmark.residence import resident
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from taskmark.checkpoints import Checkpoints
     from taskmark.head import Head
+    from taskmark.protocol import Tuning
     from taskmark.recipes import Mode
-    from taskmark.suite import Tuning
     from taskmark.weights import WeightSpace
 
 
@@ -34,14 +37,15 @@ class Expert:
 
 
 def learning_rate_factor(step: int, n_steps: int, warmup: float) -> float:
-    """Linear warm-up over a share of the steps, then half a cosine down to zero.
+    """Linear warm-up over the first steps, then half a cosine down to zero.
 
     Args:
         step: from 0 to n_steps - 1.
         n_steps: the length of the schedule.
-        warmup: the share of it that warms up.
+        warmup: the share of it that warms up, or, as an integer, the steps that do; where there are
+            no more than these, the rate only rises.
     """
-    n_warmup = max(1, round(warmup * n_steps))
+    n_warmup = warmup if isinstance(warmup, int) else max(1, round(warmup * n_steps))
     if step < n_warmup:
         return (step + 1) / n_warmup
     progress = (step - n_warmup) / max(1, n_steps - n_warmup)
@@ -77,12 +81,13 @@ def tune(
         space: the layout of its weights.
         pretrained: theta0, [P].
         head: the task's head.
-        inputs: of the train split, [N, ...].
+        inputs: of the train split, [N, ...]; images of bytes may be mapped from a file.
         labels: [N].
         mode: which model is tuned.
         tuning: optimiser, schedule and length.
         generator: orders the batches.
-        device: where to compute. Where memory is short, a batch's gradient is added up over parts.
+        device: where to compute; a GPU keeps the data, if it fits. Where memory is short, a
+            batch's gradient is added up over parts.
         checkpoints: where progress is kept, and read if there is some; on a CPU the result has the
             same bits as without an interruption.
 
@@ -104,19 +109,21 @@ def tune(
             weights.copy_(progress.tensors["weights"])
         optimiser.state[weights].update(_moments(progress.tensors, device))
 
-    for index in course.batches_left():
+    def backward(batch: Tensor, classes: Tensor, part: Tensor) -> float:
+        own = slice(int(part[0]), int(part[-1]) + 1)
+        logits = head.logits(features(encoder, space, start, weights, batch[own]))
+        loss = functional.cross_entropy(
+            logits, classes[own], label_smoothing=tuning.label_smoothing
+        )
+        (loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach()) * len(part)
 
-        def backward(part: Tensor, n: int = len(index)) -> float:
-            logits = head.logits(features(encoder, space, start, weights, inputs[part].to(device)))
-            loss = functional.cross_entropy(
-                logits, labels[part].to(device), label_smoothing=tuning.label_smoothing
-            )
-            (loss * (len(part) / n)).backward()  # type: ignore[no-untyped-call]
-            return float(loss.detach()) * len(part)
-
+    inputs, labels = resident(device, inputs, labels)
+    for index, batch in course.batches_left(lambda order: on_device(inputs, order, device)):
+        classes = labels[index.to(labels.device)].to(device)
         optimiser.param_groups[0]["lr"] = tuning.learning_rate * course.factor
         optimiser.zero_grad(set_to_none=True)
-        loss = sum(room.each(backward, index))
+        loss = sum(room.each(partial(backward, batch, classes), torch.arange(len(index))))
         nn.utils.clip_grad_norm_([weights], tuning.clip_norm)
         optimiser.step()
         course.advance(loss)
@@ -144,12 +151,19 @@ class _Course:
         step = self._epoch * self._n_batches + self._batch
         return learning_rate_factor(step, n_steps, self._tuning.warmup)
 
-    def batches_left(self) -> Iterator[Tensor]:
-        """Indices of images, a batch a step; to be advanced after each."""
+    def batches_left(
+        self, read: Callable[[list[Tensor]], Iterator[Tensor]]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Indices of images and what is read of them, a batch a step; to be advanced after each.
+
+        Nothing is read ahead over the end of an epoch, so that the generator's state is that of
+        the epoch under way.
+        """
         while self._epoch < self._tuning.epochs:
             self._order = self._generator.get_state()
             order = list(batches(self._n_images, self._tuning.batch_size, self._generator))
-            yield from order[self._batch :]
+            left = order[self._batch :]
+            yield from zip(left, read(left), strict=True)
 
     def advance(self, loss: float) -> None:
         """Count a batch whose losses have this sum."""

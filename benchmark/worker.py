@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,7 @@ from taskmark.lineage import making
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.queues import SimpleQueue
 
     from taskmark.context import Context
     from taskmark.jobs import Job
@@ -26,11 +28,14 @@ _context: Context | None = None
 _watched: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-def start(context: Context, *, ignore_interrupts: bool = True) -> None:
+def start(
+    context: Context, free: SimpleQueue[str] | None = None, *, ignore_interrupts: bool = True
+) -> None:
     """Get a process ready for jobs.
 
     Args:
         context: handed to every job.
+        free: devices, of which this process takes one in place of the context's.
         ignore_interrupts: for a process of its own, which ends with its parent instead.
     """
     import torch  # noqa: PLC0415 - the thread variables must be set first
@@ -38,6 +43,8 @@ def start(context: Context, *, ignore_interrupts: bool = True) -> None:
     from taskmark import determinism  # noqa: PLC0415 - likewise
 
     global _context, _watched  # noqa: PLW0603 - handed to each worker once, not with every job
+    if free is not None:
+        context = dataclasses.replace(context, device=free.get())
     _context, _watched = context, nullcontext
     if ignore_interrupts:
         # Ctrl-C reaches the whole group; the parent alone answers it.
@@ -46,6 +53,8 @@ def start(context: Context, *, ignore_interrupts: bool = True) -> None:
     # timm still scripts some activations, and recent torch warns of it.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
     if context.device.startswith("cuda"):
+        if context.device != "cuda":
+            torch.cuda.set_device(context.device)  # what asks for no device means this one
         determinism.ask_for_it()
         _watched = determinism.named
     else:

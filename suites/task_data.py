@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -14,13 +16,20 @@ if TYPE_CHECKING:
 class Split:
     """One split of a task.
 
+    Images that are too many for memory are a view of a file, which then is read where it lies.
+
     Attributes:
         images: uint8 pixels, [N, H, W, 3], RGB.
         labels: class indices, [N], int64, in [0, C).
+        file: the .npy of [N, 3, S, S], uint8, that `images` is a view of; None without one.
+        sha256: of that file's images and the labels, see `taskmark.suites.real.data.arrays.digest`;
+            given with the file.
     """
 
     images: NDArray[np.uint8]  # [N, H, W, 3]
     labels: NDArray[np.int64]  # [N]
+    file: Path | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +49,22 @@ class TaskData:
     train: Split
     validation: Split
     test: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large a task is.
+
+    Attributes:
+        train: images.
+        validation: images.
+        test: images.
+        n_bytes: of all images as they lie on disk.
+        is_here: whether they do.
+    """
+
+    train: int
+    validation: int
+    test: int
+    n_bytes: int
+    is_here: bool

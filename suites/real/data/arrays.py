@@ -69,6 +69,11 @@ def default_folder() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("taskmark")) / "data"
 
 
+def file(folder: Path, split: str) -> Path:
+    """The file of a split's images."""
+    return folder / f"{split}.npy"
+
+
 def create(folder: Path, split: str, n_rows: int, size: int) -> None:
     """Make the empty arrays of a split; on most systems they take no space until written."""
     for name, dtype, shape in _forms(split, n_rows, size):

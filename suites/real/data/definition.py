@@ -33,6 +33,7 @@ class DataSet(BaseModel):
             corrupted copies, stays where it is.
         image_columns: names under which the encoded image may stand; the first found counts.
         label_columns: likewise of the label.
+        some_parts: whether the patterns name some of a split's numbered parts on purpose.
         class_file: a file with one class name a line, where the format has no place for them.
         n_classes: labels are in [0, n_classes).
         native_size: side in pixels, if all images are squares of it; they are stored as they are.
@@ -52,6 +53,7 @@ class DataSet(BaseModel):
     files: dict[SourceSplit, Patterns]
     image_columns: Patterns = ("image",)
     label_columns: Patterns = ("label",)
+    some_parts: bool = False
     class_file: str | None = None
     n_classes: Positive
     native_size: Annotated[int, Field(gt=0, le=96)] | None = None

@@ -80,7 +80,7 @@ def matching(folder: Path, patterns: Sequence[str], data: DataSet) -> list[Path]
                 "was not fetched; run `taskmark data fetch`, or lock another commit."
             )
         found |= files
-    for file in found:
+    for file in () if data.some_parts else found:
         told = _OF.search(file.name)
         if told and (n_there := len(_parts(file, found))) != int(told[2]):
             raise TaskmarkError(

@@ -14,24 +14,27 @@ _TOO_MANY, _OUT_OF_ORDER = 429, 500
 
 _KNOWN: dict[type[Exception], str] = {
     errors.RevisionNotFoundError: "The hub has no commit {revision} of {repository}; its owner may "
-    "have removed it: run `taskmark data lock` for another.",
+    "have removed it: run `{command} lock` for another.",
     errors.GatedRepoError: "{repository} is gated: accept its terms on the hub's page, and give a "
     "token with `hf auth login`.",
-    errors.RepositoryNotFoundError: "The hub has no data set {repository} that you may see; if it "
-    "is private, give a token with `hf auth login`.",
+    errors.RepositoryNotFoundError: "The hub has no repository {repository} that you may see; if "
+    "it is private, give a token with `hf auth login`.",
     errors.RemoteEntryNotFoundError: "The hub lists a file of {at} that it cannot give (404); "
     "fetch again later.",
 }
 """The first that fits counts: gated is a kind of not found."""
 
 
-def sentence(error: BaseException, repository: str, revision: str) -> str | None:
+def sentence(
+    error: BaseException, repository: str, revision: str, *, command: str = "taskmark data"
+) -> str | None:
     """Say what went wrong on the way to the hub, and what helps.
 
     Args:
         error: whatever was raised; what caused it is looked at too.
         repository: what was fetched.
         revision: at which commit.
+        command: whose `fetch` and `lock` help.
 
     Returns:
         Nothing if it is neither the hub's, nor the network's, nor the disk's.
@@ -39,14 +42,14 @@ def sentence(error: BaseException, repository: str, revision: str) -> str | None
     causes = list(_causes(error))
     at = f"{repository} at the commit {revision[:12]}"
     for cause in causes:
-        if told := _of_one(cause, repository, revision, at):
+        if told := _of_one(cause, repository, revision, at, command):
             return told
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes) or (
         constants.HF_HUB_OFFLINE and isinstance(error, errors.LocalEntryNotFoundError)
     ):
         return (
             f"{at} is not complete in the hub's cache, and HF_HUB_OFFLINE shuts the network: run "
-            "`taskmark data fetch` where there is one, and bring the cache (HF_HOME) along."
+            f"`{command} fetch` where there is one, and bring the cache (HF_HOME) along."
         )
     if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
         told = " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
@@ -57,7 +60,9 @@ def sentence(error: BaseException, repository: str, revision: str) -> str | None
     return None
 
 
-def _of_one(cause: BaseException, repository: str, revision: str, at: str) -> str | None:
+def _of_one(
+    cause: BaseException, repository: str, revision: str, at: str, command: str
+) -> str | None:
     if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             f"No space is left for {at} in the hub's cache; make room, or name another folder by "
@@ -65,7 +70,7 @@ def _of_one(cause: BaseException, repository: str, revision: str, at: str) -> st
         )
     for kind, template in _KNOWN.items():
         if isinstance(cause, kind):
-            return template.format(repository=repository, revision=revision, at=at)
+            return template.format(repository=repository, revision=revision, at=at, command=command)
     return _refused(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskmark.errors import TaskmarkError
+from taskmark.suites.real import lock_files
 from taskmark.suites.real.data.definition import SourceSplit
+from taskmark.suites.real.lock_files import Commit, Sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +22,6 @@ _HEAD = (
     "with their\n# hashes. A data set that is not in here is unresolved, and no suite that uses it "
     "may call itself frozen.\n"
 )
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 class _Frozen(BaseModel):
@@ -77,32 +72,12 @@ def read_lock(file: Path = FILE) -> dict[str, Locked]:
     Raises:
         TaskmarkError: if there is no such file, or it is damaged.
     """
-    try:
-        tables = tomllib.loads(file.read_text("utf-8"))
-        return {name: Locked.model_validate(table) for name, table in tables.items()}
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        told = "; ".join(str(error).splitlines()[:4])
-        raise TaskmarkError(
-            f"The lock file {file} cannot be used ({told}); write it anew with "
-            "`taskmark data lock`."
-        ) from error
+    return lock_files.read(file, Locked, command="taskmark data lock")
 
 
 def write_lock(locks: Mapping[str, Locked], file: Path) -> None:
     """Write a lock file; a reader finds the old one or the new one, never half of one."""
-    tables = {
-        name: locks[name].model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        for name in sorted(locks)
-    }
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_text(_HEAD + "\n" + tomli_w.dumps(tables), "utf-8")
-        os.replace(draft, file)  # noqa: PTH105 - atomic on every system
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise TaskmarkError(
-            f"The lock file {file} cannot be written ({error.strerror}); name another with --lock."
-        ) from error
+    lock_files.write(locks, file, head=_HEAD, elsewhere="with --lock")
 
 
 def locked(task: str, locks: Mapping[str, Locked]) -> Locked:

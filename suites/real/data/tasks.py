@@ -72,7 +72,8 @@ def load(task: str, place: Place | None = None, *, size: int = RESOLUTION) -> Ta
     splits = []
     for split in arrays.SPLITS:
         found = arrays.split_arrays(folder, split)
-        splits.append(Split(found.images.transpose(0, 2, 3, 1), found.labels))
+        images, file = found.images.transpose(0, 2, 3, 1), arrays.file(folder, split)
+        splits.append(Split(images, found.labels, file, facts.pixels[split]))
     return TaskData(words(task, data, facts.classes), data.templates, *splits)
 
 

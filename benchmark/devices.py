@@ -1,0 +1,37 @@
+"""Which device each worker computes on: every GPU, one process each, unless one is named."""
+
+from __future__ import annotations
+
+
+def kind_of(device: str) -> str:
+    """The kind of a device, "cpu" or "cuda"; results of one kind are alike whichever it was."""
+    return device.partition(":")[0]
+
+
+def count_gpus(device: str) -> int:
+    """How many GPUs a run on a device may use; none on a CPU, which is not even asked for them."""
+    if kind_of(device) != "cuda":
+        return 0
+    if device != "cuda":
+        return 1
+    import torch  # noqa: PLC0415 - what runs on a CPU need not wait for it
+
+    return torch.cuda.device_count()
+
+
+def usual_workers(n_gpus: int, n_cores: int) -> int:
+    """How many processes to start where nobody says it: one a GPU, or one a core without any."""
+    return n_gpus or n_cores
+
+
+def of_workers(device: str, n_workers: int, *, n_gpus: int) -> tuple[str, ...]:
+    """The device of each worker: the GPUs in turn if there are several and none is named.
+
+    Args:
+        device: of the run, "cpu", "cuda" or "cuda:1".
+        n_workers: number of processes; with more than GPUs, some share one.
+        n_gpus: those that the run may use.
+    """
+    if device != "cuda" or n_gpus < 2:  # noqa: PLR2004 - the only one needs no number
+        return (device,) * n_workers
+    return tuple(f"cuda:{worker % n_gpus}" for worker in range(n_workers))
