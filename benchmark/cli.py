@@ -1,5 +1,7 @@
 """The command line: `taskmark run | report | list | check | compare | cache` and more."""
 
+# ruff: noqa: TC001 - typer reads annotations when a command runs
+
 from __future__ import annotations
 
 import shlex
@@ -9,6 +11,34 @@ from typing import Annotated
 
 import typer
 
+from taskmark.backbone_cli import backbones
+from taskmark.cli_options import (
+    AcceptExperts,
+    Backbones,
+    DataFolder,
+    DataSets,
+    Device,
+    Estimate,
+    ExpertsFolder,
+    Json,
+    Localisation,
+    LockFile,
+    Methods,
+    Negation,
+    Out,
+    Plugins,
+    Quiet,
+    Racing,
+    Recipes,
+    Seeds,
+    Since,
+    StoreFolder,
+    Submissions,
+    Suite,
+    Tasks,
+    TimeLimit,
+    Workers,
+)
 from taskmark.errors import TaskmarkError
 
 app = typer.Typer(
@@ -25,70 +55,11 @@ app.add_typer(cache, name="cache")
 data = typer.Typer(help="Get the data of the real suites.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+experts = typer.Typer(help="Hand out the experts that a run tuned.", no_args_is_help=True)
+app.add_typer(experts, name="experts")
+app.add_typer(backbones, name="backbones")
+
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
-
-Suite = Annotated[str, typer.Option(help="Suite: name, name@version, or a TOML file.")]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option("--method", help="Method, e.g. ties or 'ties[density=0.1]'; may be repeated."),
-]
-Backbones = Annotated[
-    list[str] | None, typer.Option("--backbone", help="Backbone, or all; may be repeated.")
-]
-Recipes = Annotated[
-    list[str] | None,
-    typer.Option("--recipe", help="standard, tangent or post_hoc; may be repeated."),
-]
-Tasks = Annotated[
-    list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")
-]
-Seeds = Annotated[
-    list[int] | None,
-    typer.Option("--seed", help="Seed, 0 unless said; may be repeated.", min=0, max=2**63 - 1),
-]
-Out = Annotated[Path, typer.Option(help="Folder for records, tables and the site.")]
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="File with a method; may be repeated.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes; one a core unless said, 0 for none.", min=0)
-]
-StoreFolder = Annotated[
-    Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
-]
-Racing = Annotated[
-    bool, typer.Option("--racing", help="Stop early at scales that cannot win (5 % error).")
-]
-Negation = Annotated[
-    bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
-]
-Localisation = Annotated[
-    bool, typer.Option("--localisation", help="Also tell tasks apart by the NTK of each backbone.")
-]
-TimeLimit = Annotated[
-    float, typer.Option(help="Seconds that one edit, or the check, of a plug-in may take.", min=1)
-]
-Submissions = Annotated[
-    Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print progress as JSON, one object a line, and no tables.")
-]
-Since = Annotated[
-    str | None, typer.Option(help="Take what changed since a commit, such as origin/main.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-
-DataSets = Annotated[
-    list[str] | None, typer.Argument(help="Data sets; all that are known unless said.")
-]
-LockFile = Annotated[
-    Path | None, typer.Option("--lock", help="Lock file; TASKMARK_DATA_LOCK or ours otherwise.")
-]
-DataFolder = Annotated[
-    Path | None, typer.Option("--folder", help="For decoded images; TASKMARK_DATA otherwise.")
-]
 
 
 @app.command()
@@ -106,10 +77,13 @@ def run(
     store: StoreFolder = None,
     time_limit: TimeLimit = 3600,
     since: Since = None,
+    experts: ExpertsFolder = None,
+    accept_experts: AcceptExperts = None,
     *,
     racing: Racing = False,
     negation: Negation = False,
     localisation: Localisation = False,
+    estimate: Estimate = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -130,11 +104,14 @@ def run(
         store=store,
         time_limit=time_limit,
         since=since,
+        experts=experts,
+        accept_experts=accept_experts,
         racing=racing,
         negation=negation,
         localisation=localisation,
         quiet=quiet,
         json=json,
+        only_estimate=estimate,
     )
 
 
@@ -203,25 +180,66 @@ def submit(
 
 @app.command()
 def reproduce(
-    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of submissions.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Papers (see --list), or folders of submissions.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Another suite that a paper names.")] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option("--backbone", help="Only these of a paper's backbones; may be repeated."),
+    ] = None,
+    experts: Annotated[
+        Path | None,
+        typer.Option(help="Folder of experts for a paper's run, as for `taskmark run`."),
+    ] = None,
+    accept_experts: Annotated[
+        str | None, typer.Option(help="Why experts that look wrong are taken nevertheless.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of a paper's run.", min=0, max=2**63 - 1)] = 0,
     out: Out = Path("reproduced"),
     device: Device = "auto",
     workers: Workers = None,
     store: StoreFolder = None,
     time_limit: TimeLimit = 3600,
     since: Since = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="File for a paper's table, in Markdown.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for it, for machines.")] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what a paper's run would do, and do nothing.")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="A dry run that also says what it would take here.")
+    ] = False,
+    list_papers: Annotated[
+        bool, typer.Option("--list", help="List the papers that can be named.")
+    ] = False,
 ) -> None:
-    """Run submissions again, and note in them whether they came out the same."""
-    from taskmark.author_commands import reproduce_command  # noqa: PLC0415 - imports torch
+    """Run papers' protocols beside their figures, or submissions again beside their records.
 
+    A paper: its table is printed with what is measured here, and where the two differ in more than
+    the code. A submission: whether it came out the same is noted in it.
+    """
+    from taskmark.paper_commands import print_papers, reproduce_command  # noqa: PLC0415
+    from taskmark.paper_runs import Wanted  # noqa: PLC0415 - imports torch
+
+    if list_papers:
+        print_papers()
+        return
     reproduce_command(
-        folders or [],
+        names or [],
+        Wanted(suite, tuple(backbone or []), seed, experts, accept_experts),
         out=out,
         device=device,
         workers=workers,
         store=store,
         time_limit=time_limit,
         since=since,
+        outputs={"markdown": markdown, "json": json},
+        dry_run=dry_run or estimate,
+        estimated=estimate,
     )
 
 
@@ -243,6 +261,32 @@ def compare(
 
     outputs = {"markdown": markdown, "junit": junit, "json": json}
     compare_command(before, after, accept=accept, changelog=changelog, outputs=outputs)
+
+
+@experts.command("export")
+def experts_export(
+    folder: Annotated[Path, typer.Argument(help="Folder to write them to, one file a task.")],
+    suite: Suite = "mini",
+    backbone: Annotated[str | None, typer.Option(help="Whose experts.")] = None,
+    recipe: Annotated[str, typer.Option(help="standard or tangent.")] = "standard",
+    task: Tasks = None,
+    seed: Annotated[int, typer.Option(help="Seed of their tuning.", min=0, max=2**63 - 1)] = 0,
+    device: Device = "auto",
+    store: StoreFolder = None,
+) -> None:
+    """Write the experts that a run tuned, to be brought along elsewhere with --experts."""
+    from taskmark.expert_commands import export_command  # noqa: PLC0415 - imports torch
+
+    export_command(
+        folder,
+        suite=suite,
+        backbone=backbone,
+        recipe=recipe,
+        tasks=task or [],
+        seed=seed,
+        device=device,
+        store=store,
+    )
 
 
 @cache.command("list")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from taskmark.compare import Comparison
     from taskmark.record import Record
+    from taskmark.suite import Suite
 
 
 def run_command(
@@ -34,19 +35,22 @@ def run_command(
     store: Path | None,
     time_limit: float,
     since: str | None,
+    experts: Path | None,
+    accept_experts: str | None,
     racing: bool,
     negation: bool,
     localisation: bool,
     quiet: bool,
     json: bool,
+    only_estimate: bool = False,
 ) -> None:
-    """Run, show progress, build the report, and print the table."""
+    """Run, show progress, build the report, and print the table; or say what that would take."""
     from taskmark.changes import changed_methods  # noqa: PLC0415
     from taskmark.event_lines import EventLines  # noqa: PLC0415
     from taskmark.plan import Selection  # noqa: PLC0415 - imports torch
     from taskmark.progress import Display  # noqa: PLC0415
     from taskmark.registry import MethodChoice  # noqa: PLC0415
-    from taskmark.run import Options, Watcher, run  # noqa: PLC0415
+    from taskmark.run import Options, Watcher, estimate, run  # noqa: PLC0415
     from taskmark.suite import load  # noqa: PLC0415
 
     console = Console(quiet=quiet)
@@ -66,6 +70,8 @@ def run_command(
             seeds=tuple(seeds),
             negation=negation,
             localisation=localisation,
+            experts=experts,
+            accept_experts=accept_experts,
         ),
         tasks=tuple(tasks),
         device=device,
@@ -75,14 +81,17 @@ def run_command(
         time_limit=time_limit,
         racing=racing,
     )
+    if only_estimate:
+        console.print(estimate(options), soft_wrap=True, markup=False, highlight=False)
+        return
     if json:
         lines = EventLines(sys.stdout)
-        outcome = run(options, Watcher(lines.begin, lines.event))
+        outcome = run(options, Watcher(lines.begin, lines.event, lines.say))
         report_command(out, quiet=True, records=outcome.records)
         lines.end(outcome)
         return
     with Display(console, quiet=quiet) as display:
-        outcome = run(options, Watcher(display.begin, display.event))
+        outcome = run(options, Watcher(display.begin, display.event, display.say))
     report_command(out, quiet=quiet, records=outcome.records)
     console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
 
@@ -125,7 +134,7 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     console = Console()
     suite = load(suite_name)
     suites = {name: read(path) for name, path in known().items() if "@" in name}
-    console.print(_table("suite", ((name, found.summary) for name, found in suites.items())))
+    console.print(_table("suite", ((name, _said(found)) for name, found in suites.items())))
     title = f"of {suite.name} {suite.version}"
     console.print(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
     console.print(
@@ -228,6 +237,10 @@ def _check_run(folder: Path) -> None:
             f"There are no records in {str(folder)!r}; "
             "give the folder that a run wrote to with --out."
         )
+
+
+def _said(suite: Suite) -> str:
+    return suite.summary if suite.frozen else f"[not frozen] {suite.summary}"
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]]) -> Table:

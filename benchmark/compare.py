@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.suite import Gate
+    from taskmark.protocol import Gate
 
 LEVEL = 0.05
 

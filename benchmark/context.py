@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,8 +18,10 @@ from taskmark.store import Store
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from taskmark.foreign_experts import ForeignExperts
     from taskmark.recipes import Mode
     from taskmark.registry import Found
     from taskmark.suite import Suite
@@ -35,6 +37,8 @@ class Context:
     plugins: tuple[Path, ...] = ()
     time_limit: float = 3600.0  # seconds that one edit of a plug-in may take
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    experts: ForeignExperts | None = None  # those that are brought along instead of tuned
+    found: Mapping[str, str] = field(default_factory=dict)  # see `taskmark.resolving`
 
     @property
     def store(self) -> Store:

@@ -11,6 +11,7 @@ from taskmark.edit import Edit
 from taskmark.errors import TaskmarkError
 from taskmark.given import Given
 from taskmark.isolation_methods import StandIn
+from taskmark.lineage import read_from
 from taskmark.readers import Reader, reader
 from taskmark.recipes import recipe_named
 from taskmark.switches import restored
@@ -56,7 +57,13 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
 
 
 def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
-    """A reader of theta0 [P] with an encoder of its own, which nothing else uses."""
+    """A reader of theta0 [P] with an encoder of its own, which nothing else uses.
+
+    What is noted of the stand's experts is noted of all that is read with it.
+    """
+    read_from(
+        f"normaliser/{stand.normaliser}", context.store.made("normaliser", stand.normaliser).notes
+    )
     encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
     return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained))
 

@@ -19,6 +19,7 @@ class EventLines:
 
     Every line has `event` and `seconds`, the wall clock since the start:
 
+    - "said": `text`, what there is to know before the run begins
     - "begin" (again where a damaged artifact is made anew): `jobs`, `done_before`, `workers`
     - "started", "done", "died", "found", "waiting": `kind`, `key`, `label`; with "done",
       `job_seconds`; with "waiting", `holder`; where a job ended, `left`: the seconds that remain by
@@ -35,6 +36,10 @@ class EventLines:
         """Write how much there is to do."""
         self._estimate = Estimate(todo, workers)
         self._write("begin", jobs=len(todo), done_before=n_done, workers=workers)
+
+    def say(self, text: str) -> None:
+        """Write a sentence."""
+        self._write("said", text=text)
 
     def event(self, event: Event) -> None:
         """Write that a job started or ended."""

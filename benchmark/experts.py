@@ -1,4 +1,4 @@
-"""The third stage: experts, the task vectors they leave, and the accuracy that normalises."""
+"""The third stage: experts, and the task vectors they leave."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from taskmark.checkpoints import Checkpoints
 from taskmark.costs import measured
 from taskmark.heads import stored_head
-from taskmark.readers import reader
-from taskmark.recipes import Mode, recipe_named
+from taskmark.tensor_file import Rows, Written
 from taskmark.tuning import tune
 
 if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.head import Head
+    from taskmark.recipes import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +91,18 @@ def make_expert(
 def stack_vectors(context: Context, key: str, *, backbone: str, experts: dict[str, str]) -> None:
     """Lay theta0 and all task vectors into one file, to be memory-mapped by every method."""
     encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
+    pretrained = context.setting(encoder).pretrained
     stored = {task: context.store.get("experts", expert) for task, expert in experts.items()}
-    context.store.put(
-        "vectors",
-        key,
-        {
-            "pretrained": context.setting(encoder).pretrained,
-            "task_vectors": torch.stack([a.tensors["vector"] for a in stored.values()]),
-        },
-        {
-            "tasks": list(stored),
-            "seconds": sum(a.facts["seconds"] for a in stored.values()),
-            "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
-        },
-    )
-
-
-def make_normaliser(
-    context: Context,
-    key: str,
-    *,
-    backbone: str,
-    recipe: str,
-    inputs: dict[str, str],
-    heads: dict[str, str],
-    vectors: str,
-) -> None:
-    """Read every expert on its own task under the recipe: predictions on validation and test."""
-    weights = context.store.get("vectors", vectors).tensors
-    encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
-    read = reader(recipe_named(recipe).read, context.setting(encoder, weights["pretrained"]))
-    predictions: dict[str, Tensor] = {}
-    for row, task in enumerate(inputs):
-        for kind, split in (("inputs", "validation"), ("inputs_test", "test")):
-            tensors = context.store.get(kind, inputs[task]).tensors
-            work = {task: (stored_head(context, heads[task]), tensors[split])}
-            classes = read.predict(weights["task_vectors"][row], [1.0], work)[task][0]
-            predictions[f"{split}/{task}"] = classes
-            predictions[f"{split}/{task}/correct"] = classes == tensors[f"{split}_labels"]
-    context.store.put("normaliser", key, predictions, {})
+    facts = {
+        "tasks": list(stored),
+        "seconds": sum(a.facts["seconds"] for a in stored.values()),
+        "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
+    }
+    # Together the vectors may be larger than memory: each is let go of once it is written.
+    one_by_one = (stored.pop(task).tensors["vector"] for task in experts)
+    shape = (len(experts), len(pretrained))
+    tensors: dict[str, Written] = {
+        "pretrained": pretrained,
+        "task_vectors": Rows(shape, torch.float32, one_by_one),
+    }
+    context.store.put("vectors", key, tensors, facts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from taskmark.localisation_record import LocalisationRecord
-from taskmark.record import NegationRecord, digest
+from taskmark.negation_record import NegationRecord
+from taskmark.record import digest
 from taskmark.record_files import age, read_folder
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ all alphas are chosen.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,21 +17,21 @@ import numpy as np
 from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
-from taskmark.provenance import provenance
-from taskmark.record import (
+from taskmark.negation_record import (
     MeanAccuracy,
     NegatedTask,
     NegationRecord,
     NegationResult,
     NegationTrial,
-    pack_bits,
 )
+from taskmark.provenance import provenance
+from taskmark.record import pack_bits
 from taskmark.resampling import Scores
 from taskmark.scale_search import candidates, splits_of_validation
 from taskmark.statistics import proportion_interval, seed_intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -48,21 +49,27 @@ _ROUNDING = 1e-9  # 19 of 100 are 95 % of 20 of 100, whatever the last bit says
 
 
 def controls_of(
-    target: str, tasks: Sequence[str], wanted: int | Mapping[str, Sequence[str]]
+    target: str,
+    tasks: Sequence[str],
+    wanted: int | Sequence[str] | Mapping[str, Sequence[str]],
+    *,
+    others: Collection[str] = (),
 ) -> tuple[str, ...]:
     """The tasks that control the negation of a target.
 
     Args:
         target: the task that is negated.
         tasks: all tasks, in the suite's order; two or more.
-        wanted: controls by target, or how many of the tasks that follow the target, from the last
-            on with the first. A target without a control among the tasks has the next one.
+        wanted: controls of every target, or by target, or how many of the tasks that follow the
+            target, from the last on with the first. A target without a control has the next task.
+        others: tasks that only control, and are not in `tasks`.
     """
     place = list(tasks).index(target)
     following = (*tasks[place + 1 :], *tasks[:place])
     if isinstance(wanted, int):
         return following[:wanted]
-    named = tuple(task for task in wanted.get(target, ()) if task in following)
+    listed = wanted.get(target, ()) if isinstance(wanted, Mapping) else wanted
+    named = tuple(task for task in listed if task in following or task in others)
     return named or following[:1]
 
 
@@ -183,6 +190,7 @@ def negated(
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
         recipe=stand.recipe,
+        experts=context.experts.facts if context.experts else None,
         expert_seed=stand.expert_seed,
         keep=keep,
         tasks=tuple(

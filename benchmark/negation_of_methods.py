@@ -17,6 +17,7 @@ from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.negation import ALPHAS, negated
 from taskmark.provenance import method_facts
 from taskmark.registry import build
+from taskmark.scale_search import scale_range_of
 from taskmark.store import Artifact
 
 if TYPE_CHECKING:
@@ -66,13 +67,14 @@ def make_negation_of_method(
     if directions is None:
         context.store.put("negation", key, {}, {"record": ""})
         return None
+    scales = scale_range_of(method, context.suite.protocol.scale_ranges)
     record = negated(
         context,
         row.stand,
         directions,
         controls=controls,
         keep=keep,
-        alphas=(ALPHAS[0], method.scale_range[1] if method.scale_range else ALPHAS[1]),
+        alphas=(ALPHAS[0], scales[1] if scales else ALPHAS[1]),
         method=method_facts(found, dict(row.choice.hyperparameters)),
     )
     record = record.model_copy(update={"seconds": edited.seconds + record.seconds})

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from taskmark.metric_records import read_newest
-from taskmark.record import NegationRecord
+from taskmark.negation_record import NegationRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskmark.record import MeanAccuracy
+    from taskmark.negation_record import MeanAccuracy
 
 
 def read_negation(out: Path) -> list[NegationRecord]:

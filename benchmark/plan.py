@@ -6,25 +6,30 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taskmark.choosing import chosen_rows
 from taskmark.data import make_data, make_inputs
+from taskmark.devices import kind_of
 from taskmark.disentanglement import make_disentanglement
-from taskmark.errors import TaskmarkError, unknown
-from taskmark.experts import Stand, make_expert, make_normaliser, stack_vectors
+from taskmark.errors import TaskmarkError
+from taskmark.experts import Stand, make_expert, stack_vectors
+from taskmark.foreign_experts import check_choice, make_foreign_expert, suited
 from taskmark.heads import make_head
 from taskmark.jobs import Job
 from taskmark.keys import artifact_key, source_of
 from taskmark.localisation import make_localisation
 from taskmark.negation import controls_of, make_negation
 from taskmark.negation_of_methods import has_direction_of_its_own, make_negation_of_method
+from taskmark.normaliser import make_normaliser
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
-from taskmark.registry import Found, MethodChoice, build
+from taskmark.registry import MethodChoice, build
 from taskmark.rows import Row, make_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from taskmark.context import Context
-    from taskmark.method import Method
+    from taskmark.foreign_experts import ForeignExperts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,9 @@ class Selection:
     """What a user chose to run; empty means what the suite or the methods say.
 
     `negation` adds task negation under every recipe in play, of the task vectors themselves and of
-    what each method makes of them, `localisation` that of the NTK of each backbone.
+    what each method makes of them, `localisation` that of the NTK of each backbone. `experts` is a
+    folder of experts to bring along instead of tuning them, `accept_experts` why those that look
+    wrong are right.
     """
 
     backbones: tuple[str, ...] = ()
@@ -41,6 +48,8 @@ class Selection:
     seeds: tuple[int, ...] = (0,)
     negation: bool = False
     localisation: bool = False
+    experts: Path | None = None
+    accept_experts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,84 +69,30 @@ def plan(context: Context, selection: Selection) -> Plan:
     return _Planner(context).plan(selection)
 
 
-def chosen_rows(
-    methods: dict[str, Found], selection: Selection, *, n_tasks: int | None = None
-) -> list[tuple[MethodChoice, Recipe]]:
-    """Which methods run under which recipes.
-
-    A method runs under its own recipe; where the user names recipes, methods of the recipe
-    "standard" run under all of those, and the others only where their own is among them. Baselines
-    run under "standard", or under the recipes named; references under every recipe in play, since
-    each recipe has its own experts. A method that cannot merge that many tasks is left out, unless
-    the user names it.
-
-    Args:
-        methods: all that there are.
-        selection: what the user named.
-        n_tasks: how many tasks are merged; None asks no method whether it can.
-
-    Raises:
-        TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
-            tasks, or if nothing is left to run.
-    """
-    for choice in selection.methods:
-        if choice.name not in methods:
-            raise unknown("method", choice.name, methods)
-    if n_tasks is not None:
-        for choice in selection.methods:
-            _check_number(methods[choice.name].method, n_tasks)
-        methods = {name: found for name, found in methods.items() if found.method.takes(n_tasks)}
-    named = [recipe_named(name) for name in selection.recipes]
-    competitors = list(selection.methods) or [
-        MethodChoice(name) for name, found in methods.items() if found.method.role == "competitor"
-    ]
-    rows: list[tuple[MethodChoice, Recipe]] = []
-    for choice in [*competitors, *_of_role(methods, "baseline")]:
-        own = recipe_named(methods[choice.name].method.recipe)
-        suited = named if own.name == "standard" and named else [own]
-        rows += [(choice, recipe) for recipe in suited if not named or recipe in named]
-    if not rows:
-        raise TaskmarkError(
-            f"None of the chosen methods runs under the recipe {', '.join(selection.recipes)}; "
-            "choose another recipe, or leave --recipe out."
-        )
-    in_play = [recipe for recipe in RECIPES.values() if recipe in {row[1] for row in rows}]
-    rows += [(choice, r) for choice in _of_role(methods, "reference") for r in in_play]
-    return list(dict.fromkeys(rows))
-
-
-def _check_number(method: type[Method], n_tasks: int) -> None:
-    if method.takes(n_tasks):
-        return
-    least, most = method.n_tasks
-    wanted = str(least) if least == most else f"{least} to {most or 'any number of'}"
-    raise TaskmarkError(
-        f"The method {method.name!r} merges {wanted} tasks, but this run has {n_tasks}; choose as "
-        "many with --task, or another suite."
-    )
-
-
-def _of_role(methods: dict[str, Found], role: str) -> list[MethodChoice]:
-    return [MethodChoice(name) for name, found in methods.items() if found.method.role == role]
-
-
 class _Planner:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._suite = context.suite
         self._provider_file = source_of(context.suite.provider)
+        self._weights_sha256: dict[str, str] = {}
         self._jobs: dict[str, Job] = {}
         self._rows: dict[str, Row] = {}
+        self._accepted: str | None = None
 
     def plan(self, selection: Selection) -> Plan:
         methods = self._context.methods()
+        self._accepted = selection.accept_experts
         chosen = chosen_rows(methods, selection, n_tasks=len(self._suite.tasks))
-        backbones = selection.backbones or self._suite.default_backbones
+        backbones = self._suite.chosen(selection.backbones)
+        facts = [self._suite.backbones[backbone] for backbone in backbones]
+        self._weights_sha256 = {each.weights: each.sha256 for each in facts}
+        if experts := self._context.experts:
+            check_choice(backbones, selection.seeds)
+            mode = experts.label.recipe
+            chosen = suited(chosen, mode, methods=selection.methods, recipes=selection.recipes)
+            for task in experts.files:  # first, so that what is wrong with a file is said at once
+                self._foreign_expert(backbones[0], task, experts)
         for backbone in backbones:
-            if backbone not in self._suite.backbones:
-                raise unknown("backbone", backbone, self._suite.backbones)
-        for backbone in dict.fromkeys(backbones):
-            self._check_weights(backbone)
             if selection.localisation:
                 self._localisation(backbone)
             for seed in dict.fromkeys(selection.seeds):
@@ -149,23 +104,14 @@ class _Planner:
                 for stand in stands.values():
                     self._disentanglement(stand)
                     if selection.negation:
-                        self._negation(stand)
+                        self._negation(self._controlled(stand))
                 for choice, recipe in chosen:
                     row = Row(stands[recipe], self._with_defaults(choice), seed)
                     self._row(row)
                     if selection.negation and has_direction_of_its_own(methods[choice.name].method):
-                        self._negation_of_method(row)
+                        controlled = self._controlled(row.stand)
+                        self._negation_of_method(dataclasses.replace(row, stand=controlled))
         return Plan(tuple(self._jobs.values()), self._rows)
-
-    def _check_weights(self, backbone: str) -> None:
-        facts = self._suite.backbones[backbone]
-        found = self._context.provider.weights_sha256(facts.weights)
-        if found != facts.sha256:
-            raise TaskmarkError(
-                f"The weights of the backbone {backbone!r} have the hash {found[:12]}, but the "
-                f"suite {self._suite.name} {self._suite.version} is frozen with "
-                f"{facts.sha256[:12]}; reinstall taskmark to get the weights that belong to it."
-            )
 
     def _with_defaults(self, choice: MethodChoice) -> MethodChoice:
         fields = {
@@ -179,8 +125,11 @@ class _Planner:
         weights = self._suite.backbones[backbone].weights
         inputs = {task: self._inputs(weights, task) for task in tasks}
         heads = {task: self._head(backbone, task, inputs[task]) for task in tasks}
+        foreign = self._context.experts
         experts = {
-            task: self._expert(backbone, task, recipe.tuned, seed, inputs[task], heads[task])
+            task: self._foreign_expert(backbone, task, foreign)
+            if foreign
+            else self._expert(backbone, task, recipe.tuned, seed, inputs[task], heads[task])
             for task in tasks
         }
         vectors = self._add(
@@ -201,6 +150,9 @@ class _Planner:
                 "inputs": inputs,
                 "heads": heads,
                 "vectors": vectors,
+                "clean_ranges": {task: self._suite.tasks[task].expert_range for task in tasks},
+                "foreign": foreign is not None,
+                "accepted": self._accepted,
             },
             needs=[*inputs.values(), *heads.values(), vectors],
             pace=recipe.read,
@@ -222,7 +174,7 @@ class _Planner:
             f"making the images of {task}",
             make_data,
             {"task": task},
-            also={"sha256": self._suite.tasks[task].sha256},
+            also={"sha256": self._suite.data_of(task).sha256},
         )
         return self._add(
             "inputs",
@@ -231,13 +183,10 @@ class _Planner:
             {"weights": weights, "data": data},
             needs=[data],
             also={
-                "sha256": self._weights_sha256(weights),
+                "sha256": self._weights_sha256[weights],
                 "batch": self._suite.protocol.batch_size,
             },
         )
-
-    def _weights_sha256(self, weights: str) -> str:
-        return self._context.provider.weights_sha256(weights)
 
     def _head(self, backbone: str, task: str, inputs: str) -> str:
         facts = self._suite.backbones[backbone]
@@ -275,6 +224,22 @@ class _Planner:
             pace=f"{mode} for {tuning.epochs} epochs",
         )
 
+    def _foreign_expert(self, backbone: str, task: str, foreign: ForeignExperts) -> str:
+        file, weights = foreign.files[task], self._suite.backbones[backbone].weights
+        return self._add(
+            "experts",
+            f"{backbone}: reading the expert of {task} of {foreign.family}",
+            make_foreign_expert,
+            {
+                "backbone": backbone,
+                "task": task,
+                "sha256": file.sha256,
+                "remainder": file.remainder,
+            },
+            also={"weights": self._weights_sha256[weights]},
+            pace="read",
+        )
+
     def _disentanglement(self, stand: Stand) -> None:
         if not self._suite.protocol.disentanglement.pairs:
             return
@@ -286,6 +251,15 @@ class _Planner:
             needs=stand.keys(),
             pace=recipe_named(stand.recipe).read,
             also={"suite": self._suite.sha256},
+        )
+
+    def _controlled(self, stand: Stand) -> Stand:
+        """The stand with the tasks that only control."""
+        weights = self._suite.backbones[stand.backbone].weights
+        inputs = {task: self._inputs(weights, task) for task in self._suite.controls}
+        heads = {task: self._head(stand.backbone, task, key) for task, key in inputs.items()}
+        return dataclasses.replace(
+            stand, inputs={**stand.inputs, **inputs}, heads={**stand.heads, **heads}
         )
 
     def _negation(self, stand: Stand) -> None:
@@ -320,13 +294,16 @@ class _Planner:
                 "leave negation out, or run a suite that has it."
             )
         tasks = list(suite.tasks)
-        if len(tasks) == 1:
+        if len(tasks) == 1 and not suite.controls:
             raise TaskmarkError(
                 f"The only task, {tasks[0]!r}, cannot be negated without another "
                 "that controls it; run two tasks or more."
             )
         return {
-            "controls": {task: controls_of(task, tasks, rule.controls) for task in tasks},
+            "controls": {
+                task: controls_of(task, tasks, rule.controls, others=suite.controls)
+                for task in tasks
+            },
             "keep": rule.keep,
         }
 
@@ -381,7 +358,7 @@ class _Planner:
         key = artifact_key(
             code=[source_of(function.__module__), self._provider_file, *code],
             inputs={"kind": kind, "arguments": plain, "also": also or {}},
-            device=self._context.device,
+            device=kind_of(self._context.device),
         )
         if key not in self._jobs:
             needed = tuple(dict.fromkeys(needs))

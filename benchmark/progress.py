@@ -64,6 +64,11 @@ class Display:
             processes = f" in {workers} processes" if todo and workers > 1 else ""
             self._console.print(f"{len(todo)} jobs to do{processes}{done}.")
 
+    def say(self, text: str) -> None:
+        """Say what there is to know before it begins."""
+        if not self._quiet:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def event(self, event: Event) -> None:
         """Show that a job started or ended."""
         if event.state == "started":

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 
 import torch
 
+from taskmark.devices import kind_of
 from taskmark.keys import library_versions
 from taskmark.lineage import under_way
 from taskmark.recipes import recipe_named
@@ -40,13 +41,14 @@ def provenance(context: Context, recipe: str) -> Provenance:
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
         notes=tuple(sorted(under_way().notes)),
+        resolved=dict(context.found),
     )
 
 
 def device_name(device: str) -> str:
     """The device with the name of its model: "cuda: NVIDIA H100", "cpu: x86_64"."""
     if device.startswith("cuda"):
-        return f"{device}: {torch.cuda.get_device_name(device)}"
+        return f"{kind_of(device)}: {torch.cuda.get_device_name(device)}"
     return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
 
 

@@ -128,8 +128,9 @@ class MeasuredCost(Frozen):
     """Costs that depend on the machine: seconds of wall clock and of CPU, bytes of memory.
 
     `tune_*` is the sum over the experts the row stands on (they are shared by all methods of a
-    recipe); `edit_*` is the method; `select_*` the scale search; `evaluate_*` the test pass.
-    `*_device_peak_bytes` are of CUDA devices, None without one.
+    recipe; of experts that were brought along, what it took to read them); `edit_*` is the method;
+    `select_*` the scale search; `evaluate_*` the test pass. `*_device_peak_bytes` are of CUDA
+    devices, None without one.
     """
 
     tune_seconds: float
@@ -175,11 +176,33 @@ class Geometry(Frozen):
     sign_conflicts: float
 
 
+class Experts(Frozen):
+    """Whose experts a record stands on, where the run did not tune them itself.
+
+    Attributes:
+        family: the name under which all of them go. Figures of different families are no
+            comparison, so each has boards of its own.
+        source: where they are from, in words or as an address.
+        licence: under which they may be used.
+        files: SHA-256 of each task's file.
+        remainders: SHA-256 of the files that tell what float32 weights leave out of a task vector,
+            of the tasks that have one.
+    """
+
+    family: str
+    source: str = ""
+    licence: str = ""
+    files: dict[str, str]
+    remainders: dict[str, str] = {}
+
+
 class Provenance(Frozen):
     """Where, when and by what a record was made.
 
     `notes` are sentences on what happened to it or to what it stands on: batches that were halved
-    for want of memory, operations that are not deterministic on the device.
+    for want of memory, operations that are not deterministic on the device. `resolved` are the
+    hashes that the run found where the suite has none yet: "tasks.NAME" or "backbones.NAME" ->
+    SHA-256.
     """
 
     created_at: str
@@ -192,6 +215,7 @@ class Provenance(Frozen):
     python: str
     libraries: dict[str, str]
     notes: tuple[str, ...] = ()
+    resolved: dict[str, str] = {}
 
 
 class Identified(Frozen):
@@ -207,8 +231,9 @@ class Identified(Frozen):
         absent = {name for name in self.added if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude={"record_id", *self.not_content, *absent})
         content["provenance"].pop("created_at")
-        if not content["provenance"]["notes"]:  # added to the schema later, too
-            del content["provenance"]["notes"]
+        for name in ("notes", "resolved"):  # added to the schema later, too
+            if not content["provenance"][name]:
+                del content["provenance"][name]
         return self.model_copy(update={"record_id": digest(content)})
 
 
@@ -220,11 +245,12 @@ class Record(Identified):
     `search` is how the scale was chosen: "exact" reads all of validation at every scale, "racing"
     stops early at scales that cannot win, and loses the winner with a probability of at most
     `search_error`.
+    `experts` says whose they are where they were brought along; None where the run tuned them.
     `record_id` is the SHA-256 of everything but `measured` and `provenance.created_at`.
     """
 
     not_content = frozenset({"measured"})
-    added = frozenset({"storage"})
+    added = frozenset({"storage", "experts"})
 
     schema_version: Literal[1] = 1
     record_id: str = ""
@@ -232,6 +258,7 @@ class Record(Identified):
     backbone: str
     heads: Literal["probed", "zero-shot"]
     recipe: str
+    experts: Experts | None = None
     method: MethodFacts
     seeds: Seeds
     state: State
@@ -276,10 +303,11 @@ class DisentanglementRecord(Identified):
     both task vectors differs from the prediction with the task's own vector alone; range [0, 2]
     (Ortiz-Jimenez et al. 2023, section 4). `unit_square` is the mean over all grid points with
     both alphas in [0, 1] and over the declared pairs, with its 95 % interval (images resampled
-    within tasks).
+    within tasks). `experts` is as in `Record`.
     """
 
     not_content = frozenset({"seconds"})
+    added = frozenset({"experts"})
 
     schema_version: Literal[1] = 1
     record_id: str = ""
@@ -287,6 +315,7 @@ class DisentanglementRecord(Identified):
     backbone: str
     heads: Literal["probed", "zero-shot"]
     recipe: str
+    experts: Experts | None = None
     expert_seed: int
     n_images: int
     alphas: tuple[float, ...]
@@ -294,87 +323,6 @@ class DisentanglementRecord(Identified):
     unit_square: float
     low: float
     high: float
-    seconds: float
-    provenance: Provenance
-
-
-class NegationTrial(Frozen):
-    """Accuracies on validation of theta0 - alpha tau, of the target and of each control."""
-
-    alpha: float
-    target: float
-    controls: tuple[float, ...]
-
-
-class NegationResult(Frozen):
-    """What a negated model did on the test images of one task.
-
-    Attributes:
-        task: name of the task.
-        n: number of test images.
-        n_correct: how many were classified correctly.
-        accuracy: n_correct / n, a fraction.
-        low: lower end of the 95 % interval of `accuracy` (Wilson).
-        high: upper end of it.
-        bits: one bit per test image, as in `TaskResult`.
-        pretrained_accuracy: that of the pre-trained model on the same images.
-    """
-
-    task: str
-    n: int
-    n_correct: int
-    accuracy: float
-    low: float
-    high: float
-    bits: str
-    pretrained_accuracy: float
-
-
-class NegatedTask(Frozen):
-    """The negation of one task: `alpha` was chosen on validation, from `curve`."""
-
-    target: NegationResult
-    controls: tuple[NegationResult, ...]
-    alpha: float
-    curve: tuple[NegationTrial, ...]
-
-
-class MeanAccuracy(Frozen):
-    """A mean of accuracies over tasks, with its 95 % interval (images resampled within tasks)."""
-
-    accuracy: float
-    low: float
-    high: float
-
-
-class NegationRecord(Identified):
-    """Task negation of one backbone under one recipe, every task of the suite in turn.
-
-    theta0 - alpha tau of the target, where alpha has the lowest validation accuracy on the target
-    among those at which each control keeps the share `keep` of its pre-trained validation accuracy
-    (Ilharco et al. 2023; Ortiz-Jimenez et al. 2023). `target` is the mean test accuracy over the
-    negated tasks, the lower the better; `control` that over the tasks that control, each with the
-    mean over the targets that it controls. A control is held on validation; its test accuracy may
-    lie below `keep` by chance.
-
-    Where `method` is said, tau is what that method makes of the target's task vector alone.
-    """
-
-    not_content = frozenset({"seconds"})
-    added = frozenset({"method"})
-
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
-    heads: Literal["probed", "zero-shot"]
-    recipe: str
-    expert_seed: int
-    method: MethodFacts | None = None
-    keep: float
-    tasks: tuple[NegatedTask, ...]
-    target: MeanAccuracy
-    control: MeanAccuracy
     seconds: float
     provenance: Provenance
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError
 from taskmark.localisation_record import LocalisationRecord
-from taskmark.record import DisentanglementRecord, NegationRecord, Record
+from taskmark.negation_record import NegationRecord
+from taskmark.record import DisentanglementRecord, Record
 
 if TYPE_CHECKING:
     from pathlib import Path

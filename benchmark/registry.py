@@ -71,6 +71,11 @@ class MethodChoice:
     hyperparameters: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
+    def of(cls, name: str, fields: dict[str, Any]) -> MethodChoice:
+        """A choice from values of JSON or TOML, whose lists become tuples."""
+        return cls(name, tuple(sorted((key, _hashable(value)) for key, value in fields.items())))
+
+    @classmethod
     def parse(cls, text: str) -> MethodChoice:
         """Read `name` or `name[field=value, ...]`.
 
@@ -85,6 +90,10 @@ class MethodChoice:
             )
         pairs = [pair for pair in _OUTER_COMMA.split(matched[2] or "") if pair.strip()]
         return cls(matched[1], tuple(_field(text, pair) for pair in pairs))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _field(text: str, pair: str) -> tuple[str, Any]:

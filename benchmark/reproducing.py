@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taskmark.compare import Comparison, RowKey, compare, rows_of
 from taskmark.errors import TaskmarkError
@@ -31,8 +31,7 @@ def selection_of(submission: Submission, records: Sequence[Record]) -> Selection
             "ships; install the taskmark that its records name in provenance.commit."
         )
     choices = (
-        MethodChoice(submission.method, _hashable(record.method.hyperparameters))
-        for record in records
+        MethodChoice.of(submission.method, record.method.hyperparameters) for record in records
     )
     return Selection(
         backbones=tuple(dict.fromkeys(record.backbone for record in records)),
@@ -69,11 +68,3 @@ def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproductio
 
 def _words(row: RowKey) -> str:
     return f"{row.backbone} {row.recipe} {row.method}"
-
-
-def _hashable(fields: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((name, _frozen(value)) for name, value in fields.items()))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -22,6 +22,7 @@ from taskmark.scale_search import (
     best,
     candidates,
     race,
+    scale_range_of,
     search,
     splits_of_validation,
 )
@@ -87,6 +88,7 @@ def blank_record(context: Context, row: Row) -> Record:
         backbone=row.stand.backbone,
         heads=context.suite.backbones[row.stand.backbone].heads,
         recipe=row.stand.recipe,
+        experts=context.experts.facts if context.experts else None,
         method=method_facts(found, dict(row.choice.hyperparameters)),
         seeds=Seeds(expert=row.stand.expert_seed, method=row.method_seed),
         state="skipped",
@@ -111,7 +113,8 @@ def _after(
 ) -> dict[str, object]:
     """What follows the edit, in code that calls nothing of the method."""
     read = own_reader(context, stand, vectors.tensors["pretrained"])
-    scales = candidates(method.scale_range, context.suite.protocol.trials)
+    protocol = context.suite.protocol
+    scales = candidates(scale_range_of(method, protocol.scale_ranges), protocol.trials)
     racing = _racing(context, read) if len(scales) > 1 else None
     with measured() as selected:
         trials = _trials(context, stand, read, edit, scales, racing)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import platformdirs
 
+from taskmark import devices
 from taskmark.cataloguing import catalogue_methods, catalogue_suite
 from taskmark.checkpoints import CHECKPOINT_SECONDS, discard_outlived
 from taskmark.claims import StoreClaims
@@ -21,11 +22,15 @@ from taskmark.context import Context, choose_device
 from taskmark.durable import atomic_write, check_writable, sweep
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import Event, execute
+from taskmark.foreign_experts import read_folder
+from taskmark.foresight import before_start, forecast_of, sentences
 from taskmark.localisation_record import LocalisationRecord
 from taskmark.locks import Locks
+from taskmark.negation_record import NegationRecord
 from taskmark.owners import Owner
 from taskmark.plan import Plan, Selection, plan
-from taskmark.record import DisentanglementRecord, NegationRecord, Record
+from taskmark.record import DisentanglementRecord, Record
+from taskmark.resolving import prepared, sentence
 from taskmark.rows import blank_record
 from taskmark.suite import load
 
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskmark.jobs import Job
+    from taskmark.suite import Suite
 
 _log = logging.getLogger(__name__)
 
@@ -54,20 +60,20 @@ class Options:
     """What a user asked for.
 
     Attributes:
-        suite: name, name@version, or path of a TOML file.
+        suite: name, name@version, path of a TOML file, or the suite itself.
         out: where records go.
         selection: which backbones, methods, recipes and seeds.
         tasks: some of the suite's tasks; empty for all.
         device: "auto", "cpu", "cuda" or "cuda:1".
         plugins: files with methods.
-        workers: processes; None for one a core, 0 for none besides this one.
+        workers: processes; None for one a core, or one a GPU, 0 for none besides this one.
         store: where artifacts are kept; None for the user's cache folder.
         time_limit: seconds that one edit of a plug-in may take.
         racing: whether the search of scales stops early at those that cannot win.
         checkpoint_seconds: between two steps of tuning from which it can go on.
     """
 
-    suite: str
+    suite: str | Suite
     out: Path
     selection: Selection = field(default_factory=Selection)
     tasks: tuple[str, ...] = ()
@@ -82,10 +88,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who is told of progress: how many jobs there are and were done before, then each event."""
+    """Who is told of progress: how many jobs there are and were done before, then each event.
+
+    `say` takes what there is to know before that, in sentences.
+    """
 
     begin: Callable[[list[Job], int, int], None] = lambda _todo, _done, _workers: None
     event: Callable[[Event], None] = lambda _event: None
+    say: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +123,17 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     """
     start = time.perf_counter()
     watcher = watcher or Watcher()
-    suite = load(options.suite).only(options.tasks)
-    context = Context(
-        suite=suite.racing() if options.racing else suite,
-        store_root=(options.store or default_store()).expanduser().resolve(),
-        device=choose_device(options.device),
-        plugins=tuple(path.resolve() for path in options.plugins),
-        time_limit=options.time_limit,
-        checkpoint_seconds=options.checkpoint_seconds,
-    )
+    context = _context(options, watcher)
     with _tidied(options.out, context.store_root), Locks(context.store.locks) as locks:
         planned = plan(context, options.selection)
+        if told := before_start(
+            context,
+            planned.jobs,
+            _missing(planned, context),
+            context.suite.chosen(options.selection.backbones),
+            processes=max(1, _workers(options.workers, context)),
+        ):
+            watcher.say(told)
         locks.sweep()
         discard_outlived(context.store, "experts")
         locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
@@ -137,6 +147,47 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
         negation=tuple(record for record in found if isinstance(record, NegationRecord)),
         localisation=tuple(r for r in found if isinstance(r, LocalisationRecord)),
         seconds=time.perf_counter() - start,
+    )
+
+
+def estimate(options: Options) -> str:
+    """Say what a run is going to take; nothing is made, and nothing need be fetched yet.
+
+    Raises:
+        TaskmarkError: if a name is unknown.
+    """
+    context = _context(options, Watcher(), whole=False)
+    planned = plan(context, options.selection)
+    backbones = context.suite.chosen(options.selection.backbones)
+    found, sizes = forecast_of(context, planned.jobs, _missing(planned, context), backbones)
+    processes = max(1, _workers(options.workers, context))
+    return sentences(found, context, processes=processes, tasks=context.suite.tasks, sizes=sizes)
+
+
+def _context(options: Options, watcher: Watcher, *, whole: bool = True) -> Context:
+    named = options.suite
+    suite = (load(named) if isinstance(named, str) else named).only(options.tasks)
+    suite, hashes = prepared(
+        suite.racing() if options.racing else suite,
+        backbones=options.selection.backbones,
+        negation=options.selection.negation,
+        whole=whole,
+    )
+    if hashes:
+        watcher.say(sentence(suite, hashes))
+    experts = None
+    if options.selection.experts is not None:
+        experts = read_folder(options.selection.experts, suite.tasks)
+        suite = suite.on_experts_of(experts.family)
+    return Context(
+        suite=suite,
+        store_root=(options.store or default_store()).expanduser().resolve(),
+        device=choose_device(options.device),
+        plugins=tuple(path.resolve() for path in options.plugins),
+        time_limit=options.time_limit,
+        checkpoint_seconds=options.checkpoint_seconds,
+        found=hashes,
+        experts=experts,
     )
 
 
@@ -195,8 +246,20 @@ def _execute(
         watcher.event(event)
 
     claims = StoreClaims(context.store, locks)
-    execute(todo, context, workers=workers, listener=listen, claims=claims)
+    execute(
+        todo,
+        context,
+        workers=workers,
+        listener=listen,
+        claims=claims,
+        devices=_devices(context, workers),
+    )
     return results
+
+
+def _devices(context: Context, workers: int) -> tuple[str, ...]:
+    n_gpus = devices.count_gpus(context.device)
+    return devices.of_workers(context.device, workers, n_gpus=n_gpus)
 
 
 def _missing(planned: Plan, context: Context) -> list[Job]:
@@ -238,6 +301,6 @@ def _write(out: Path, kind: str, text: str) -> AnyRecord:
 def _workers(asked: int | None, context: Context) -> int:
     if asked is not None:
         return asked
-    if context.device.startswith("cuda"):
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    affinity = hasattr(os, "sched_getaffinity")
+    n_cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    return devices.usual_workers(devices.count_gpus(context.device), n_cores)

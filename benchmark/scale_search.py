@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskmark.edit import Edit
     from taskmark.experts import Stand
     from taskmark.head import Head
+    from taskmark.method import Method
     from taskmark.readers import Reader
 
 RACING_ERROR = 0.05
@@ -49,6 +50,13 @@ def is_interval(value: object) -> bool:
         and all(isinstance(end, int | float) and math.isfinite(end) for end in value)
         and value[0] < value[1]
     )
+
+
+def scale_range_of(
+    method: Method, instead: Mapping[str, tuple[float, float]]
+) -> tuple[float, float] | None:
+    """The interval of scales to search: the suite's for this method, or else the method's own."""
+    return instead.get(method.name, method.scale_range)
 
 
 def candidates(scale_range: tuple[float, float] | None, trials: int) -> tuple[float, ...]:

@@ -85,11 +85,11 @@ class Pairs:
     uncorrected: Floats
 
 
-def proportion_interval(n_correct: int, n: int) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of the proportion `n_correct / n`."""
+def proportion_interval(n_correct: int, n: int, *, level: float = LEVEL) -> tuple[float, float]:
+    """Return the Wilson interval of the proportion `n_correct / n`, of 95 % unless said."""
     if not 0 <= n_correct <= n or n == 0:
         raise ValueError(f"a proportion needs 0 <= n_correct <= n and n > 0, not {n_correct}/{n}")
-    low, high = proportion_confint(n_correct, n, alpha=LEVEL, method="wilson")
+    low, high = proportion_confint(n_correct, n, alpha=level, method="wilson")
     # Rounding may put an end past the proportion itself at 0 and at 1.
     return max(0.0, min(float(low), n_correct / n)), min(1.0, max(float(high), n_correct / n))
 

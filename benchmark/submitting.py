@@ -82,6 +82,11 @@ def own_records(records: Sequence[Record], source: Source, out: Path) -> list[Re
                 f"{row} is {record.state} ({record.reason}); mend the method, run it again, and "
                 "submit rows that are whole."
             )
+        if record.experts is not None:
+            raise TaskmarkError(
+                f"{row} stands on experts of {record.experts.family}, which nobody who checks it "
+                "has; submit rows on the suite's own, run without --experts."
+            )
         if record.method.source_sha256 != source.found.source_sha256():
             raise TaskmarkError(
                 f"{row} was made by other code than {source.found.source} holds now; run "

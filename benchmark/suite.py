@@ -6,21 +6,22 @@ import hashlib
 import importlib.resources
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.extension import Extension, differences, laid_over
-from taskmark.record import Frozen, Search, SuiteFacts
+from taskmark.protocol import Fraction, Gate, Positive, Protocol, Tuning
+from taskmark.record import Frozen, SuiteFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taskmark.recipes import Mode
 
-Positive = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+UNRESOLVED = "unresolved"
+"""In place of the hash of data or weights that nobody has fixed yet, see `taskmark.resolving`."""
 
 _IDENTITY = ("name", "version", "summary")  # what a suite says of itself and never inherits
 
@@ -29,12 +30,22 @@ class Task(Frozen):
     """A task of a suite.
 
     `sha256` covers all its splits, see `taskmark.data.fingerprint`. Its experts are tuned for
-    `epochs_factor` times the epochs of the protocol.
+    `epochs`, those of the protocol unless said, times `epochs_factor`. `expert_range` are
+    the least and the largest accuracy on test that clean experts are known to have.
     """
 
     sha256: str
     summary: str = ""
+    epochs: Positive | None = None
     epochs_factor: Positive = 1
+    expert_range: tuple[Fraction, Fraction] | None = None
+
+    @field_validator("expert_range")
+    @classmethod
+    def _in_order(cls, found: tuple[float, float] | None) -> tuple[float, float] | None:
+        if found is not None and found[0] > found[1]:
+            raise ValueError("its first accuracy must not be larger than its second")
+        return found
 
 
 class Backbone(Frozen):
@@ -50,100 +61,12 @@ class Backbone(Frozen):
     summary: str = ""
 
 
-class Tuning(Frozen):
-    """How an expert is tuned: AdamW, linear warm-up, cosine decay, clipped gradients."""
-
-    learning_rate: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    warmup: Fraction
-    clip_norm: Annotated[float, Field(gt=0)]
-    epochs: Positive
-    batch_size: Positive
-    label_smoothing: Fraction = 0.0
-
-
-class Disentanglement(Frozen):
-    """The grid, the images a task and the pairs on which xi is measured."""
-
-    alphas: tuple[float, ...]
-    n_images: Positive
-    pairs: tuple[tuple[str, str], ...]
-
-    @field_validator("alphas")
-    @classmethod
-    def _has_origin(cls, alphas: tuple[float, ...]) -> tuple[float, ...]:
-        if alphas.count(0.0) != 1:
-            raise ValueError("the grid must hold 0 once, where a task vector is left out")
-        return alphas
-
-
-class Negation(Frozen):
-    """How tasks are negated.
-
-    `controls` are the tasks that control each target, or how many of the tasks that follow it do.
-    Each must keep the share `keep` of its pre-trained accuracy.
-    """
-
-    controls: Positive | dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = 1
-    keep: Fraction = 0.95
-
-
-class Localisation(Frozen):
-    """On how many images a task, in how many directions of feature space, the NTK is estimated."""
-
-    n_images: Annotated[int, Field(ge=2)] = 100
-    n_directions: Annotated[int, Field(ge=2)] = 8
-
-
-class Gate(Frozen):
-    """How far accuracies may move from those of an earlier run before a comparison fails.
-
-    Attributes:
-        epsilon: an accuracy of one row on one task may change by so much, up or down.
-        flips: so many of its images may change between right and wrong without being judged;
-            processors differ in the last bits of a sum. The images of a run on one machine do not
-            flip at all; between AVX2 and AVX-512, after four epochs of tuning, accuracies of up to
-            0.011 were seen to move, which the defaults allow.
-    """
-
-    epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    flips: Annotated[int, Field(ge=0)] = 5
-
-
-class Protocol(Frozen):
-    """What is the same for every method.
-
-    Attributes:
-        trials: points of the scale search.
-        search: "exact" reads all of validation at each of them, "racing" stops early at those that
-            cannot win.
-        gradient_images: images a learning method may pass backward.
-        probe_strengths: inverse L2 strengths tried for a probed head, chosen on validation.
-        batch_size: images a forward pass takes in evaluation.
-        standard: how standard experts are tuned.
-        tangent: how tangent experts are tuned.
-        disentanglement: the grid of xi.
-        negation: how tasks are negated, for the runs that ask for it.
-        localisation: how much of the NTK is looked at, for the runs that ask for it.
-    """
-
-    trials: Positive
-    search: Search = "exact"
-    gradient_images: Positive
-    probe_strengths: tuple[float, ...]
-    batch_size: Positive
-    standard: Tuning
-    tangent: Tuning
-    disentanglement: Disentanglement
-    negation: Negation | None = None
-    localisation: Localisation = Localisation()
-
-
 class Suite(Frozen):
     """One version of a suite.
 
     `provider` is the module that makes data and backbones, see `taskmark.provider`.
-    `default_backbones` are run where none is chosen. `hyperparameters` are the suite's own choices
+    `default_backbones` are run where none is chosen. `controls` are tasks that negation may not
+    harm, and that are neither tuned on nor merged. `hyperparameters` are the suite's own choices
     for methods whose published ones do not fit its size, by method name. `gate` says what a
     comparison of two runs tolerates.
     """
@@ -154,6 +77,7 @@ class Suite(Frozen):
     provider: str
     default_backbones: tuple[str, ...]
     tasks: dict[str, Task]
+    controls: dict[str, Task] = Field(default_factory=dict)
     backbones: dict[str, Backbone]
     protocol: Protocol
     hyperparameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -168,8 +92,12 @@ class Suite(Frozen):
         for pair in self.protocol.disentanglement.pairs:
             if not set(pair) <= set(self.tasks) or pair[0] == pair[1]:
                 raise ValueError(f"the pair {pair} does not name two tasks of the suite")
+        for name in self.controls:
+            if name in self.tasks:
+                raise ValueError(f"{name!r} is a task and a control; leave it out of one of them")
         for target, controls in self._controls():
-            if not {target, *controls} <= set(self.tasks) or target in controls:
+            others = {*self.tasks, *self.controls} - {target}
+            if target not in self.tasks or not others.issuperset(controls):
                 raise ValueError(
                     f"negation.controls has {', '.join(controls)} for {target}; "
                     "name a task of the suite and other tasks that control it"
@@ -180,7 +108,31 @@ class Suite(Frozen):
         negation = self.protocol.negation
         if negation is None or isinstance(negation.controls, int):
             return ()
+        if isinstance(negation.controls, tuple):
+            named = negation.controls
+            return ((task, tuple(name for name in named if name != task)) for task in self.tasks)
         return negation.controls.items()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the hashes of all data and weights are fixed."""
+        hashes = [task.sha256 for task in (*self.tasks.values(), *self.controls.values())]
+        return UNRESOLVED not in [*hashes, *(each.sha256 for each in self.backbones.values())]
+
+    def chosen(self, backbones: Sequence[str]) -> tuple[str, ...]:
+        """The backbones that a user named, or those that are run where none is.
+
+        Raises:
+            TaskmarkError: if one is not the suite's.
+        """
+        for backbone in backbones:
+            if backbone not in self.backbones:
+                raise unknown("backbone", backbone, self.backbones)
+        return tuple(dict.fromkeys(backbones)) or self.default_backbones
+
+    def data_of(self, task: str) -> Task:
+        """What is said of a task, be it one that is merged or one that only controls."""
+        return self.tasks.get(task) or self.controls[task]
 
     @property
     def facts(self) -> SuiteFacts:
@@ -190,7 +142,8 @@ class Suite(Frozen):
     def tuning(self, task: str, mode: Mode) -> Tuning:
         """How the expert of a task is tuned."""
         tuning = self.protocol.standard if mode == "standard" else self.protocol.tangent
-        epochs = tuning.epochs * self.tasks[task].epochs_factor
+        of_task = self.tasks[task]
+        epochs = (of_task.epochs or tuning.epochs) * of_task.epochs_factor
         return tuning.model_copy(update={"epochs": epochs})
 
     def racing(self) -> Suite:
@@ -202,6 +155,15 @@ class Suite(Frozen):
                 "protocol": self.protocol.model_copy(update={"search": "racing"}),
                 "version": f"{self.version}+racing",
                 "sha256": hashlib.sha256(f"{self.sha256} racing".encode()).hexdigest(),
+            }
+        )
+
+    def on_experts_of(self, family: str) -> Suite:
+        """The same suite on experts that were brought along, with a name that says whose."""
+        return self.model_copy(
+            update={
+                "version": f"{self.version}+experts.{family}",
+                "sha256": hashlib.sha256(f"{self.sha256} experts {family}".encode()).hexdigest(),
             }
         )
 

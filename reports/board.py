@@ -13,7 +13,7 @@ from taskmark.reports.scores import ExpertBits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.record import Record, SuiteFacts
+    from taskmark.record import Experts, Record, SuiteFacts
     from taskmark.reports.rows import Row
     from taskmark.statistics import Pairs
 
@@ -26,6 +26,8 @@ class Board:
         suite: which suite.
         backbone: which backbone.
         heads: where its heads come from.
+        experts: whose they are where they were brought along; boards of different families belong
+            to different editions of the suite, which are never shown in one table.
         tasks: in the order of the records.
         n_images: test images by task.
         seeds: the expert seeds that are compared.
@@ -48,8 +50,14 @@ class Board:
     apart: tuple[Row, ...]
     references: tuple[Row, ...]
     unranked: tuple[Row, ...]
+    experts: Experts | None = None
     pairs: Pairs | None = field(default=None, compare=False)
     by_seed: dict[int, Board] = field(default_factory=dict, compare=False)
+
+    @property
+    def family(self) -> str:
+        """Of the experts that were brought along; empty where the runs tuned them."""
+        return self.experts.family if self.experts else ""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -105,6 +113,7 @@ def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) ->
         tasks=tuple(result.task for result in first.tasks),
         n_images={result.task: result.n for result in first.tasks},
         seeds=seeds,
+        experts=first.experts,
         ranked=(),
         apart=(),
         references=(),

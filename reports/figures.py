@@ -179,6 +179,7 @@ def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
         _number(
+            figure,
             axes,
             [(_drawn_seconds(point), point.row.normalised_accuracy) for point in points],
         )
@@ -189,13 +190,13 @@ def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
         )
 
 
-def _number(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
+def _number(figure: Figure, axes: Axes, places: Sequence[tuple[float, float]]) -> None:
     """Number points where there is room, with a line to those whose number is not close."""
     if not places:
         return
     # What is drawn from here on must not move what it is laid out around.
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-    inches = axes.get_figure().dpi_scale_trans.inverted()
+    inches = figure.dpi_scale_trans.inverted()
     corners = inches.transform(axes.transAxes.transform([(0, 0), (1, 1)])) * _POINTS_PER_INCH
     points = inches.transform(axes.transData.transform(places)) * _POINTS_PER_INCH
     sizes = [(_DIGIT * len(str(number)), _DIGIT * 1.6) for number in range(1, len(places) + 1)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskmark.localisation_record import LocalisationRecord
-    from taskmark.record import NegationRecord
+    from taskmark.negation_record import NegationRecord
 
 _SHARED_TYPES = {
     "suite": "string",

@@ -11,15 +11,25 @@ if TYPE_CHECKING:
     from taskmark.record import Provenance, Record
 
 
+_OPTIONS: dict[str, list[str]] = {
+    "racing": ["--racing"],
+    "experts": ["--experts", "FOLDER"],
+    "unresolved": [],
+}
+"""What asks for a part of a suite's version that is no task."""
+
+
 def command(record: Record) -> str:
     """Return the command that reproduces a record.
 
-    A suite restricted to some tasks says so in its version, "1.0+digits+signs".
+    What a run changed of a suite stands in its version: "1.0+digits+signs" has two of its tasks,
+    "1.0+racing+experts.published" a racing search and experts that were brought along, and
+    "1.0+unresolved.1a2b3c4d" data or weights that the suite leaves open.
     """
-    version, *tasks = record.suite.version.split("+")
+    version, *parts = record.suite.version.split("+")
     words = ["taskmark", "run", "--suite", f"{record.suite.name}@{version}"]
-    for task in tasks:
-        words += ["--task", task]
+    for part in parts:
+        words += _OPTIONS.get(part.partition(".")[0], ["--task", part])
     words += ["--backbone", record.backbone, "--recipe", record.recipe]
     words += ["--method", _choice(record), "--seed", str(record.seeds.expert)]
     if record.method.origin == "file":

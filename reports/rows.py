@@ -14,7 +14,7 @@ from taskmark.statistics import ScoreIntervals, Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.record import MethodFacts, Record
+    from taskmark.record import Experts, MethodFacts, Record
 
 RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
 
@@ -42,7 +42,8 @@ class Row:
         recipe: name of the recipe.
         records: one for each pair of seeds, those that failed included.
         state: of the row as a whole; "incomplete" if it lacks seeds that the board compares,
-            "stale" if a newer record of the suite was made by another version of the method.
+            "stale" if a newer record of the suite was made by another version of the method, or on
+            other files of the same family of experts.
         reason: why it is not "ok".
         cells: one for each task; empty unless all records of the row are "ok" and complete.
         accuracy: mean over seeds and tasks.
@@ -87,6 +88,19 @@ def current_sources(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     return newest
 
 
+def current_experts(records: Iterable[Record]) -> dict[tuple[str, str, str], Experts]:
+    """The newest experts that were brought along, by the suite's hash, backbone and recipe."""
+    newest = {}
+    for record in sorted(records, key=age):
+        if record.experts is not None:
+            newest[_stand(record)] = record.experts
+    return newest
+
+
+def _stand(record: Record) -> tuple[str, str, str]:
+    return record.suite.sha256, record.backbone, record.recipe
+
+
 def rows_of(
     records: Sequence[Record], sources: Mapping[tuple[str, str], str]
 ) -> tuple[tuple[int, ...], list[Row]]:
@@ -106,7 +120,30 @@ def rows_of(
         grouped[key].append(record)
     labels = row_labels(grouped)
     seeds = _compared_seeds(list(grouped.values()))
-    return seeds, [_row(labels[key], grouped[key], seeds, sources) for key in sorted(grouped)]
+    experts = current_experts(records)
+    return seeds, [
+        _on_current_experts(_row(labels[key], grouped[key], seeds, sources), experts)
+        for key in sorted(grouped)
+    ]
+
+
+def _on_current_experts(row: Row, experts: Mapping[tuple[str, str, str], Experts]) -> Row:
+    """The row, stale if it stands on other files of its family than the newest of its board."""
+    for record in row.records if row.state == "ok" else ():
+        newest = experts.get(_stand(record))
+        if record.experts is not None and newest is not None:
+            changed = sorted(
+                task
+                for task, sha256 in record.experts.files.items()
+                if newest.files.get(task) != sha256
+            )
+            if changed:
+                reason = (
+                    f"stands on other experts of the family {newest.family} than the newest record "
+                    f"({', '.join(changed)}); run it again, or give one of the two another name"
+                )
+                return replace(row, state="stale", reason=reason)
+    return row
 
 
 def _compared_seeds(rows: Sequence[Sequence[Record]]) -> tuple[int, ...]:

@@ -23,12 +23,15 @@ class Ladder:
     rows: dict[str, dict[int, Row]]
 
 
+_ALIKE = ("backbone", "heads", "family")
+
+
 def ladder(board: Board, others: Iterable[Board]) -> Ladder | None:
     """Find the boards whose tasks are some of those of a board.
 
-    A step is a board of the same backbone and kind of heads whose tasks are among those of the step
-    above. Of several boards with the same number of tasks the first counts, and none that has as
-    many tasks as the board itself: that is another suite, not fewer tasks.
+    A step is a board of the same backbone, kind of heads and family of experts whose tasks are
+    among those of the step above. Of several boards with the same number of tasks the first counts,
+    and none that has as many tasks as the board itself: that is another suite, not fewer tasks.
 
     Args:
         board: the top of the ladder.
@@ -39,8 +42,9 @@ def ladder(board: Board, others: Iterable[Board]) -> Ladder | None:
     """
     steps = [board]
     for other in sorted(others, key=lambda b: (-len(b.tasks), b.suite.name, b.suite.version)):
-        alike = (other.backbone, other.heads) == (board.backbone, board.heads)
-        if alike and other.tasks and set(other.tasks) < set(steps[-1].tasks):
+        if not other.tasks or not set(other.tasks) < set(steps[-1].tasks):
+            continue
+        if all(getattr(other, name) == getattr(board, name) for name in _ALIKE):
             steps.append(other)
     if len(steps) == 1:
         return None

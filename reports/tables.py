@@ -22,6 +22,7 @@ RECORD_TYPES = {
     "backbone": "string",
     "heads": "string",
     "recipe": "string",
+    "experts": "string",
     "method": "string",
     "hyperparameters": "string",
     "role": "string",
@@ -49,7 +50,10 @@ RECORD_TYPES = {
     "dtype": "string",
     "record_id": "string",
 }
-"""Columns of the table of records; accuracies, and the interval [low, high], are fractions."""
+"""Columns of the table of records; accuracies, and the interval [low, high], are fractions.
+
+`experts` is the family of those that were brought along, empty where the run tuned them.
+"""
 
 DISENTANGLEMENT_TYPES = {
     "suite": "string",
@@ -156,6 +160,7 @@ def _shared(record: Record) -> dict[str, Any]:
         "backbone": record.backbone,
         "heads": record.heads,
         "recipe": record.recipe,
+        "experts": record.experts.family if record.experts else None,
         "method": record.method.name,
         "hyperparameters": json.dumps(record.method.hyperparameters, sort_keys=True),
         "role": record.method.role,

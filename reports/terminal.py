@@ -44,7 +44,8 @@ def terminal_table(records: Iterable[Record]) -> Table:
         caption_justify="left",
     )
     for board in boards(latest(records)):
-        table.add_row("", Text(board.backbone, style="bold"))
+        whose = f", experts of {board.experts.family}" if board.experts else ""
+        table.add_row("", Text(f"{board.backbone}{whose}", style="bold"))
         for row in board.rows:
             # Text, so that nothing from outside is read as markup.
             cells = [Text(cell) for cell in _cells(row)]

@@ -100,9 +100,11 @@ def tar(rows, data):
     return stream.getvalue()
 
 
-def fill(cache: Path, repository: str, files: dict[str, bytes], revision=REVISION) -> Path:
+def fill(
+    cache: Path, repository: str, files: dict[str, bytes], revision=REVISION, kind="datasets"
+) -> Path:
     """Lay files into a cache as the hub's library does; the folder of the snapshot."""
-    root = cache / f"datasets--{repository.replace('/', '--')}"
+    root = cache / f"{kind}--{repository.replace('/', '--')}"
     snapshot = root / "snapshots" / revision
     (root / "blobs").mkdir(parents=True, exist_ok=True)
     (root / "refs").mkdir(exist_ok=True)

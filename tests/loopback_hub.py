@@ -27,6 +27,7 @@ class Hub:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     sent: dict[str, bytes] = field(default_factory=dict)  # other content than announced
     endpoint: str = ""
+    holds: str = "datasets"  # or "models", whose pages have no such word before their names
 
     def kinds(self):
         return [kind for kind, _, _ in self.asked]
@@ -41,7 +42,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = unquote(urlsplit(self.path).path)
-        api, resolve = f"/api/datasets/{self.hub.repository}", f"/datasets/{self.hub.repository}"
+        api = f"/api/{self.hub.holds}/{self.hub.repository}"
+        named = "/datasets" if self.hub.holds == "datasets" else ""
+        resolve = f"{named}/{self.hub.repository}"
         if path.startswith(f"{api}/tree/"):
             kind, answer = "tree", self.tree
         elif path.startswith("/api/"):
@@ -75,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(404, X_Error_Code="RevisionNotFound", X_Error_Message="Invalid rev id")
 
     def info(self, path):
-        if path == f"/api/datasets/{self.hub.repository}":
+        if path == f"/api/{self.hub.holds}/{self.hub.repository}":
             body = {"id": self.hub.repository, "sha": self.hub.revision}
             self.reply(200, json.dumps(body).encode(), Content_Type="application/json")
         else:

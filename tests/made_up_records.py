@@ -14,17 +14,19 @@ from taskmark.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.record import (
-    CountedCost,
-    DisentanglementRecord,
-    Geometry,
+from taskmark.negation_record import (
     MeanAccuracy,
-    MeasuredCost,
-    MethodFacts,
     NegatedTask,
     NegationRecord,
     NegationResult,
     NegationTrial,
+)
+from taskmark.record import (
+    CountedCost,
+    DisentanglementRecord,
+    Geometry,
+    MeasuredCost,
+    MethodFacts,
     PairGrid,
     Provenance,
     Record,

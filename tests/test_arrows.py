@@ -109,7 +109,8 @@ def test_reports_read_records_alone_and_need_no_torch(path):
     statistics = {"differences", "resampling", "separation", "statistics"}
     allowed = {"taskmark", "taskmark.record", "taskmark.record_files", "taskmark.errors"}
     allowed |= {f"taskmark.{name}" for name in statistics}
-    metrics = {"localisation_record", "localisation_summary", "negation_summary"}
+    metrics = {"localisation_record", "localisation_summary"}
+    metrics |= {"negation_record", "negation_summary"}
     allowed |= {f"taskmark.{name}" for name in metrics}
     allowed |= {"taskmark.catalogue", "taskmark.submission"}
     assert ours(path) <= allowed | {name for name in KNOWN if name.startswith("taskmark.reports")}
@@ -128,6 +129,8 @@ def test_nothing_unpickles(folder):
         assert not banned & {name.partition(".")[0] for name in imported(path)}, path
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called == "torch.load" and "weights_only=True" in ast.unparse(node):
+                continue  # reads tensors and plain containers alone
             assert called not in {"torch.load", "np.load", "numpy.load", "eval", "exec"}, path
 
 

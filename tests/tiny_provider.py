@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from taskmark.suites.real.backbones.weight_files import read_tensors
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 SIDE = 4
 CLASSES = ("north", "south", "east")
@@ -75,6 +77,11 @@ def embed_prompts(_weights: str, prompts: Sequence[str]) -> Tensor:
         seed = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4], "big")
         rows.append(torch.randn(8, generator=torch.Generator().manual_seed(seed)))
     return nn.functional.normalize(torch.stack(rows), dim=-1)
+
+
+def expert_weights(_weights: str, path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, whatever they are."""
+    return read_tensors(path)
 
 
 def logit_scale(_weights: str) -> float:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from taskmark.localisation_record import LocalisationRecord
-    from taskmark.record import DisentanglementRecord, NegationRecord, Record
+    from taskmark.negation_record import NegationRecord
+    from taskmark.record import DisentanglementRecord, Record
     from taskmark.reports.board import Board
     from taskmark.reports.site.content import Edition
 

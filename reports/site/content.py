@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from taskmark.localisation_record import LocalisationRecord
-    from taskmark.record import DisentanglementRecord, NegationRecord, Record, SuiteFacts
+    from taskmark.negation_record import NegationRecord
+    from taskmark.record import DisentanglementRecord, Record, SuiteFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.summaries import Summaries, Summary

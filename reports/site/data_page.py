@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskmark.localisation_record import LocalisationRecord
-    from taskmark.record import DisentanglementRecord, NegationRecord
+    from taskmark.negation_record import NegationRecord
+    from taskmark.record import DisentanglementRecord
     from taskmark.reports.site.content import Content
 
 MEANINGS = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskmark.localisation_record import Localisation, LocalisationRecord
-from taskmark.record import DisentanglementRecord, NegationRecord
+from taskmark.negation_record import NegationRecord
+from taskmark.record import DisentanglementRecord
 from taskmark.reports import figures
 from taskmark.reports.definitions import paragraphs
 from taskmark.reports.site import addresses

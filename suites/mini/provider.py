@@ -7,14 +7,19 @@ import importlib.resources
 import math
 from typing import TYPE_CHECKING
 
+from taskmark.errors import TaskmarkError
 from taskmark.suites.mini import architecture, tasks, text_tower
+from taskmark.suites.real.backbones.weight_files import read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
     from taskmark.suites.task_data import TaskData
+
+_SHOWN = 4  # names in a sentence
 
 
 def task(name: str) -> TaskData:
@@ -41,3 +46,23 @@ def embed_prompts(weights: str, prompts: Sequence[str]) -> Tensor:
 def logit_scale(weights: str) -> float:
     """What cosines are multiplied with."""
     return math.exp(text_tower.logit_scale(weights))
+
+
+def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
+    """A fine-tuned checkpoint by the names of the encoder's parameters, float32, all of them.
+
+    Raises:
+        TaskmarkError: if the file cannot be read or is not an expert of the backbone.
+    """
+    tensors = read_tensors(path)
+    wanted = dict(backbone(weights)[1].named_parameters())
+    differ = [
+        name for name in wanted.keys() & tensors.keys() if tensors[name].shape != wanted[name].shape
+    ]
+    if faults := sorted({*differ, *(wanted.keys() ^ tensors.keys())}):
+        raise TaskmarkError(
+            f"The file {str(path)!r} is no expert of {weights!r}: its tensors have other names or "
+            f"shapes ({', '.join(faults[:_SHOWN])}{', ...' if faults[_SHOWN:] else ''}); bring one "
+            "that was tuned from these weights."
+        )
+    return {name: tensors[name].float() for name in wanted}

@@ -24,7 +24,7 @@ from taskmark.baseline import (
 )
 from taskmark.compare import compare, rows_of
 from taskmark.errors import TaskmarkError
-from taskmark.suite import Gate
+from taskmark.protocol import Gate
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from tiny_setting import setting_of
 from taskmark import Head
 from taskmark.checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.lineage import making
+from taskmark.protocol import Tuning
 from taskmark.store import Store
-from taskmark.suite import Tuning
 from taskmark.tuning import tune
 
 TUNING = Tuning(
@@ -80,7 +80,7 @@ def test_killed_while_it_keeps_progress_it_goes_on_from_what_it_kept_before(
     def killed(path, content):
         if path.suffix == ".json":
             raise KilledError
-        path.write_bytes(content)
+        path.write_bytes(b"".join(content))
 
     with monkeypatch.context() as patched:
         patched.setattr("taskmark.store.atomic_write", killed)

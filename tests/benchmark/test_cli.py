@@ -261,3 +261,24 @@ def test_a_folder_without_records_is_no_run(taskmark, tmp_path):
     for arguments in (("report", "--out", nowhere), ("compare", nowhere, nowhere)):
         _one_sentence(taskmark(*arguments), str(nowhere), "--out")
         assert not nowhere.exists()
+
+
+def test_experts_that_are_not_there_are_one_sentence(run, tmp_path):
+    _one_sentence(run("--experts", tmp_path / "nowhere"), "nowhere", "a file for each task")
+    (tmp_path / "hils.safetensors").touch()
+    _one_sentence(run("--experts", tmp_path), "'hils.safetensors' for 'hills'", "'lakes', 'woods'")
+
+
+def test_experts_go_out_of_a_run_and_into_another(run, taskmark, tiny_suite, tiny_store, tmp_path):
+    choice = ("--recipe", "standard", "--task", "hills")
+    assert run("--method", "ties", *choice)[0] == 0
+    there = ("--suite", tiny_suite, "--store", tiny_store, "--device", "cpu")
+    code, out, _ = taskmark("experts", "export", tmp_path / "files", *there, *choice)
+    assert code == 0
+    assert f"--experts {tmp_path / 'files'}" in out
+    code, out, err = run(
+        *("--experts", tmp_path / "files", "--accept-experts", "a test of three epochs"),
+        *("--method", "ties", *choice),
+    )
+    assert (code, err) == (0, "")
+    assert "plain, experts of tiny-0.1-hills-seed-0" in " ".join(out.split())

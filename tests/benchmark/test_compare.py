@@ -10,8 +10,8 @@ from made_up_records import made_up_board, made_up_failure, made_up_method, made
 
 from taskmark.compare import RowResult, compare, names_of, row_key, rows_of
 from taskmark.errors import TaskmarkError
+from taskmark.protocol import Gate
 from taskmark.record import pack_bits, unpack_bits
-from taskmark.suite import Gate
 
 LOOSE = Gate(epsilon=0.5, flips=0)  # leaves the judgement to the test
 

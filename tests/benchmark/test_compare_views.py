@@ -11,7 +11,7 @@ from rich.console import Console
 
 from taskmark import compare_views as views
 from taskmark.compare import RowKey, RowResult, compare
-from taskmark.suite import Gate
+from taskmark.protocol import Gate
 
 
 def _row(method: str) -> RowKey:

@@ -10,6 +10,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.isolation_methods import Limits, StandIn, find_apart
 from taskmark.provenance import method_facts
 from taskmark.registry import build, find
+from taskmark.suites.real.data.arrays import default_folder
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 METHOD = '''
@@ -137,6 +138,7 @@ def test_what_holds_the_data_of_a_suite_is_refused_as_a_whole():
     whole = Limits(seconds=1, provider="taskmark.suites.mini.provider").facts()
     assert whole["refused_modules"] == ["taskmark.suites.mini"]
     assert whole["refused_paths"][0].endswith("mini")
+    assert whole["refused_paths"][1] == str(default_folder().resolve())
     single = Limits(seconds=1, provider="tiny_provider").facts()
     assert single["refused_modules"] == ["tiny_provider"]
     assert single["refused_paths"][0].endswith("tiny_provider.py")

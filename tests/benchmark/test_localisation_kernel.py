@@ -76,6 +76,12 @@ def test_images_are_told_from_their_order(encoder, inputs, source):
     torch.testing.assert_close(moved, plain[:, order][:, :, order])
 
 
+def test_images_of_unlike_sizes_are_taken_in_a_row(encoder, inputs, source):
+    along = directions(2, 8, source)
+    cut = _tangents(encoder).kernels([inputs[:7], inputs[7:]], along)
+    torch.testing.assert_close(cut, _tangents(encoder).kernels(inputs, along))
+
+
 def test_it_is_read_at_theta0_and_not_at_the_weights_of_the_module(encoder, inputs, source):
     tangents, along = _tangents(encoder), directions(2, 8, source)
     before = tangents.kernels(inputs, along)

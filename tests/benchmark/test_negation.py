@@ -18,9 +18,10 @@ from taskmark import Head, cli
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
 from taskmark.negation import choose, controls_of, sweep
+from taskmark.negation_record import NegationRecord, NegationTrial
 from taskmark.plan import Selection, plan
 from taskmark.readers import reader
-from taskmark.record import NegationRecord, NegationTrial, unpack_bits
+from taskmark.record import unpack_bits
 from taskmark.registry import MethodChoice
 from taskmark.run import Options, run
 from taskmark.scale_search import Split
@@ -102,6 +103,13 @@ def test_controls_are_those_named_where_they_are_among_the_tasks():
     assert controls_of("lakes", TASKS, wanted) == ("hills",)
     assert controls_of("woods", TASKS, wanted) == ("hills",)  # not named: the next one
     assert controls_of("hills", TASKS[:2], wanted) == ("lakes",)  # woods is not run
+
+
+def test_controls_may_be_the_same_for_all_and_need_not_be_merged():
+    assert controls_of("hills", TASKS, ("seas",), others=("seas",)) == ("seas",)
+    assert controls_of("hills", TASKS, ("woods", "seas"), others={"seas": 0}) == ("woods", "seas")
+    assert controls_of("woods", TASKS, ("woods",)) == ("hills",)  # none but itself: the next one
+    assert controls_of("hills", ("hills",), ("seas",), others=("seas",)) == ("seas",)
 
 
 # The curve.

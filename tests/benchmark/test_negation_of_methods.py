@@ -89,9 +89,9 @@ def negate(suite_file, tiny_store, tmp_path_factory):
     plugin = tmp_path_factory.mktemp("plugin") / "five.py"
     plugin.write_text(PLUGIN, "utf-8")
 
-    def start(*names, apart=False, out=None):
+    def start(*names, apart=False, out=None, suite=suite_file):
         options = Options(
-            suite=str(suite_file),
+            suite=str(suite),
             out=out or tmp_path_factory.mktemp("out"),
             selection=Selection(
                 methods=tuple(MethodChoice(name) for name in names),
@@ -199,6 +199,14 @@ def test_the_tasks_share_the_budget_and_alpha_goes_to_the_end_of_the_range(
     )
     assert [trial.alpha for trial in record.tasks[0].curve] == [0.0, 0.75, 1.5, 2.25, 3.0]
     assert record.tasks == expected.tasks
+
+
+def test_alpha_goes_to_the_end_of_the_range_that_the_suite_says(negate, suite_file, tmp_path):
+    path = tmp_path / "tiny.toml"
+    ranges = "\n[protocol.scale_ranges]\nties = [0.5, 1.5]\n"
+    path.write_text(suite_file.read_text("utf-8") + ranges, "utf-8")
+    _, record = negate("ties", suite=path)
+    assert [trial.alpha for trial in record.tasks[0].curve] == [0.0, 0.375, 0.75, 1.125, 1.5]
 
 
 def test_records_of_methods_are_read_and_named_apart(negate, tmp_path):

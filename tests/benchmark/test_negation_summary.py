@@ -7,15 +7,15 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
-from taskmark.negation_summary import line, read_negation
-from taskmark.record import (
+from taskmark.negation_record import (
     MeanAccuracy,
     NegatedTask,
     NegationRecord,
     NegationResult,
     NegationTrial,
-    pack_bits,
 )
+from taskmark.negation_summary import line, read_negation
+from taskmark.record import pack_bits
 
 
 def _tested(task: str, n_correct: int, before: float) -> NegationResult:

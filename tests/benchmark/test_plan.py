@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from taskmark import Method
+from taskmark.choosing import chosen_rows
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
-from taskmark.plan import Selection, chosen_rows, plan
+from taskmark.plan import Selection, plan
 from taskmark.registry import Found, MethodChoice, find
 from taskmark.suite import read
 

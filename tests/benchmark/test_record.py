@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from taskmark.record import (
     DisentanglementRecord,
+    Experts,
     Record,
     Storage,
     digest,
@@ -70,12 +71,16 @@ def test_times_and_dates_do_not_count_and_everything_else_does(record):
 
 def test_a_record_from_before_a_field_was_added_keeps_its_id(record):
     before = record.model_copy(update={"storage": None})
-    content = before.model_dump(mode="json", exclude={"record_id", "measured", "storage"})
-    del content["provenance"]["created_at"], content["provenance"]["notes"]
+    added = {"storage", "experts"}
+    content = before.model_dump(mode="json", exclude={"record_id", "measured", *added})
+    for name in ("created_at", "notes", "resolved"):
+        del content["provenance"][name]
     assert before.identified().record_id == digest(content)
     storage = Storage(one_model=True, extra_bytes=0)
-    now = record.model_copy(update={"storage": storage}).identified()
-    assert now.record_id != before.identified().record_id
+    experts = Experts(family="published", files={"hills": "0" * 64})
+    for update in ({"storage": storage}, {"experts": experts}):
+        now = before.model_copy(update=update).identified()
+        assert now.record_id != before.identified().record_id
 
 
 def test_a_map_is_identified_without_its_seconds():

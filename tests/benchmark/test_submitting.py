@@ -10,7 +10,7 @@ import pytest
 from taskmark import provenance, submitting, suite
 from taskmark.author_commands import reproduce_command, submit_command
 from taskmark.errors import TaskmarkError
-from taskmark.record import Record
+from taskmark.record import Experts, Record
 from taskmark.registry import find
 from taskmark.reports import read_records
 from taskmark.submission import Reproduction, Submission, read_submission, state_after
@@ -141,6 +141,14 @@ def test_records_of_other_code_are_not_submitted(made):
     file.write_text(file.read_text("utf-8") + "# one more line\n", "utf-8")
     with pytest.raises(TaskmarkError, match="was made by other code than"):
         own_records(read_records(out), source_of(file), out)
+
+
+def test_records_on_experts_that_were_brought_along_are_not_submitted(made):
+    file, out = made()
+    experts = Experts(family="published", files={"hills": "1" * 64})
+    records = [record.model_copy(update={"experts": experts}) for record in read_records(out)]
+    with pytest.raises(TaskmarkError, match=r"experts of published.* without --experts"):
+        own_records(records, source_of(file), out)
 
 
 def test_records_of_a_tree_with_changes_are_not_submitted(made, monkeypatch):

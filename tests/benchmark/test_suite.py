@@ -90,3 +90,84 @@ def test_some_of_its_tasks_keep_the_suites_order_and_get_a_hash_of_their_own(tin
 def test_an_unknown_task_gets_a_suggestion(tiny_suite):
     with pytest.raises(TaskmarkError, match="no task 'hils'; did you mean 'hills'"):
         read(tiny_suite).only(("hils",))
+
+
+def test_a_task_may_have_epochs_of_its_own(changed):
+    path = changed("[tasks.lakes]", "[tasks.lakes]\nepochs = 7\nepochs_factor = 2")
+    suite = read(path)
+    assert suite.tuning("lakes", "standard").epochs == suite.tuning("lakes", "tangent").epochs == 14
+    assert suite.tuning("hills", "standard").epochs == 3
+
+
+@pytest.mark.parametrize(("written", "kind"), [("500", int), ("1", int), ("0.5", float)])
+def test_a_warm_up_is_a_number_of_steps_or_a_share(tiny_suite, tmp_path, written, kind):
+    path = tmp_path / "warm.toml"
+    text = tiny_suite.read_text("utf-8").replace("warmup = 0.1", f"warmup = {written}")
+    path.write_text(text, "utf-8")
+    warmup = read(path).protocol.standard.warmup
+    assert (warmup, type(warmup)) == (kind(written), kind)
+
+
+def test_a_warm_up_of_less_than_nothing_or_more_than_all_is_refused(tiny_suite, tmp_path):
+    for written in ("-1", "1.5", "-0.1"):
+        path = tmp_path / "warm.toml"
+        text = tiny_suite.read_text("utf-8").replace("warmup = 0.1", f"warmup = {written}")
+        path.write_text(text, "utf-8")
+        with pytest.raises(TaskmarkError, match=r"not valid at 'protocol\.standard\.warmup"):
+            read(path)
+
+
+CONTROLLED = """
+[controls.seas]
+sha256 = "unresolved"
+[protocol.negation]
+controls = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("controls", "words"),
+    [
+        ('["rivers"]', "negation.controls has rivers for hills"),
+        ('{hills = ["hills"]}', "negation.controls has hills for hills"),
+        ('{seas = ["hills"]}', "negation.controls has hills for seas"),
+        ("[]", "protocol.negation.controls"),
+    ],
+)
+def test_negation_is_controlled_by_tasks_or_controls_that_there_are(
+    tiny_suite, tmp_path, controls, words
+):
+    path = tmp_path / "controlled.toml"
+    path.write_text(tiny_suite.read_text("utf-8") + CONTROLLED.format(controls), "utf-8")
+    with pytest.raises(TaskmarkError) as caught:
+        read(path)
+    assert words in str(caught.value)
+    path.write_text(tiny_suite.read_text("utf-8") + CONTROLLED.format('["seas"]'), "utf-8")
+    suite = read(path)
+    assert suite.data_of("seas") == suite.controls["seas"]
+    assert suite.data_of("hills") == suite.tasks["hills"]
+    assert list(suite.keeping(("hills", "lakes")).controls) == ["seas"]
+
+
+def test_a_control_is_not_a_task_too(tiny_suite, tmp_path):
+    path = tmp_path / "twice.toml"
+    extra = '\n[controls.hills]\nsha256 = "unresolved"\n'
+    path.write_text(tiny_suite.read_text("utf-8") + extra, "utf-8")
+    with pytest.raises(TaskmarkError, match="'hills' is a task and a control"):
+        read(path)
+
+
+def test_experts_that_are_brought_along_make_another_edition(tiny_suite):
+    suite = read(tiny_suite)
+    one, other = (suite.on_experts_of(family) for family in ("one", "other"))
+    assert one.version == f"{suite.version}+experts.one"
+    assert len({suite.sha256, one.sha256, other.sha256}) == 3
+
+
+def test_a_range_of_clean_experts_is_in_order(tiny_suite, tmp_path):
+    text = tiny_suite.read_text("utf-8")
+    for told in ("[0.8, 0.7]", "[0.5, 1.5]"):
+        path = tmp_path / "mine.toml"
+        path.write_text(text.replace("[tasks.hills]", f"[tasks.hills]\nexpert_range = {told}"))
+        with pytest.raises(TaskmarkError, match=r"not valid at 'tasks\.hills\.expert_range"):
+            read(path)

@@ -11,7 +11,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional
 
 from taskmark import Head
-from taskmark.suite import Tuning
+from taskmark.protocol import Tuning
 from taskmark.tuning import batches, learning_rate_factor, tune
 
 CPU = torch.device("cpu")
@@ -45,6 +45,16 @@ def test_the_schedule_warms_up_in_a_line_and_falls_along_half_a_cosine():
     fall = [0.5 * (1 + math.cos(math.pi * k / 6)) for k in range(7)]
     assert factors == pytest.approx([0.5, 1.0, *fall], abs=1e-12)
     assert factors[-1] == pytest.approx(0)
+
+
+def test_a_warm_up_in_steps_is_as_long_whatever_the_schedule():
+    for n_steps in (40, 400):
+        factors = [learning_rate_factor(step, n_steps, 8) for step in range(n_steps)]
+        assert factors[:8] == [(step + 1) / 8 for step in range(8)]
+        assert factors[8] == 1.0 > factors[9]
+    assert factors == [learning_rate_factor(step, 400, 8 / 400) for step in range(400)]
+    short = [learning_rate_factor(step, 4, 8) for step in range(4)]
+    assert short == [1 / 8, 2 / 8, 3 / 8, 4 / 8]  # it ends before it is warm
 
 
 @pytest.mark.parametrize(("n_steps", "warmup"), [(1, 0.0), (1, 1.0), (3, 1.0), (5, 0.0)])

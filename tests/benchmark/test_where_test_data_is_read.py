@@ -24,8 +24,8 @@ def test_test_data_is_made_by_one_stage_and_read_by_evaluation_and_normaliser_al
         for path in HARNESS.glob("*.py")
         if {"inputs_test", "data_test", "test_labels"} & _strings(path)
     }
-    # data.py makes it, jobs.py says that it does, experts.py has the normaliser.
-    assert naming == {"data.py", "jobs.py", "evaluation.py", "experts.py"}
+    # data.py makes it, and jobs.py says that it does.
+    assert naming == {"data.py", "jobs.py", "evaluation.py", "normaliser.py"}
 
 
 def test_test_predictions_of_the_normaliser_are_read_by_evaluation_alone():

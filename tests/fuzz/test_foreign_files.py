@@ -25,7 +25,8 @@ from taskmark import provenance, reports, store, suite
 from taskmark.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
 from taskmark.errors import TaskmarkError
 from taskmark.localisation_record import LocalisationRecord
-from taskmark.record import DisentanglementRecord, NegationRecord, Record
+from taskmark.negation_record import NegationRecord
+from taskmark.record import DisentanglementRecord, Record
 from taskmark.record_files import read_folder
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from made_up_records import (
 )
 from rich.console import Console
 
-from taskmark.record import Storage, pack_bits
+from taskmark.record import Experts, Storage, pack_bits
 from taskmark.reports import terminal_table
 from taskmark.reports.board import boards
 from taskmark.reports.scores import ExpertBits, scores_of
@@ -184,6 +184,22 @@ def test_a_row_of_an_older_source_is_stale_within_its_suite_alone():
     suite = records[0].suite.model_copy(update={"version": "2.0", "sha256": "9" * 64})
     elsewhere = records[1].model_copy(update={"suite": suite})
     assert [board.unranked for board in boards([records[0], elsewhere])] == [(), ()]
+
+
+def test_a_row_on_other_files_of_its_family_is_stale():
+    first = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    second = Experts(family="published", files={**first.files, "signs": "2" * 64})
+    later = made_up_provenance(created_at="2026-02-02T00:00:00+00:00")
+    records = [
+        made_up_record(n=50, method=made_up_method("one"), experts=first),
+        made_up_record(n=50, method=made_up_method("two"), experts=second, provenance=later),
+    ]
+    (board,) = boards(records)
+    assert [row.label for row in board.ranked] == ["two"]
+    (old,) = board.unranked
+    assert (old.label, old.state) == ("one", "stale")
+    assert "other experts of the family published than the newest record (signs)" in old.reason
+    assert board.family == "published"
 
 
 def test_the_order_of_the_records_does_not_matter(records):

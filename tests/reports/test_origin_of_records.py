@@ -23,11 +23,19 @@ def test_the_command_names_what_makes_the_record(changes, words):
     assert words in provenance.command(made_up_record(n=10, **changes))
 
 
-def test_the_command_of_a_part_of_a_suite_names_its_tasks():
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("1.0+digits+signs", "--task digits --task signs"),
+        ("1.0+digits+racing+experts.a-1.0", "--task digits --racing --experts FOLDER"),
+        ("1.0+unresolved.1a2b3c4d", "--backbone"),
+    ],
+)
+def test_the_command_says_what_was_changed_of_the_suite(version, words):
     record = made_up_record(n=10)
-    suite = record.suite.model_copy(update={"version": "1.0+digits+signs"})
+    suite = record.suite.model_copy(update={"version": version})
     command = provenance.command(record.model_copy(update={"suite": suite}))
-    assert "--suite mini@1.0 --task digits --task signs" in command
+    assert f"--suite mini@1.0 {words}" in command
 
 
 def test_a_plug_in_shows_its_own_commit():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from made_up_records import SUITE, TASKS, made_up_method, made_up_record
 
+from taskmark.record import Experts
 from taskmark.reports import figures
 from taskmark.reports.board import boards
 from taskmark.reports.scaling import ladder
@@ -34,6 +37,13 @@ def test_steps_are_boards_of_the_backbone_whose_tasks_contain_each_other():
     assert [len(step.tasks) for step in found.boards] == [2, 4]
     assert found.boards[0] is two
     assert {key: sorted(rows) for key, rows in found.rows.items()} == {"one · standard": [2, 4]}
+
+
+def test_boards_on_experts_of_another_family_are_no_steps():
+    experts = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    foreign = replace(board("two-2", TASKS[:2]), experts=experts)
+    assert ladder(board("mini", TASKS), [foreign]) is None
+    assert ladder(replace(board("mini", TASKS), experts=experts), [foreign]) is not None
 
 
 def test_a_board_alone_is_no_ladder():

@@ -20,9 +20,19 @@ FROZEN = {
     "smoke@1.0": "5d82c81d40ec1a9c338664077c24ee648c6e5c4b8376cfa8007d656167225c41",
 }
 
+# Their data and weights are on the hub, and nobody has fixed the hashes yet.
+NOT_FROZEN = {
+    "clip-8@1.0",
+    "clip-8-imagenet-control@1.0",
+    "clip-14@1.0",
+    "clip-20@1.0",
+    "closed-vocabulary@1.0",
+}
 
-def test_every_suite_is_frozen():
-    assert {label for label in known() if "@" in label} == set(FROZEN)
+
+def test_every_suite_is_frozen_or_says_that_it_is_not():
+    frozen = {label: load(label).frozen for label in known() if "@" in label}
+    assert frozen == dict.fromkeys(FROZEN, True) | dict.fromkeys(NOT_FROZEN, False)
 
 
 @pytest.mark.parametrize("label", FROZEN)

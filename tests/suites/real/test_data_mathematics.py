@@ -1,9 +1,8 @@
-"""Splits, resizing, duplicates and batches, against libraries, by hand and by properties."""
+"""Splits, resizing and duplicates, against libraries, by hand and by properties."""
 
 from __future__ import annotations
 
 import hashlib
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from torch.utils.data import random_split
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
-from taskmark.suites.real.data.batches import batches
 from taskmark.suites.real.data.duplicates import duplicates, sketch
 from taskmark.suites.real.data.resize import resize
 from taskmark.suites.real.data.validation import manifest
@@ -91,24 +89,6 @@ def test_the_first_of_many_copies_is_named():
     train = smooth(4, 32, seed=1)
     train[3] = train[1]
     assert duplicates(sketch(train[3:]), sketch(train)).exact == ((0, 1),)
-
-
-@settings(max_examples=25, deadline=None)
-@given(n_rows=st.integers(0, 23), batch_size=st.integers(1, 9), threads=st.integers(1, 3))
-def test_batches_are_the_rows_in_their_order(n_rows, batch_size, threads):
-    images = np.arange(30 * 12, dtype=np.int64).astype(np.uint8).reshape(30, 3, 2, 2)
-    rows = np.random.default_rng(n_rows).integers(0, 30, n_rows)
-    found = [b.clone() for b in batches(images, rows, batch_size=batch_size, threads=threads)]
-    assert [len(b) for b in found] == [
-        stop - start for start, stop in pairwise([*range(0, n_rows, batch_size), n_rows])
-    ]
-    if n_rows:
-        np.testing.assert_array_equal(torch.cat(found).numpy(), images[rows])
-
-
-def test_rows_that_are_not_there_are_refused():
-    with pytest.raises(IndexError, match="rows from 0 to 3 of 3 images"):
-        next(batches(np.zeros((3, 3, 2, 2), np.uint8), np.array([0, 3]), batch_size=2))
 
 
 def test_a_digest_covers_shape_pixels_and_labels():

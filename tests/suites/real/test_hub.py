@@ -104,7 +104,7 @@ def test_a_wrong_revision_is_told(tmp_path):
 @pytest.mark.usefixtures("loopback")
 def test_a_wrong_repository_is_told(tmp_path):
     other = DATA.model_copy(update={"repository": "nobody/nothing"})
-    with pytest.raises(TaskmarkError, match="no data set nobody/nothing that you may see"):
+    with pytest.raises(TaskmarkError, match="no repository nobody/nothing that you may see"):
         hub.fetch(other, REVISION, cache=tmp_path)
 
 

@@ -1,0 +1,81 @@
+"""The options that commands share: how each is written, and what it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Suite = Annotated[str, typer.Option(help="Suite: name, name@version, or a TOML file.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="Method, e.g. ties or 'ties[density=0.1]'; may be repeated."),
+]
+Backbones = Annotated[
+    list[str] | None, typer.Option("--backbone", help="Backbone, or all; may be repeated.")
+]
+Recipes = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="standard, tangent or post_hoc; may be repeated."),
+]
+Tasks = Annotated[
+    list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")
+]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", help="Seed, 0 unless said; may be repeated.", min=0, max=2**63 - 1),
+]
+Out = Annotated[Path, typer.Option(help="Folder for records, tables and the site.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="File with a method; may be repeated.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes; one a core, or one a GPU, unless said; 0 for none.", min=0),
+]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
+]
+Racing = Annotated[
+    bool, typer.Option("--racing", help="Stop early at scales that cannot win (5 % error).")
+]
+Negation = Annotated[
+    bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
+]
+Localisation = Annotated[
+    bool, typer.Option("--localisation", help="Also tell tasks apart by the NTK of each backbone.")
+]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what the run would take here, and stop.")
+]
+TimeLimit = Annotated[
+    float, typer.Option(help="Seconds that one edit, or the check, of a plug-in may take.", min=1)
+]
+Submissions = Annotated[
+    Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
+]
+ExpertsFolder = Annotated[
+    Path | None, typer.Option("--experts", help="Folder of experts to bring along, one a task.")
+]
+AcceptExperts = Annotated[
+    str | None, typer.Option(help="Why experts are right that look wrong; stands on the records.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print progress as JSON, one object a line, and no tables.")
+]
+Since = Annotated[
+    str | None, typer.Option(help="Take what changed since a commit, such as origin/main.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+DataSets = Annotated[
+    list[str] | None, typer.Argument(help="Data sets; all that are known unless said.")
+]
+LockFile = Annotated[
+    Path | None, typer.Option("--lock", help="Lock file; TASKMARK_DATA_LOCK or ours otherwise.")
+]
+DataFolder = Annotated[
+    Path | None, typer.Option("--folder", help="For decoded images; TASKMARK_DATA otherwise.")
+]

@@ -1,0 +1,49 @@
+"""Experts of mini from files: the encoder's own names, and one sentence for anything else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.mini import provider
+
+
+@pytest.fixture
+def weights():
+    encoder = provider.backbone("image_text")[1]
+    return {name: tensor.detach().clone() for name, tensor in encoder.named_parameters()}
+
+
+def test_every_parameter_comes_back_in_order_as_float32(weights, tmp_path):
+    path = tmp_path / "signs.safetensors"
+    save_file({name: tensor.half() for name, tensor in reversed(weights.items())}, path)
+    found = provider.expert_weights("image_text", path)
+    assert list(found) == list(weights)
+    for name, tensor in found.items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, weights[name].half().float())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda w: w.pop("norm.weight"), "norm.weight"),
+        (lambda w: w.update({"norm.bias": torch.zeros(3)}), "norm.bias"),
+        (lambda w: w.update({"head.weight": torch.zeros(3, 3)}), "head.weight"),
+    ],
+)
+def test_what_is_missing_misshapen_or_too_much_is_named(weights, tmp_path, change, named):
+    change(weights)
+    path = tmp_path / "signs.safetensors"
+    save_file(weights, path)
+    with pytest.raises(TaskmarkError, match=rf"signs\.safetensors.* {named}|\({named}\)"):
+        provider.expert_weights("image_text", path)
+
+
+def test_an_expert_of_another_backbone_is_refused(weights, tmp_path):
+    path = tmp_path / "signs.safetensors"
+    save_file(weights, path)
+    with pytest.raises(TaskmarkError, match=r"no expert of 'supervised_large'.*, \.\.\.\)"):
+        provider.expert_weights("supervised_large", path)
