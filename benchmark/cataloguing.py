@@ -27,8 +27,8 @@ from taskmark.catalogue import (
     read_catalogue,
     suite_path,
 )
-from taskmark.durable import atomic_write
 from taskmark.errors import TaskmarkError
+from taskmark.storage.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from taskmark.method import Method
     from taskmark.record import Frozen
     from taskmark.registry import Found
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 CARD = "CARD.md"
 """The card of a suite, beside its provider."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.keys import files_of
 from taskmark.registry import built_in
+from taskmark.storage.keys import files_of
 from taskmark.submission import FILE
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from taskmark.backbone_cli import backbones
-from taskmark.cli_options import (
+from taskmark.commands.backbones_app import backbones
+from taskmark.commands.options import (
     AcceptExperts,
     Backbones,
     DataFolder,
@@ -88,7 +88,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run methods on a suite and build the leaderboard."""
-    from taskmark.commands import run_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.running import run_command  # noqa: PLC0415 - imports torch
 
     run_command(
         suite=suite,
@@ -120,7 +120,7 @@ def report(
     out: Out = Path("results"), submissions: Submissions = None, *, quiet: Quiet = False
 ) -> None:
     """Build tables and the leaderboard again from the records in a folder."""
-    from taskmark.commands import report_command  # noqa: PLC0415
+    from taskmark.commands.running import report_command  # noqa: PLC0415
 
     report_command(out, quiet=quiet, submissions=submissions)
 
@@ -128,7 +128,7 @@ def report(
 @app.command("list")
 def list_all(suite: Suite = "mini", plugin: Plugins = None) -> None:
     """List suites, and the tasks, backbones, recipes and methods that a run can name."""
-    from taskmark.commands import list_command  # noqa: PLC0415
+    from taskmark.commands.running import list_command  # noqa: PLC0415
 
     list_command(suite, plugin or [])
 
@@ -139,7 +139,7 @@ def new(
     folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path(),
 ) -> None:
     """Write a file with a method that runs as it stands, to go on from."""
-    from taskmark.author_commands import new_command  # noqa: PLC0415
+    from taskmark.commands.authors import new_command  # noqa: PLC0415
 
     new_command(name, folder)
 
@@ -158,7 +158,7 @@ def check(
     since: Since = None,
 ) -> None:
     """Run the public conformance tests on methods."""
-    from taskmark.author_commands import check_command  # noqa: PLC0415
+    from taskmark.commands.authors import check_command  # noqa: PLC0415
 
     check_command(names or [], time_limit=time_limit, large=large, since=since)
 
@@ -173,7 +173,7 @@ def submit(
     to: Annotated[Path, typer.Option(help="Folder of submissions.")] = Path("submissions"),
 ) -> None:
     """Gather the records of a method, check them, and write the folder to commit."""
-    from taskmark.author_commands import submit_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.authors import submit_command  # noqa: PLC0415 - imports torch
 
     submit_command(method, package=package, out=out, to=to)
 
@@ -222,8 +222,8 @@ def reproduce(
     A paper: its table is printed with what is measured here, and where the two differ in more than
     the code. A submission: whether it came out the same is noted in it.
     """
-    from taskmark.paper_commands import print_papers, reproduce_command  # noqa: PLC0415
-    from taskmark.paper_runs import Wanted  # noqa: PLC0415 - imports torch
+    from taskmark.commands.papers import print_papers, reproduce_command  # noqa: PLC0415
+    from taskmark.papers.runs import Wanted  # noqa: PLC0415 - imports torch
 
     if list_papers:
         print_papers()
@@ -257,7 +257,7 @@ def compare(
     json: Annotated[Path | None, typer.Option(help="JSON file, for machines.")] = None,
 ) -> None:
     """Compare two runs image by image; exit 1 if an accuracy moved."""
-    from taskmark.commands import compare_command  # noqa: PLC0415
+    from taskmark.commands.running import compare_command  # noqa: PLC0415
 
     outputs = {"markdown": markdown, "junit": junit, "json": json}
     compare_command(before, after, accept=accept, changelog=changelog, outputs=outputs)
@@ -275,7 +275,7 @@ def experts_export(
     store: StoreFolder = None,
 ) -> None:
     """Write the experts that a run tuned, to be brought along elsewhere with --experts."""
-    from taskmark.expert_commands import export_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.experts import export_command  # noqa: PLC0415 - imports torch
 
     export_command(
         folder,
@@ -295,7 +295,7 @@ def cache_list(
     store: StoreFolder = None,
 ) -> None:
     """Show what is stored, how large it is, and what uses what."""
-    from taskmark.cache_commands import list_cache  # noqa: PLC0415 - imports torch
+    from taskmark.commands.cache import list_cache  # noqa: PLC0415 - imports torch
 
     list_cache(store, kind)
 
@@ -303,7 +303,7 @@ def cache_list(
 @cache.command("verify")
 def cache_verify(store: StoreFolder = None) -> None:
     """Read every byte; set aside what is damaged, and exit with 1 if anything is."""
-    from taskmark.cache_commands import verify_cache  # noqa: PLC0415
+    from taskmark.commands.cache import verify_cache  # noqa: PLC0415
 
     verify_cache(store)
 
@@ -318,7 +318,7 @@ def cache_prune(
     ] = False,
 ) -> None:
     """Show, or remove, what no record needs."""
-    from taskmark.cache_commands import prune_cache  # noqa: PLC0415
+    from taskmark.commands.cache import prune_cache  # noqa: PLC0415
 
     prune_cache(store, everything=everything, yes=yes)
 
@@ -326,7 +326,7 @@ def cache_prune(
 @data.command("list")
 def data_list(lock: LockFile = None, folder: DataFolder = None) -> None:
     """Show each data set: where from, its licence and size, and what is missing."""
-    from taskmark.data_commands import list_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.data import list_data  # noqa: PLC0415 - imports torch
 
     list_data(lock, folder)
 
@@ -339,7 +339,7 @@ def data_fetch(
     workers: Workers = None,
 ) -> None:
     """Fetch data sets from the hub and decode them; goes on where it was interrupted."""
-    from taskmark.data_commands import fetch_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.data import fetch_data  # noqa: PLC0415 - imports torch
 
     fetch_data(names or [], lock, folder, workers)
 
@@ -347,7 +347,7 @@ def data_fetch(
 @data.command("verify")
 def data_verify(names: DataSets = None, lock: LockFile = None, folder: DataFolder = None) -> None:
     """Read every image, and list those of test that stand in train too; exit 1 if damaged."""
-    from taskmark.data_commands import verify_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.data import verify_data  # noqa: PLC0415 - imports torch
 
     verify_data(names or [], lock, folder)
 
@@ -363,7 +363,7 @@ def data_lock(
     ] = None,
 ) -> None:
     """Resolve data sets: fetch and decode them, and write commit and hashes to the lock file."""
-    from taskmark.data_commands import lock_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.data import lock_data  # noqa: PLC0415 - imports torch
 
     lock_data(names or [], lock, folder, workers, revision)
 

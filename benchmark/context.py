@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from taskmark.checkpoints import CHECKPOINT_SECONDS
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.isolation_methods import Limits, find_apart
+from taskmark.isolation.methods import Limits, find_apart
 from taskmark.provider import Provider, provider
 from taskmark.readers import Setting
-from taskmark.store import Store
+from taskmark.storage.checkpoints import CHECKPOINT_SECONDS
+from taskmark.storage.store import Store
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskmark.foreign_experts import ForeignExperts
+    from taskmark.experts.foreign import ForeignExperts
     from taskmark.recipes import Mode
     from taskmark.registry import Found
     from taskmark.suite import Suite

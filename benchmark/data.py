@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
 from taskmark.memory import Room
-from taskmark.outside import Outside
+from taskmark.storage.outside import Outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmark.context import Context
     from taskmark.given import PermittedSplit
-    from taskmark.store import Artifact, Store
+    from taskmark.storage.store import Artifact, Store
     from taskmark.suites.task_data import Split, TaskData
 
 

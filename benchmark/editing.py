@@ -10,10 +10,10 @@ from taskmark.data import SuiteData
 from taskmark.edit import Edit
 from taskmark.errors import TaskmarkError
 from taskmark.given import Given
-from taskmark.isolation_methods import StandIn
-from taskmark.lineage import read_from
+from taskmark.isolation.methods import StandIn
 from taskmark.readers import Reader, reader
 from taskmark.recipes import recipe_named
+from taskmark.storage.lineage import read_from
 from taskmark.switches import restored
 from taskmark.weights import WeightSpace
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.context import Context
-    from taskmark.experts import Stand
+    from taskmark.experts.vectors import Stand
     from taskmark.method import Method
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 
 def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Artifact) -> Given:

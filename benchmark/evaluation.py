@@ -9,7 +9,7 @@ import torch
 
 from taskmark.record import TaskResult, pack_bits
 from taskmark.scale_search import Split, predict
-from taskmark.statistics import normalised_accuracy, proportion_interval
+from taskmark.statistics.intervals import normalised_accuracy, proportion_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.edit import Edit
-    from taskmark.experts import Stand
+    from taskmark.experts.vectors import Stand
     from taskmark.readers import Reader
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 
 @dataclass(frozen=True, slots=True)

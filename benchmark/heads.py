@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.provider import Provider
     from taskmark.readers import Setting
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 
 def make_head(context: Context, key: str, *, backbone: str, inputs: str) -> None:

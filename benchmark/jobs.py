@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmark.store import Store
+    from taskmark.storage.store import Store
 
 # What an average job of each kind takes, relative to the others; only the estimate of the
 # remaining time uses it, until jobs of that kind have been timed.

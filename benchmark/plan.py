@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 from taskmark.choosing import chosen_rows
 from taskmark.data import make_data, make_inputs
 from taskmark.devices import kind_of
-from taskmark.disentanglement import make_disentanglement
 from taskmark.errors import TaskmarkError
-from taskmark.experts import Stand, make_expert, stack_vectors
-from taskmark.foreign_experts import check_choice, make_foreign_expert, suited
+from taskmark.experts.foreign import check_choice, make_foreign_expert, suited
+from taskmark.experts.normaliser import make_normaliser
+from taskmark.experts.vectors import Stand, make_expert, stack_vectors
 from taskmark.heads import make_head
 from taskmark.jobs import Job
-from taskmark.keys import artifact_key, source_of
-from taskmark.localisation import make_localisation
-from taskmark.negation import controls_of, make_negation
-from taskmark.negation_of_methods import has_direction_of_its_own, make_negation_of_method
-from taskmark.normaliser import make_normaliser
+from taskmark.metrics.disentanglement import make_disentanglement
+from taskmark.metrics.localisation import make_localisation
+from taskmark.metrics.negation import controls_of, make_negation
+from taskmark.metrics.negation_of_methods import has_direction_of_its_own, make_negation_of_method
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
 from taskmark.registry import MethodChoice, build
 from taskmark.rows import Row, make_row
+from taskmark.storage.keys import artifact_key, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from taskmark.context import Context
-    from taskmark.foreign_experts import ForeignExperts
+    from taskmark.experts.foreign import ForeignExperts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from urllib.parse import unquote, urlparse
 import torch
 
 from taskmark.devices import kind_of
-from taskmark.keys import library_versions
-from taskmark.lineage import under_way
 from taskmark.recipes import recipe_named
 from taskmark.record import MethodFacts, Provenance
 from taskmark.registry import Found, build
+from taskmark.storage.keys import library_versions
+from taskmark.storage.lineage import under_way
 
 if TYPE_CHECKING:
     from taskmark.context import Context

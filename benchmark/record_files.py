@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError
-from taskmark.localisation_record import LocalisationRecord
-from taskmark.negation_record import NegationRecord
+from taskmark.metrics.localisation_record import LocalisationRecord
+from taskmark.metrics.negation_record import NegationRecord
 from taskmark.record import DisentanglementRecord, Record
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.compare import Comparison, RowKey, compare, rows_of
 from taskmark.errors import TaskmarkError
+from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.submission import Reproduction, Submission

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from taskmark.data import fingerprint
 from taskmark.errors import TaskmarkError
-from taskmark.keys import source_of
 from taskmark.provider import fetched, provider
 from taskmark.record import digest
+from taskmark.storage.keys import source_of
 from taskmark.suite import UNRESOLVED
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from taskmark.costs import Spent, measured
 from taskmark.editing import apply, give, own_reader
 from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.evaluation import Outcome, evaluate
-from taskmark.geometry import geometry
+from taskmark.metrics.geometry import geometry
 from taskmark.provenance import method_facts, provenance
 from taskmark.record import CountedCost, Geometry, MeasuredCost, Record, Seeds, Storage, Trial
 from taskmark.registry import MethodChoice, build
@@ -26,18 +26,18 @@ from taskmark.scale_search import (
     search,
     splits_of_validation,
 )
-from taskmark.statistics import score_intervals
+from taskmark.statistics.intervals import score_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmark.context import Context
     from taskmark.edit import Edit
-    from taskmark.experts import Stand
+    from taskmark.experts.vectors import Stand
     from taskmark.given import Given
     from taskmark.method import Method
     from taskmark.readers import Reader
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 _log = logging.getLogger(__name__)
 

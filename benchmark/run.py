@@ -16,22 +16,22 @@ import platformdirs
 
 from taskmark import devices
 from taskmark.cataloguing import catalogue_methods, catalogue_suite
-from taskmark.checkpoints import CHECKPOINT_SECONDS, discard_outlived
-from taskmark.claims import StoreClaims
 from taskmark.context import Context, choose_device
-from taskmark.durable import atomic_write, check_writable, sweep
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import Event, execute
-from taskmark.foreign_experts import read_folder
+from taskmark.experts.foreign import read_folder
 from taskmark.foresight import before_start, forecast_of, sentences
-from taskmark.localisation_record import LocalisationRecord
-from taskmark.locks import Locks
-from taskmark.negation_record import NegationRecord
-from taskmark.owners import Owner
+from taskmark.metrics.localisation_record import LocalisationRecord
+from taskmark.metrics.negation_record import NegationRecord
 from taskmark.plan import Plan, Selection, plan
 from taskmark.record import DisentanglementRecord, Record
 from taskmark.resolving import prepared, sentence
 from taskmark.rows import blank_record
+from taskmark.storage.checkpoints import CHECKPOINT_SECONDS, discard_outlived
+from taskmark.storage.claims import StoreClaims
+from taskmark.storage.durable import atomic_write, check_writable, sweep
+from taskmark.storage.locks import Locks
+from taskmark.storage.owners import Owner
 from taskmark.suite import load
 
 if TYPE_CHECKING:

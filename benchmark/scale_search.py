@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.edit import Edit
-    from taskmark.experts import Stand
+    from taskmark.experts.vectors import Stand
     from taskmark.head import Head
     from taskmark.method import Method
     from taskmark.readers import Reader

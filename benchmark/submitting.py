@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.durable import atomic_write
 from taskmark.errors import TaskmarkError
+from taskmark.storage.durable import atomic_write
 from taskmark.submission import FILE, Submission
 from taskmark.suite import known, read
 

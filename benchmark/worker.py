@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from taskmark import memory
 from taskmark.errors import TaskmarkError
-from taskmark.lineage import making
+from taskmark.storage.lineage import making
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from taskmark.record import Experts, Record, SuiteFacts
     from taskmark.reports.rows import Row
-    from taskmark.statistics import Pairs
+    from taskmark.statistics.intervals import Pairs
 
 
 @dataclass(frozen=True, slots=True)

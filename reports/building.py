@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.catalogue import read_catalogue
-from taskmark.localisation_summary import read_localisation
-from taskmark.negation_summary import read_negation
+from taskmark.metrics.localisation_summary import read_localisation
+from taskmark.metrics.negation_summary import read_negation
 from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards
 from taskmark.reports.reading import read_disentanglement, read_records

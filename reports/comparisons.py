@@ -11,8 +11,8 @@ from taskmark.reports.verdicts import Asks, Estimate, Part, Unit, judge, togethe
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.differences import Measure
     from taskmark.reports.evidence import Compared, Evidence
+    from taskmark.statistics.differences import Measure
 
 
 class Comparison(Protocol):

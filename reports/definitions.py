@@ -6,8 +6,8 @@ import inspect
 import re
 from dataclasses import dataclass
 
-from taskmark import statistics
 from taskmark.record import CountedCost, DisentanglementRecord, Trial
+from taskmark.statistics import intervals as statistics
 
 _ACCURACY = (
     "Share of test images classified correctly: per task, and its mean over tasks. "

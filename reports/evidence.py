@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.differences import Difference, Measure, error_difference, score_difference
 from taskmark.record import points_in_unit_square, unpack_counts
 from taskmark.reports.scores import ExpertBits, scores_of
+from taskmark.statistics.differences import Difference, Measure, error_difference, score_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,8 @@ import numpy as np
 
 from taskmark.reports.rows import Cell
 from taskmark.reports.scores import scores_of
-from taskmark.resampling import (
+from taskmark.statistics.intervals import ScoreIntervals, Standing, compare_pairs, standings
+from taskmark.statistics.resampling import (
     RESAMPLES,
     Floats,
     over_seeds,
@@ -17,15 +18,14 @@ from taskmark.resampling import (
     replicates_by_task,
     seed_weights,
 )
-from taskmark.statistics import ScoreIntervals, Standing, compare_pairs, standings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskmark.reports.rows import Row
     from taskmark.reports.scores import ExpertBits
-    from taskmark.resampling import Scores
-    from taskmark.statistics import Pairs
+    from taskmark.statistics.intervals import Pairs
+    from taskmark.statistics.resampling import Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Replicates:
 
 
 def resampled(rows: Sequence[Row], experts: ExpertBits) -> Replicates:
-    """Draw images for all rows at once, as `taskmark.statistics.seed_intervals` does for one."""
+    """Draw images for all rows at once, as `intervals.seed_intervals` does for one."""
     scores = tuple(scores_of(row.records, experts) for row in rows)
     seeds = tuple(sorted(scores[0].correct))
     drawn = replicates_by_task(scores, RESAMPLES, np.random.default_rng(0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from taskmark.record_files import age
 from taskmark.reports.row_labels import row_labels
-from taskmark.statistics import ScoreIntervals, Standing
+from taskmark.statistics.intervals import ScoreIntervals, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from taskmark.record import unpack_bits
-from taskmark.resampling import Scores
+from taskmark.statistics.resampling import Scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

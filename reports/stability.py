@@ -11,8 +11,8 @@ import numpy as np
 
 from taskmark.record import Frozen
 from taskmark.reports.verdicts import Verdict
-from taskmark.resampling import LEVEL, SEEDS_RESAMPLED_FROM
-from taskmark.separation import corrected_together, rank_correlations
+from taskmark.statistics.resampling import LEVEL, SEEDS_RESAMPLED_FROM
+from taskmark.statistics.separation import corrected_together, rank_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

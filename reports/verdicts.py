@@ -9,7 +9,7 @@ from taskmark.record import Frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.differences import Difference
+    from taskmark.statistics.differences import Difference
 
 Verdict = Literal["holds", "does not hold", "cannot be told", "not measured"]
 Asks = Literal["less than", "more than", "at least"]

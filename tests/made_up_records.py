@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taskmark import statistics
-from taskmark.localisation_record import (
+from taskmark.metrics.localisation_record import (
     Eigenfunction,
     Localisation,
     LocalisationCost,
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.negation_record import (
+from taskmark.metrics.negation_record import (
     MeanAccuracy,
     NegatedTask,
     NegationRecord,
@@ -37,6 +36,7 @@ from taskmark.record import (
     pack_bits,
     pack_counts,
 )
+from taskmark.statistics import intervals as statistics
 
 if TYPE_CHECKING:
     from pathlib import Path

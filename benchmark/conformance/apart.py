@@ -8,13 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from taskmark.conformance.checks import CHECKS
 from taskmark.conformance.finding import Finding
-from taskmark.isolation import PluginError, PluginProcess
+from taskmark.isolation.process import PluginError, PluginProcess
 from taskmark.record import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.isolation_methods import StandIn
+    from taskmark.isolation.methods import StandIn
 
 
 class _Found(Frozen):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from taskmark.localisation_record import LocalisationRecord
-    from taskmark.negation_record import NegationRecord
+    from taskmark.metrics.localisation_record import LocalisationRecord
+    from taskmark.metrics.negation_record import NegationRecord
     from taskmark.record import DisentanglementRecord, Record, SuiteFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row

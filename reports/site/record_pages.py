@@ -10,7 +10,7 @@ from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
 from taskmark.reports.site.costs import extra_bytes
 from taskmark.reports.site.rendering import File, render
-from taskmark.statistics import proportion_interval, seed_intervals
+from taskmark.statistics.intervals import proportion_interval, seed_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

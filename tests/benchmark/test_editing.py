@@ -8,7 +8,7 @@ import torch
 from taskmark import Given, Method, WeightSpace
 from taskmark.editing import apply
 from taskmark.errors import TaskmarkError
-from taskmark.store import Store
+from taskmark.storage.store import Store
 
 WRITES = "wrote to its inputs; work on a copy"
 

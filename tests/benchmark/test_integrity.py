@@ -73,9 +73,9 @@ CHANGES_NOTHING = {
         given.generator = None
     """,
     "replaces the harness's functions": """
-        import taskmark.edit, taskmark.head, taskmark.statistics
+        import taskmark.edit, taskmark.head, taskmark.statistics.intervals
         taskmark.head.Head.predict = lambda self, features: torch.zeros(len(features)).long()
-        taskmark.statistics.normalised_accuracy = lambda *_: 1.0
+        taskmark.statistics.intervals.normalised_accuracy = lambda *_: 1.0
         taskmark.edit.Edit.checked = lambda self, *_: self
     """,
     "leaves work for the end of its process": """
@@ -189,7 +189,7 @@ APART = {
     "asks the harness's own reading of the store": (
         """
         from pathlib import Path
-        from taskmark.store import Store
+        from taskmark.storage.store import Store
         file = Path(FILE)
         test = Store(file.parents[1]).get("inputs_test", file.stem).tensors["test_labels"]
         assert not len(test)
@@ -211,7 +211,7 @@ APART = {
     "says what no method may say": (
         """
         import gc, socket
-        from taskmark.isolation_wire import send
+        from taskmark.isolation.wire import send
         (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
         send(line, {"op": "rank me first"}, {})
         """,
@@ -228,7 +228,7 @@ APART = {
     "sends an edit that it did not check": (
         """
         import gc, socket
-        from taskmark.isolation_wire import send
+        from taskmark.isolation.wire import send
         (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
         facts = {"op": "edited", "heads": {}, "per_task": [], "masks": {}}
         send(line, facts, {"vector": given.pretrained[:3]})

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 from taskmark.costs import measured
-from taskmark.experts import stack_vectors
-from taskmark.store import Store
+from taskmark.experts.vectors import stack_vectors
+from taskmark.storage.store import Store
 from taskmark.weights import WeightSpace
 
 N_TASKS, SIZE = 10, 4_000_000

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiny_setting import setting_of
 
 from taskmark import Head, memory
-from taskmark.lineage import making
 from taskmark.memory import Room
 from taskmark.readers import reader
+from taskmark.storage.lineage import making
 
 GPU = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB "

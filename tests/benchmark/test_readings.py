@@ -10,11 +10,11 @@ import pytest
 from taskmark.context import Context
 from taskmark.plan import Selection, plan
 from taskmark.registry import MethodChoice
-from taskmark.store import Store
+from taskmark.storage.store import Store
 from taskmark.suite import read
 
 if TYPE_CHECKING:
-    from taskmark.store import Artifact
+    from taskmark.storage.store import Artifact
 
 METHODS = ("task_arithmetic", "ties", "experts", "linear_probing", "atlas", "tangent_fine_tuning")
 N_TASKS = 3

@@ -118,7 +118,7 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
-    from taskmark.commands import list_command  # noqa: PLC0415 - prints
+    from taskmark.commands.running import list_command  # noqa: PLC0415 - prints
 
     list_command("smoke", ())
     lines = capsys.readouterr().out.splitlines()

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from taskmark import provenance, submitting, suite
-from taskmark.author_commands import reproduce_command, submit_command
+from taskmark.commands.authors import reproduce_command, submit_command
 from taskmark.errors import TaskmarkError
 from taskmark.record import Experts, Record
 from taskmark.registry import find
@@ -106,7 +106,9 @@ def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
     body = f"if os.environ.get('SULKING'):\n    raise ValueError('no')\n{MERGE}"
     (folder,) = write(*made(body), tmp_path / "to")
     monkeypatch.setenv("SULKING", "1")
-    from taskmark import isolation  # noqa: PLC0415 - its server has the environment of its start
+    from taskmark.isolation import (  # noqa: PLC0415 - its server has the environment of its start
+        process as isolation,
+    )
 
     isolation._drop_server()
     with pytest.raises(SystemExit):

@@ -16,7 +16,7 @@ from taskmark.editing import give
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.plan import Selection, plan
 from taskmark.registry import MethodChoice
-from taskmark.store import Artifact, Store
+from taskmark.storage.store import Artifact, Store
 from taskmark.suite import Suite, read
 
 TASKS = ("hills", "lakes", "woods")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import taskmark.store
+import taskmark.storage.store
 
-HARNESS = Path(taskmark.store.__file__).parent
+HARNESS = Path(taskmark.storage.store.__file__).parent
 
 
 def _strings(path: Path) -> set[str]:

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from trials import TALLY, start
 
-from taskmark import cache
+from taskmark.storage import cache
 
 RECORDS = ("records", "disentanglement")
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskmark.checkpoints import CHECKPOINTS
-from taskmark.durable import drafts
 from taskmark.errors import TaskmarkError
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.run import Options, Watcher, run
-from taskmark.store import Store
+from taskmark.storage.checkpoints import CHECKPOINTS
+from taskmark.storage.durable import drafts
+from taskmark.storage.store import Store
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from planting import ROOT, Mutation, methods_of, mutations, rounds
 
-from taskmark.compare import Comparison, compare, rows_of
+from taskmark.gate.compare import Comparison, compare, rows_of
 from taskmark.methods import get, names
 from taskmark.reports import read_records
 from taskmark.suite import gate_of, load

@@ -18,7 +18,7 @@ from taskmark.record import Experts, Storage, pack_bits
 from taskmark.reports import terminal_table
 from taskmark.reports.board import boards
 from taskmark.reports.scores import ExpertBits, scores_of
-from taskmark.statistics import seed_intervals
+from taskmark.statistics.intervals import seed_intervals
 
 
 def only_board(records):

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from taskmark.differences import Difference
 from taskmark.reports.verdicts import VERDICTS, judge, together
+from taskmark.statistics.differences import Difference
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from side_by_side import in_turn, note
 
-from taskmark.resampling import RESAMPLES, Scores
-from taskmark.statistics import rank_groups
+from taskmark.statistics.intervals import rank_groups
+from taskmark.statistics.resampling import RESAMPLES, Scores
 
 pytestmark = pytest.mark.timing
 

@@ -12,7 +12,7 @@ import tomli_w
 import toy_suites
 
 from taskmark import cli
-from taskmark.papers import known, load
+from taskmark.papers.definition import known, load
 from taskmark.record import Record
 from taskmark.record_files import read_folder
 from taskmark.suite import load as load_suite

@@ -8,7 +8,7 @@ import toy_suites
 from clip_vision_model import names_of_transformers
 from safetensors.torch import load_file, save_file
 
-from taskmark.expert_commands import export_command
+from taskmark.commands.experts import export_command
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.run import Options, run

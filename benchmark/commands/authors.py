@@ -1,0 +1,180 @@
+"""What the commands for the author of a method do: new, check, submit, reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from taskmark.errors import TaskmarkError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskmark.conformance import Finding
+    from taskmark.registry import Found
+
+SUBMISSIONS = Path("submissions")
+
+
+def new_command(name: str, folder: Path) -> None:
+    """Write a new method, and say what to do with it."""
+    from taskmark.new_method import write_method  # noqa: PLC0415 - imports torch
+
+    path = write_method(name, folder)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{path} adds up the task vectors; write your own merge(), and then:")
+    console.print(f"  taskmark check {path}")
+    console.print(f"  taskmark run --plugin {path} --method {path.stem} --out my-results")
+
+
+def check_command(
+    names: Sequence[str], *, time_limit: float, large: bool, since: str | None
+) -> None:
+    """Run the conformance tests and print what they found.
+
+    Raises:
+        TaskmarkError: if a method does not conform or is unknown.
+    """
+    console = Console(soft_wrap=True)
+    files = [Path(name) for name in names if name.endswith(".py")]
+    if since is not None:
+        names, files = _changed_methods(since, names, files)
+        if not names and not files:
+            console.print(f"No method changed since {since}.", markup=False)
+            return
+    methods = _found(files, time_limit)
+    wanted = [name for name in names if not name.endswith(".py")]
+    wanted += [name for name, found in methods.items() if found.origin == "file"]
+    failed = []
+    for name in wanted or methods:
+        if name not in methods:
+            raise unknown("method", name, methods)
+        findings = _findings(methods[name], time_limit, large=large)
+        bad = [finding for finding in findings if not finding.passed]
+        console.print(f"{name}: {len(findings) - len(bad)} of {len(findings)} checks passed")
+        for finding in bad:
+            console.print(f"  {finding.check}: {finding.sentence}", style="red", markup=False)
+        failed += [name] if bad else []
+    if failed:
+        raise TaskmarkError(
+            f"{len(failed)} of {len(wanted or methods)} methods do not conform: "
+            f"{', '.join(failed)}; each line above names the cure."
+        )
+
+
+def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> None:
+    """Write the folder to commit, and say what to do with it.
+
+    Raises:
+        TaskmarkError: if the method is unknown or its records cannot be submitted.
+    """
+    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
+    from taskmark.submitting import (  # noqa: PLC0415
+        Source,
+        check_source,
+        own_records,
+        write_submissions,
+    )
+
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    files = [Path(name)] if name.endswith(".py") else []
+    methods = _found(files, 300.0)
+    wanted = [key for key, found in methods.items() if found.origin == "file"] or [name]
+    records = read_records(out)
+    sources = []
+    for key in wanted:
+        if key not in methods:
+            raise unknown("method", key, methods)
+        sources.append(Source(methods[key], package))
+        check_source(sources[-1])
+    gathered = [own_records(records, source, out) for source in sources]
+    for source, own in zip(sources, gathered, strict=True):
+        for folder in write_submissions(own, source, to):
+            n_rows = len(list((folder / "records").iterdir()))
+            console.print(f"{folder}: claimed, {n_rows} rows. Commit it and open a pull request.")
+
+
+def reproduce_command(
+    folders: Sequence[Path],
+    *,
+    out: Path,
+    device: str,
+    workers: int | None,
+    store: Path | None,
+    time_limit: float,
+    since: str | None,
+) -> None:
+    """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
+    from taskmark.changes import changed_files, touched  # noqa: PLC0415
+    from taskmark.gate import views  # noqa: PLC0415 - imports torch
+    from taskmark.progress import Display  # noqa: PLC0415
+    from taskmark.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
+    from taskmark.run import Options, Watcher, run  # noqa: PLC0415
+    from taskmark.submission import read_submission  # noqa: PLC0415
+    from taskmark.submitting import write_state  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    if since is not None:
+        files = changed_files(since, Path())
+        folders = [*folders, *touched(files, {}, SUBMISSIONS).submissions]
+    if not folders:
+        console.print("There is nothing to reproduce.")
+    read = [(folder, *read_submission(folder)) for folder in folders]
+    disputed = False
+    for folder, submission, claimed in read:
+        options = Options(
+            suite=f"{submission.suite.name}@{submission.suite.version}",
+            out=out,
+            selection=selection_of(submission, claimed),
+            device=device,
+            plugins=(folder / submission.file,) if submission.file else (),
+            workers=workers,
+            store=store,
+            time_limit=time_limit,
+        )
+        with Display(console, quiet=False) as display:
+            outcome = run(options, Watcher(display.begin, display.event))
+        comparison = compared(claimed, outcome.records)
+        after = submission.with_reproduction(reproduction(comparison, outcome.records))
+        write_state(folder, after)
+        if (table := views.table(comparison)) is not None:
+            console.print(table)
+        for difference in after.reproductions[-1].differences:
+            console.print(difference)
+        console.print(f"{folder}: {after.state}.")
+        disputed |= after.state == "disputed"
+    if disputed:
+        raise SystemExit(1)
+
+
+def _changed_methods(
+    since: str, names: Sequence[str], files: Sequence[Path]
+) -> tuple[list[str], list[Path]]:
+    from taskmark.changes import changed_files, changed_methods, touched  # noqa: PLC0415
+    from taskmark.submission import read_submission  # noqa: PLC0415
+
+    folders = touched(changed_files(since, Path()), {}, SUBMISSIONS).submissions
+    submitted = [(folder, read_submission(folder)[0].file) for folder in folders]
+    new_files = [folder / file for folder, file in submitted if file is not None]
+    return [*names, *changed_methods(since)], [*files, *new_files]
+
+
+def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
+    from taskmark.isolation.methods import Limits, find_apart  # noqa: PLC0415
+    from taskmark.suite import load  # noqa: PLC0415
+
+    # The process of a plug-in is elsewhere in the tree of folders.
+    resolved = [file.resolve() for file in files]
+    return find_apart(resolved, Limits(time_limit, load("mini").provider))
+
+
+def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
+    from taskmark.conformance import findings  # noqa: PLC0415
+    from taskmark.conformance.apart import findings_apart  # noqa: PLC0415
+    from taskmark.isolation.methods import StandIn  # noqa: PLC0415
+
+    if issubclass(found.method, StandIn):
+        return [*findings_apart(found.method, seconds=time_limit, large=large)]
+    return [*findings(found.method, large=large)]

@@ -1,0 +1,54 @@
+"""`taskmark backbones ...`: words on the command line to commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+backbones = typer.Typer(
+    help="Get the weights of the real suites. Files of your own, such as "
+    "clip-b-32-openai.safetensors, are found in the folder that TASKMARK_BACKBONES names.",
+    no_args_is_help=True,
+)
+
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Backbones, such as clip-b-32-openai; all unless said.")
+]
+
+
+@backbones.command("list")
+def backbones_list() -> None:
+    """Show each backbone: what it is, where from, its licence, and what is missing."""
+    from taskmark.commands.backbones import list_backbones  # noqa: PLC0415 - imports torch
+
+    list_backbones()
+
+
+@backbones.command("fetch")
+def backbones_fetch(names: Names = None) -> None:
+    """Fetch weights from the hub at their locked commits, and check them."""
+    from taskmark.commands.backbones import fetch_backbones  # noqa: PLC0415 - imports torch
+
+    fetch_backbones(names or [])
+
+
+@backbones.command("verify")
+def backbones_verify(names: Names = None) -> None:
+    """Hold weights that are here against the lock and their architecture; exit 1 if bad."""
+    from taskmark.commands.backbones import verify_backbones  # noqa: PLC0415 - imports torch
+
+    verify_backbones(names or [])
+
+
+@backbones.command("lock")
+def backbones_lock(
+    names: Names = None,
+    revision: Annotated[
+        str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
+    ] = None,
+) -> None:
+    """Resolve backbones: fetch their weights, and write commit and hash to the lock file."""
+    from taskmark.commands.backbones import lock_backbones  # noqa: PLC0415 - imports torch
+
+    lock_backbones(names or [], revision)

@@ -1,0 +1,100 @@
+"""What `taskmark cache` does: list, verify, prune."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from taskmark.errors import TaskmarkError
+from taskmark.run import default_store
+from taskmark.storage import cache
+from taskmark.storage.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MEGABYTE = 1e6
+
+
+def list_cache(folder: Path | None, kind: str | None) -> None:
+    """Print what each kind of artifact takes, or each artifact of one kind and what uses it.
+
+    Raises:
+        TaskmarkError: if there is no such store.
+    """
+    store, console = _store(folder), Console()
+    stored = cache.entries(store)
+    used, needed = cache.users(stored), cache.needed_by_records(stored)
+    if kind is None:
+        table = Table("kind", "number", "MB", "needed by records", "used by", box=None)
+        for name, group in groupby(stored.values(), key=lambda entry: entry.kind):
+            found = list(group)
+            by = {user.partition("/")[0] for entry in found for user in used[entry.name]}
+            n_needed = sum(entry.name in needed for entry in found)
+            size = f"{cache.total_bytes(found) / _MEGABYTE:.1f}"
+            table.add_row(name, str(len(found)), size, str(n_needed), ", ".join(sorted(by)))
+    else:
+        table = Table("key", "MB", "what it is", "used by", "notes", box=None)
+        for entry in stored.values():
+            if entry.kind == kind:
+                names = ", ".join(_short(user) for user in used[entry.name])
+                key = _short(entry.name).partition("/")[2]
+                notes = "; ".join(entry.notes)
+                size = f"{entry.n_bytes / _MEGABYTE:.1f}"
+                table.add_row(key, size, entry.label, names or "nothing", notes)
+    console.print(table)
+    total = cache.total_bytes(stored.values()) / _MEGABYTE
+    console.print(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}", soft_wrap=True)
+
+
+def verify_cache(folder: Path | None) -> None:
+    """Read every byte of a store, print what is damaged, and exit with 1 if anything is.
+
+    Raises:
+        TaskmarkError: if there is no such store.
+    """
+    n_whole, damaged = cache.verify(_store(folder))
+    console = Console()
+    for error in damaged:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{n_whole} artifacts are whole, {len(damaged)} were damaged.")
+    if damaged:
+        raise SystemExit(1)
+
+
+def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
+    """Print what no record needs, and remove it if asked to.
+
+    Raises:
+        TaskmarkError: if there is no such store, or if a run uses it now.
+    """
+    store, console = _store(folder), Console()
+    if yes:
+        cache.check_idle(store)
+    rubbish = cache.waste(store, also_needed=everything)
+    for name in rubbish.artifacts:
+        console.print(_short(name), highlight=False)
+    for path in rubbish.files:
+        console.print(str(path.relative_to(store.root)), highlight=False, soft_wrap=True)
+    if yes:
+        cache.prune(store, rubbish)
+    n = len(rubbish.artifacts) + len(rubbish.files)
+    done = "were removed" if yes else "would be removed; say --yes to do it"
+    console.print(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.", highlight=False)
+
+
+def _store(folder: Path | None) -> Store:
+    root = (folder or default_store()).expanduser().resolve()
+    if not root.is_dir():
+        raise TaskmarkError(
+            f"There is no store {str(root)!r}; name one with --store, or run something first."
+        )
+    return Store(root)
+
+
+def _short(name: str) -> str:
+    kind, _, key = name.partition("/")
+    return f"{kind}/{key[:12]}"

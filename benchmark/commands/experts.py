@@ -1,0 +1,58 @@
+"""What `taskmark experts` does: hand out the experts that a run tuned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from taskmark.errors import TaskmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def export_command(
+    folder: Path,
+    *,
+    suite: str,
+    backbone: str | None,
+    recipe: str,
+    tasks: Sequence[str],
+    seed: int,
+    device: str,
+    store: Path | None,
+) -> None:
+    """Write the experts of a run to a folder, and say how to bring them along.
+
+    Raises:
+        TaskmarkError: if a name is unknown, or the run has not made them.
+    """
+    from taskmark.context import Context, choose_device  # noqa: PLC0415 - imports torch
+    from taskmark.experts.exporting import export_experts  # noqa: PLC0415
+    from taskmark.resolving import prepared  # noqa: PLC0415
+    from taskmark.run import default_store  # noqa: PLC0415
+    from taskmark.storage.durable import check_writable  # noqa: PLC0415
+    from taskmark.suite import load  # noqa: PLC0415
+
+    backbones = (backbone,) if backbone else ()
+    defined = load(suite).only(tuple(tasks))
+    chosen = defined.chosen(backbones)
+    if len(chosen) > 1:
+        raise TaskmarkError(
+            f"The suite {defined.name!r} runs several backbones ({', '.join(chosen)}); name the "
+            "one whose experts you want with --backbone."
+        )
+    resolved, hashes = prepared(defined, backbones=backbones, negation=False)
+    context = Context(
+        suite=resolved,
+        store_root=(store or default_store()).expanduser().resolve(),
+        device=choose_device(device),
+        found=hashes,
+    )
+    check_writable(folder)
+    written = export_experts(context, folder, backbone=chosen[0], recipe=recipe, seed=seed)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{len(written)} experts are in {folder}; bring them along with:")
+    console.print(f"  taskmark run --suite {suite} --backbone {chosen[0]} --experts {folder}")

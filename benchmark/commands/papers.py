@@ -1,0 +1,217 @@
+"""What `taskmark reproduce` does: papers are run beside their figures, submissions handed on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from taskmark.commands.authors import SUBMISSIONS
+from taskmark.commands.authors import reproduce_command as reproduce_submissions
+from taskmark.errors import TaskmarkError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from taskmark.papers.definition import Paper
+    from taskmark.papers.runs import Wanted
+    from taskmark.papers.table import Found
+    from taskmark.run import Options
+    from taskmark.suite import Suite
+
+
+def reproduce_command(
+    names: Sequence[str],
+    wanted: Wanted,
+    *,
+    out: Path,
+    device: str,
+    workers: int | None,
+    store: Path | None,
+    time_limit: float,
+    since: str | None,
+    outputs: Mapping[str, Path | None],
+    dry_run: bool,
+    estimated: bool,
+) -> None:
+    """Reproduce the papers and then the submissions among some names.
+
+    Raises:
+        TaskmarkError: if a name is neither, or something cannot be run.
+    """
+    from taskmark.run import Options  # noqa: PLC0415 - imports torch
+
+    papers, folders = papers_and_submissions(names)
+    if folders and dry_run:
+        raise TaskmarkError(
+            f"There is no dry run of a submission, such as {str(folders[0])!r}; "
+            "leave --dry-run out, or name papers alone."
+        )
+    if papers:
+        options = Options(
+            suite="",  # each paper's own
+            out=out,
+            device=device,
+            workers=workers,
+            store=store,
+            time_limit=time_limit,
+        )
+        reproduce_papers(
+            papers, wanted, options, dry_run=dry_run, estimated=estimated, outputs=outputs
+        )
+    if folders or not papers:
+        reproduce_submissions(
+            folders,
+            out=out,
+            device=device,
+            workers=workers,
+            store=store,
+            time_limit=time_limit,
+            since=since,
+        )
+
+
+def papers_and_submissions(names: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Tell the names of papers from the folders of submissions.
+
+    A paper's name means the paper; a folder of the same name is written with a slash.
+
+    Raises:
+        TaskmarkError: if a name is neither.
+    """
+    from taskmark.papers.definition import is_paper, known  # noqa: PLC0415
+
+    papers = [name for name in names if is_paper(name)]
+    folders = [Path(name) for name in names if not is_paper(name)]
+    submitted = [str(path.parent) for path in sorted(SUBMISSIONS.glob("*/*/submission.json"))]
+    for folder in folders:
+        if not folder.is_dir():
+            raise unknown("paper or submission", str(folder), [*known(), *submitted])
+    return papers, folders
+
+
+def print_papers() -> None:
+    """Print the papers that can be reproduced, and how many of their figures are known."""
+    from taskmark.papers.definition import known, read  # noqa: PLC0415
+
+    table = Table("paper", "suite", "figures", "title", box=None, pad_edge=False)
+    for name, path in known().items():
+        paper = read(path)
+        n = sum(len(values) for found in paper.published for values in found.values.values())
+        table.add_row(*(Text(cell) for cell in (name, paper.suites[0], str(n), paper.title)))
+    Console().print(table)
+
+
+def reproduce_papers(
+    names: Sequence[str],
+    wanted: Wanted,
+    options: Options,
+    *,
+    dry_run: bool,
+    estimated: bool,
+    outputs: Mapping[str, Path | None],
+) -> None:
+    """Run the protocols of papers and print their figures beside those measured.
+
+    Args:
+        names: of papers, or files that describe them.
+        wanted: what of them.
+        options: where and on what to run; their suite and selection do not count.
+        dry_run: print what would be run and what is published, and run nothing.
+        estimated: then also measure how fast this machine is, and print what it would take.
+        outputs: files to write to, by "markdown" and "json".
+
+    Raises:
+        TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
+    """
+    from taskmark.papers import views  # noqa: PLC0415
+    from taskmark.papers.definition import load  # noqa: PLC0415
+    from taskmark.papers.runs import backbones_of, suite_named, suite_of  # noqa: PLC0415
+    from taskmark.papers.table import Found, lines  # noqa: PLC0415
+    from taskmark.storage.durable import atomic_write  # noqa: PLC0415
+    from taskmark.suite import load as load_suite  # noqa: PLC0415
+
+    if len(names) > 1 and any(outputs.values()):
+        raise TaskmarkError(
+            f"One file cannot hold {len(names)} papers ({', '.join(names)}); "
+            "give --markdown and --json with one paper at a time."
+        )
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for paper in [load(name) for name in names]:
+        suite = suite_of(paper, load_suite(suite_named(paper, wanted.suite)))
+        backbones = backbones_of(paper, wanted.backbones)
+        for sentence in [views.citation(paper), *views.protocol(paper, suite, backbones)]:
+            console.print(sentence)
+        if dry_run:
+            console.print(_readiness(paper, suite, backbones))
+            for sentence in _estimates(paper, suite, wanted, options) if estimated else ():
+                console.print(sentence)
+            found = Found()
+        else:
+            found = _measured(console, paper, suite, wanted, options)
+        compared = lines(paper, suite, backbones, found)
+        said = views.notes(paper, suite, compared)
+        formats = {
+            "markdown": views.markdown(paper, compared, said),
+            "json": views.as_json(paper, suite, compared, said),
+        }
+        for kind, path in outputs.items():
+            if path is not None:
+                atomic_write(path, formats[kind].encode())
+        for table in views.tables(compared):
+            Console().print(table)
+        for sentence in [*views.sources(compared), *said]:
+            console.print(sentence)
+
+
+def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
+    """Whether all that the paper needs is here, in a sentence, and how to get what is not."""
+    from taskmark.provider import provider  # noqa: PLC0415
+    from taskmark.resolving import what_is_missing  # noqa: PLC0415
+
+    tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
+    told = what_is_missing(suite, provider(suite.provider), backbones, tasks)
+    if not told:
+        return "All data and weights that it needs are here."
+    return f"The suite {suite.name} {suite.version} cannot run here yet: {told}."
+
+
+def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:
+    """What each recipe of the paper would take here; what several share is counted in each."""
+    from taskmark.papers.runs import selections  # noqa: PLC0415
+    from taskmark.run import estimate  # noqa: PLC0415
+
+    for selection in selections(paper, wanted):
+        asked = dataclasses.replace(options, suite=suite, selection=selection)
+        yield f"Recipe {selection.recipes[0]}, if run alone. {estimate(asked)}"
+
+
+def _measured(
+    console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
+) -> Found:
+    """What the runs of a paper make, one run a recipe, with progress."""
+    from taskmark.experts.foreign import read_folder  # noqa: PLC0415
+    from taskmark.papers.runs import rows_left_out, selections  # noqa: PLC0415
+    from taskmark.papers.table import Found  # noqa: PLC0415
+    from taskmark.progress import Display  # noqa: PLC0415
+    from taskmark.run import Watcher, run  # noqa: PLC0415
+
+    tuned = None
+    if wanted.experts is not None:
+        tuned = read_folder(wanted.experts, suite.tasks).label.recipe
+        if left_out := rows_left_out(paper, tuned):
+            console.print(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
+    outcomes = []
+    for selection in selections(paper, wanted, tuned=tuned):
+        asked = dataclasses.replace(options, suite=suite, selection=selection)
+        with Display(console, quiet=False) as display:
+            watcher = Watcher(display.begin, display.event, display.say)
+            outcomes.append(run(asked, watcher))
+    return Found(
+        records=[record for outcome in outcomes for record in outcome.records],
+        negations=[record for outcome in outcomes for record in outcome.negation],
+    )

@@ -1,0 +1,250 @@
+"""What the commands do: from words on the command line to a run, a report, a list, a check."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from taskmark.errors import TaskmarkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from taskmark.gate.compare import Comparison
+    from taskmark.record import Record
+    from taskmark.suite import Suite
+
+
+def run_command(
+    *,
+    suite: str,
+    methods: Sequence[str],
+    backbones: Sequence[str],
+    recipes: Sequence[str],
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    plugins: Sequence[Path],
+    device: str,
+    workers: int | None,
+    store: Path | None,
+    time_limit: float,
+    since: str | None,
+    experts: Path | None,
+    accept_experts: str | None,
+    racing: bool,
+    negation: bool,
+    localisation: bool,
+    quiet: bool,
+    json: bool,
+    only_estimate: bool = False,
+) -> None:
+    """Run, show progress, build the report, and print the table; or say what that would take."""
+    from taskmark.changes import changed_methods  # noqa: PLC0415
+    from taskmark.event_lines import EventLines  # noqa: PLC0415
+    from taskmark.plan import Selection  # noqa: PLC0415 - imports torch
+    from taskmark.progress import Display  # noqa: PLC0415
+    from taskmark.registry import MethodChoice  # noqa: PLC0415
+    from taskmark.run import Options, Watcher, estimate, run  # noqa: PLC0415
+    from taskmark.suite import load  # noqa: PLC0415
+
+    console = Console(quiet=quiet)
+    if since is not None:
+        methods = [*methods, *changed_methods(since)]
+        if not methods:
+            console.print(f"No built-in method changed since {since}.", markup=False)
+            return
+    chosen = tuple(load(suite).backbones) if "all" in backbones else tuple(backbones)
+    options = Options(
+        suite=suite,
+        out=out,
+        selection=Selection(
+            backbones=chosen,
+            methods=tuple(MethodChoice.parse(text) for text in methods),
+            recipes=tuple(recipes),
+            seeds=tuple(seeds),
+            negation=negation,
+            localisation=localisation,
+            experts=experts,
+            accept_experts=accept_experts,
+        ),
+        tasks=tuple(tasks),
+        device=device,
+        plugins=tuple(plugins),
+        workers=workers,
+        store=store,
+        time_limit=time_limit,
+        racing=racing,
+    )
+    if only_estimate:
+        console.print(estimate(options), soft_wrap=True, markup=False, highlight=False)
+        return
+    if json:
+        lines = EventLines(sys.stdout)
+        outcome = run(options, Watcher(lines.begin, lines.event, lines.say))
+        report_command(out, quiet=True, records=outcome.records)
+        lines.end(outcome)
+        return
+    with Display(console, quiet=quiet) as display:
+        outcome = run(options, Watcher(display.begin, display.event, display.say))
+    report_command(out, quiet=quiet, records=outcome.records)
+    console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
+
+
+def report_command(
+    out: Path,
+    *,
+    quiet: bool,
+    records: Sequence[Record] | None = None,
+    submissions: Path | None = None,
+) -> None:
+    """Build tables and site, print the table of these records (or all) and the page's path."""
+    from taskmark import reports  # noqa: PLC0415 - imports matplotlib
+    from taskmark.metrics import (  # noqa: PLC0415 - likewise
+        localisation_summary,
+        negation_summary,
+    )
+
+    console = Console(quiet=quiet)
+    _check_run(out)
+    page = reports.build(out, submissions=submissions)
+    shown = records if records is not None else reports.read_records(out)
+    console.print(reports.terminal_table(shown))
+    console.print(reports.terminal_findings(out))
+    lines = [
+        *map(negation_summary.line, negation_summary.read_negation(out)),
+        *map(localisation_summary.line, localisation_summary.read_localisation(out)),
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)
+
+
+def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
+    """Print what a run can name."""
+    from taskmark.recipes import RECIPES  # noqa: PLC0415
+    from taskmark.registry import find  # noqa: PLC0415 - imports torch
+    from taskmark.suite import known, load, read  # noqa: PLC0415
+
+    console = Console()
+    suite = load(suite_name)
+    suites = {name: read(path) for name, path in known().items() if "@" in name}
+    console.print(_table("suite", ((name, _said(found)) for name, found in suites.items())))
+    title = f"of {suite.name} {suite.version}"
+    console.print(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
+    console.print(
+        _table(
+            f"backbone {title}",
+            ((n, f"{b.summary} ({b.heads} heads)") for n, b in suite.backbones.items()),
+        )
+    )
+    console.print(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
+    rows = (
+        (name, f"{found.method.summary()} [{found.method.track}, {found.method.role}]")
+        for name, found in sorted(find(plugins).items())
+    )
+    console.print(_table("method", rows))
+
+
+def compare_command(
+    before: Path,
+    after: Path,
+    *,
+    accept: str | None,
+    changelog: Path,
+    outputs: Mapping[str, Path | None],
+) -> None:
+    """Print what moved against a folder or a baseline, and exit with 1 if anything did.
+
+    Args:
+        before: a folder of records, or the JSON file of a baseline.
+        after: a folder of records.
+        accept: why `after` becomes the baseline `before`; None leaves it as it is.
+        changelog: the file that then says why.
+        outputs: files to write the comparison to, by "markdown", "junit" and "json".
+    """
+    from taskmark.gate import views  # noqa: PLC0415
+    from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
+    from taskmark.reports import read_records  # noqa: PLC0415
+    from taskmark.storage.durable import atomic_write  # noqa: PLC0415
+
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    _check_run(after)
+    records = read_records(after)
+    comparison, notes = _compared(before, records) if accept is None else _former(before, records)
+    if comparison is not None:
+        formats = {"markdown": views.markdown, "junit": views.junit, "json": views.as_json}
+        for name, path in outputs.items():
+            if path is not None:
+                atomic_write(path, formats[name](comparison).encode())
+        if (drawn := views.table(comparison)) is not None:
+            console.print(drawn)
+        notes += views.sentences(comparison)
+    for line in notes:
+        console.print(line)
+    if accept is not None:
+        entry = make_baseline(
+            before, records, reason=accept, changelog=changelog, comparison=comparison
+        )
+        console.print(f"{before} is written; {changelog} says: {entry}")
+    elif comparison is not None and not comparison.passed:
+        raise SystemExit(1)
+
+
+def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None, list[str]]:
+    """The comparison with a baseline that is about to be rewritten, if it can be read."""
+    if not before.is_file():
+        return None, []
+    try:
+        return _compared(before, records)
+    except TaskmarkError as error:
+        return None, [str(error)]
+
+
+def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
+    """The comparison, and what to know of how the two sides were made."""
+    from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
+    from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415
+    from taskmark.reports import read_records  # noqa: PLC0415
+    from taskmark.suite import gate_of  # noqa: PLC0415
+
+    is_baseline = before.suffix == ".json"
+    if is_baseline:
+        baseline = read_baseline(before)
+        check_same_suite(before, baseline, records)
+        rows, devices = baseline_rows(before, baseline), set(baseline.devices)
+    else:
+        _check_run(before)
+        old = read_records(before)
+        rows, devices = rows_of(old), {record.provenance.device for record in old}
+    notes = []
+    here = {record.provenance.device for record in records}
+    if devices != here and devices and here:
+        notes.append(f"Made on {', '.join(sorted(devices))} before, {', '.join(sorted(here))} now.")
+    if any(record.provenance.dirty for record in records):
+        notes.append("The new records were made by a tree with changes that are not committed.")
+    return compare(rows, rows_of(records), gate_of, guards_all=is_baseline), notes
+
+
+def _check_run(folder: Path) -> None:
+    if not (folder / "records").is_dir():
+        raise TaskmarkError(
+            f"There are no records in {str(folder)!r}; "
+            "give the folder that a run wrote to with --out."
+        )
+
+
+def _said(suite: Suite) -> str:
+    return suite.summary if suite.frozen else f"[not frozen] {suite.summary}"
+
+
+def _table(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(title, "", box=None, pad_edge=False, title_justify="left")
+    for name, text in rows:
+        table.add_row(Text(name), Text(text))  # Text, so that brackets are not read as markup
+    return table

@@ -1,0 +1,1 @@
+"""Experts, tuned here or brought along: their task vectors, and how good they are."""

@@ -1,0 +1,118 @@
+"""Exporting experts: the weights of those that a run tuned, in files that others can load."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from safetensors.torch import save
+
+from taskmark.errors import TaskmarkError
+from taskmark.experts.files import remainder_of
+from taskmark.experts.foreign import LABEL
+from taskmark.plan import Selection, plan
+from taskmark.recipes import recipe_named
+from taskmark.registry import MethodChoice
+from taskmark.storage.durable import atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from taskmark.context import Context
+    from taskmark.jobs import Job
+    from taskmark.weights import WeightSpace
+
+_METHOD = "experts"  # the row of the experts themselves
+
+
+def export_experts(
+    context: Context, folder: Path, *, backbone: str, recipe: str, seed: int
+) -> list[Path]:
+    """Write the experts of a run, `<task>.safetensors`, with what `experts.toml` says of them.
+
+    A file holds theta = theta0 + tau, rounded to float32, by the names of the encoder's parameters.
+    Where theta - theta0 in float32 is not tau, number for number, what it lacks is written beside,
+    `<task>.remainder.safetensors`, so that whoever brings these files along gets tau itself. Tuned
+    weights need none, since tau was made as that difference, but for rare ties in rounding; tangent
+    experts are tuned as weights too, and need none either.
+
+    Args:
+        context: of the run.
+        folder: to write to.
+        backbone: whose experts.
+        recipe: under which they were tuned.
+        seed: of their tuning.
+
+    Returns:
+        The files of weights.
+
+    Raises:
+        TaskmarkError: if the run has not made them, or a file cannot be written.
+    """
+    suite = context.suite
+    encoder = context.provider.backbone(suite.backbones[backbone].weights)[1]
+    setting = context.setting(encoder)
+    written = []
+    for task, key in _experts(context, backbone, recipe, seed).items():
+        vector = context.store.get("experts", key).tensors["vector"]
+        weights, remainder = split(setting.pretrained, vector)
+        path = folder / f"{task}.safetensors"
+        _write(path, setting.space, weights)
+        if remainder.any():
+            _write(remainder_of(path), setting.space, remainder)
+        else:
+            remainder_of(path).unlink(missing_ok=True)
+        written.append(path)
+    told = {
+        "family": f"{suite.name}-{suite.version}-seed-{seed}".lower().replace("+", "-")[:40],
+        "source": f"taskmark, {suite.name} {suite.version}, {backbone}, expert seed {seed}",
+        "recipe": recipe_named(recipe).tuned,
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
+    atomic_write(folder / LABEL, ("\n".join(lines) + "\n").encode())
+    return written
+
+
+def split(pretrained: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights that somebody else can load, and what their difference to theta0 lacks.
+
+    Args:
+        pretrained: theta0, [P], float32.
+        vector: tau, [P], float32.
+
+    Returns:
+        theta and r, [P] each, float32, with (theta - theta0) + r = tau, number for number, where
+        each operation is rounded to float32. The difference to tau is a number of float32 itself:
+        theta - theta0 is tau rounded to a coarser grid, at most half a step of it away.
+    """
+    weights = pretrained + vector
+    return weights, vector - (weights - pretrained)
+
+
+def _experts(context: Context, backbone: str, recipe: str, seed: int) -> dict[str, str]:
+    """The keys of the experts in the store, by task."""
+    selection = Selection(
+        backbones=(backbone,), methods=(MethodChoice(_METHOD),), recipes=(recipe,), seeds=(seed,)
+    )
+    mode = recipe_named(recipe).tuned
+    jobs = [job for job in plan(context, selection).jobs if _is_expert(job, mode)]
+    for job in jobs:
+        if not context.store.has(job.kind, job.key):
+            raise TaskmarkError(
+                f"The expert of {job.arguments['task']!r} on {backbone!r} is not in the store "
+                f"{str(context.store.root)!r}; run `taskmark run --suite {context.suite.name}@"
+                f"{context.suite.version} --backbone {backbone} --recipe {recipe} --seed {seed}` "
+                "first, with the same store."
+            )
+    return {job.arguments["task"]: job.key for job in jobs}
+
+
+def _is_expert(job: Job, mode: str) -> bool:
+    return job.kind == "experts" and job.arguments.get("mode") == mode
+
+
+def _write(path: Path, space: WeightSpace, vector: Tensor) -> None:
+    tensors = {name: part.clone() for name, part in space.unflatten(vector).items()}
+    atomic_write(path, save(tensors))

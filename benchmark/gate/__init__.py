@@ -1,0 +1,1 @@
+"""Runs compared image by image with an accepted baseline."""

@@ -1,0 +1,123 @@
+"""Running a paper: its protocol laid over a suite, and the runs that measure its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskmark.errors import unknown
+from taskmark.plan import Selection
+from taskmark.recipes import recipe_named
+from taskmark.registry import MethodChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from taskmark.papers.definition import Paper
+    from taskmark.recipes import Mode
+    from taskmark.suite import Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user chose of a paper.
+
+    Attributes:
+        suite: one of the paper's suites; its first where None.
+        backbones: some of the paper's; all where empty.
+        seed: of the experts and of the methods.
+        experts: folder of experts to bring along instead of tuning them.
+        accept_experts: why experts that look wrong are taken nevertheless.
+    """
+
+    suite: str | None = None
+    backbones: tuple[str, ...] = ()
+    seed: int = 0
+    experts: Path | None = None
+    accept_experts: str | None = None
+
+
+def suite_of(paper: Paper, suite: Suite) -> Suite:
+    """The suite with what the paper says of searches, under a version of its own.
+
+    The version ends in the paper's name, so that none of the records lands on the suite's board.
+    Data, heads and experts do not depend on it, and are shared with runs of the suite.
+    """
+    protocol = suite.protocol
+    changes: dict[str, Any] = {
+        "trials": paper.search.trials or protocol.trials,
+        "gradient_images": paper.search.gradient_images or protocol.gradient_images,
+        "scale_ranges": protocol.scale_ranges
+        | {run.method: run.scales for run in paper.runs.values() if run.scales is not None},
+    }
+    said = json.dumps([paper.name, changes, paper.disentanglement], sort_keys=True)
+    if not paper.disentanglement:
+        changes["disentanglement"] = protocol.disentanglement.model_copy(update={"pairs": ()})
+    return suite.model_copy(
+        update={
+            "protocol": protocol.model_copy(update=changes),
+            "version": f"{suite.version}+{paper.name}",
+            "sha256": hashlib.sha256(f"{suite.sha256} {said}".encode()).hexdigest(),
+        }
+    )
+
+
+def suite_named(paper: Paper, name: str | None) -> str:
+    """The suite to lay the paper's protocol over: the one that a user named, or its first.
+
+    Raises:
+        TaskmarkError: if it is not one that the paper's figures may stand beside.
+    """
+    for suite in paper.suites:
+        if name in {None, suite, suite.partition("@")[0]}:
+            return suite
+    raise unknown(f"suite of {paper.name} called", str(name), paper.suites)
+
+
+def backbones_of(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
+    """The backbones to run: those chosen, in the paper's order, or all of the paper.
+
+    Raises:
+        TaskmarkError: if one is not the paper's.
+    """
+    for name in chosen:
+        if name not in paper.backbones:
+            raise unknown(f"backbone of {paper.name} called", name, paper.backbones)
+    return tuple(name for name in paper.backbones if not chosen or name in chosen)
+
+
+def rows_left_out(paper: Paper, tuned: Mode) -> str:
+    """The rows that experts tuned in that mode cannot stand for, in words."""
+    runs = paper.runs.items()
+    return ", ".join(name for name, run in runs if recipe_named(run.recipe).tuned != tuned)
+
+
+def selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> list[Selection]:
+    """What to run, one selection a recipe, so that no method runs under another's.
+
+    Args:
+        paper: the paper.
+        wanted: what the user chose.
+        tuned: how the experts that are brought along were tuned; rows that need others are left
+            out. None where the run tunes its own.
+    """
+    by_recipe: dict[str, list[MethodChoice]] = {}
+    for run in paper.runs.values():
+        if tuned in {None, recipe_named(run.recipe).tuned}:
+            choice = MethodChoice.of(run.method, run.hyperparameters)
+            by_recipe.setdefault(run.recipe, []).append(choice)
+    return [
+        Selection(
+            backbones=backbones_of(paper, wanted.backbones),
+            methods=tuple(dict.fromkeys(choices)),
+            recipes=(recipe,),
+            seeds=(wanted.seed,),
+            negation=paper.negation,
+            experts=wanted.experts,
+            accept_experts=wanted.accept_experts,
+        )
+        for recipe, choices in by_recipe.items()
+    ]

@@ -1,0 +1,193 @@
+"""What a reproduction shows: a table, Markdown, JSON, and the sentences that go with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
+from rich.text import Text
+
+from taskmark.papers.definition import LABELS, OWN
+from taskmark.papers.table import controlled_alike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskmark.papers.definition import Metric, Paper
+    from taskmark.papers.table import Line
+    from taskmark.suite import Suite
+
+_METRICS: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "normalised_accuracy": "normalised",
+    "negation_target": "target",
+    "negation_control": "control",
+}
+_HEAD = ("row", "metric", "published", "known as", "family", "measured", "diff.", "inside")
+_COLUMNS = tuple(name for name in _HEAD if name != "known as")  # there it follows the figure
+_NONE = "-"
+
+
+def tables(lines: Sequence[Line]) -> Iterator[Table]:
+    """All figures for the terminal, in percent; a table for each backbone, some 80 columns wide."""
+    for backbone, part in itertools.groupby(lines, lambda line: line.backbone):
+        columns = [Column(name, no_wrap=name not in {"row", "measured"}) for name in _COLUMNS]
+        drawn = Table(*columns, title=backbone, title_justify="left", box=SIMPLE_HEAD)
+        drawn.padding = (0, 1, 0, 0)
+        for line in part:
+            row, metric, figure, label, *rest = _cells(line)
+            known = f"{figure} {label}" if line.published else figure
+            drawn.add_row(*(Text(cell) for cell in (row, metric, known, *rest)))
+        yield drawn
+
+
+def markdown(paper: Paper, lines: Sequence[Line], notes: Sequence[str]) -> str:
+    """The whole reproduction for a document, with the source of every figure."""
+    head = ("backbone", *_HEAD, "source")
+    rows = [head, ("---",) * len(head)]
+    rows += [
+        (line.backbone, *_cells(line), line.published.source if line.published else _NONE)
+        for line in lines
+    ]
+    drawn = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    said = [f"- {note}" for note in notes]
+    return "\n".join([f"### {citation(paper)}", "", *drawn, "", *said]) + "\n"
+
+
+def as_json(paper: Paper, suite: Suite, lines: Sequence[Line], notes: Sequence[str]) -> str:
+    """Everything, for machines; figures in percent."""
+    values = {
+        "paper": {name: getattr(paper, name) for name in ("name", "title", "venue", "url")},
+        "suite": suite.facts.model_dump(),
+        "lines": [
+            {**dataclasses.asdict(line), "difference": line.difference, "inside": line.inside}
+            for line in lines
+        ],
+        "notes": list(notes),
+    }
+    return json.dumps(values, indent=1) + "\n"
+
+
+def citation(paper: Paper) -> str:
+    """The paper in a line."""
+    return f"{paper.title} ({paper.authors}; {paper.venue}, {paper.url})"
+
+
+def protocol(paper: Paper, suite: Suite, backbones: Sequence[str]) -> list[str]:
+    """What is run, in sentences.
+
+    Args:
+        paper: the paper.
+        suite: with the paper's protocol laid over it.
+        backbones: on which it is run.
+    """
+    rule = suite.protocol
+    said = [
+        f"Suite {suite.name} {suite.version}: {len(suite.tasks)} tasks ({', '.join(suite.tasks)}).",
+        f"Backbones: {', '.join(backbones)}.",
+        f"{rule.trials} scales a search, chosen on validation.",
+        f"At most {rule.gradient_images:,} images backward for a method that learns.",
+    ]
+    for name, run in paper.runs.items():
+        fields = ", ".join(f"{field}={value}" for field, value in run.hyperparameters.items())
+        scales = rule.scale_ranges.get(run.method)
+        searched = f", scales {scales[0]:g} to {scales[1]:g}" if scales else ""
+        said.append(
+            f"Row {name!r}: {run.method}{f'[{fields}]' if fields else ''} under the recipe "
+            f"{run.recipe}{searched}; {', '.join(_METRICS[metric] for metric in run.metrics)}."
+        )
+    return said
+
+
+def notes(paper: Paper, suite: Suite, lines: Sequence[Line]) -> list[str]:
+    """What must be known to read the table, in sentences."""
+    said = [
+        *_of_labels(lines),
+        *_of_families(paper, lines),
+        *_of_controls(paper, suite),
+        *_of_agreement(lines),
+        *paper.notes,
+    ]
+    if not paper.published:
+        said.insert(0, "No figure of this paper is known well enough to print; all are measured.")
+    return said
+
+
+def sources(lines: Sequence[Line]) -> list[str]:
+    """Where the figures were published, each source once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        if line.published is not None:
+            rows = found.setdefault((line.published.source, line.published.family), [])
+            rows += [] if line.row in rows else [line.row]
+    return [f"{', '.join(rows)} ({family}): {source}." for (source, family), rows in found.items()]
+
+
+def _of_labels(lines: Sequence[Line]) -> list[str]:
+    labels = {line.published.label for line in lines if line.published}
+    told = [f"{label}, {text}" for label, text in LABELS.items() if label in labels]
+    return [f"Published figures are known as: {'; '.join(told)}."] if told else []
+
+
+def _of_families(paper: Paper, lines: Sequence[Line]) -> list[str]:
+    said = []
+    for measured, published in dict.fromkeys(
+        (line.measured.family, line.published.family)
+        for line in lines
+        if line.measured and line.published
+    ):
+        if measured == published:
+            continue
+        family = paper.families[published]
+        mine = "experts tuned here" if measured == OWN else f"the experts of {measured}"
+        so = "so no difference is shown."
+        if measured == OWN and family.tuned_alike:
+            so = "a difference holds that of the experts, too."
+        said.append(
+            f"Measured on {mine}, published on {published} ({family.summary}): never mix families; "
+            f"{so}"
+        )
+    return said
+
+
+def _of_controls(paper: Paper, suite: Suite) -> list[str]:
+    if not paper.negation or controlled_alike(paper, suite):
+        return []
+    others = ", ".join(name for name in paper.suites if not name.startswith(f"{suite.name}@"))
+    said = (
+        f"The paper controls negation by {paper.control}, and the suite {suite.name} by other "
+        "tasks, so negation is measured but not compared"
+    )
+    return [f"{said}; with --suite it is: {others}." if others else f"{said}."]
+
+
+def _of_agreement(lines: Sequence[Line]) -> list[str]:
+    verdicts = [line.inside for line in lines if line.inside is not None]
+    if not verdicts:
+        return []
+    said = (
+        f"{sum(verdicts)} of {len(verdicts)} published figures lie in the 95 % interval of the "
+        "measured one, which is over test images of one seed and knows nothing of other seeds, "
+        "splits or experts."
+    )
+    return [said]
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    published, measured = line.published, line.measured
+    return (
+        line.row,
+        _METRICS[line.metric],
+        f"{published.value:g}" if published else _NONE,
+        published.label if published else _NONE,
+        published.family if published else _NONE,
+        f"{measured.value:.1f} [{measured.low:.1f}, {measured.high:.1f}]"
+        if measured
+        else line.reason,
+        _NONE if line.difference is None else f"{line.difference:+.1f}",
+        {None: _NONE, True: "yes", False: "no"}[line.inside],
+    )

@@ -1,0 +1,1 @@
+"""What one bit per test image can tell: intervals, differences, ranks."""

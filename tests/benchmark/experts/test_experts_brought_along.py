@@ -1,0 +1,337 @@
+"""Experts that are brought along: runs on them, what the records say, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import tiny_provider
+import torch
+from safetensors.torch import load_file, save_file
+
+from taskmark.context import Context
+from taskmark.errors import TaskmarkError
+from taskmark.experts.exporting import export_experts, split
+from taskmark.experts.foreign import read_folder
+from taskmark.plan import Selection
+from taskmark.registry import MethodChoice
+from taskmark.reports import build, read_records, terminal_table
+from taskmark.run import Options, run
+from taskmark.suite import read
+
+TASKS = ("hills", "lakes", "woods")
+LABEL = 'family = "published"\nsource = "a paper"\nlicence = "MIT"\n'
+
+
+@pytest.fixture(scope="module")
+def long_suite(tiny_suite, tmp_path_factory):
+    """The tiny suite with enough epochs for experts that are better than zero-shot heads."""
+    path = tmp_path_factory.mktemp("long") / "tiny-0.2.toml"
+    path.write_text(tiny_suite.read_text("utf-8").replace("epochs = 3", "epochs = 20"), "utf-8")
+    return path
+
+
+@pytest.fixture
+def start(long_suite, tiny_store, tmp_path):
+    """Run the tiny suite on the experts of a folder, or on its own."""
+
+    def begin(experts=None, *, methods=("ties",), out="out", tasks=TASKS[:2], **choice):
+        choice = {"backbones": ("worded",), "recipes": ("standard",), **choice}
+        selection = Selection(methods=tuple(map(MethodChoice, methods)), experts=experts, **choice)
+        return run(
+            Options(
+                suite=str(long_suite),
+                out=tmp_path / out,
+                selection=selection,
+                tasks=tasks,
+                device="cpu",
+                workers=0,
+                store=tiny_store,
+            )
+        )
+
+    return begin
+
+
+@pytest.fixture
+def exported(start, long_suite, tiny_store, tmp_path):
+    """A folder with the experts that the tiny suite tunes itself, of two tasks."""
+
+    def export(recipe="standard"):
+        start(methods=("experts",), out="own", recipes=(recipe,))
+        context = Context(read(long_suite).only(TASKS[:2]), tiny_store, "cpu")
+        folder = tmp_path / "exported"
+        export_experts(context, folder, backbone="worded", recipe=recipe, seed=0)
+        return folder
+
+    return export
+
+
+@pytest.fixture
+def brought(exported):
+    """The same, as if somebody had published it."""
+    folder = exported()
+    (folder / "experts.toml").write_text(LABEL, "utf-8")
+    return folder
+
+
+def said(record):
+    """All that a record says but of the experts, the suite's name for them, and of the machine."""
+    values = record.model_dump(mode="json", exclude={"record_id", "experts", "measured", "seconds"})
+    del values["provenance"]["created_at"]
+    del values["suite"]["version"], values["suite"]["sha256"]
+    return values
+
+
+@pytest.mark.parametrize("recipe", ["standard", "tangent"])
+def test_experts_that_were_exported_and_brought_along_leave_the_same_records(
+    start, exported, recipe
+):
+    folder = exported(recipe)
+    method = {"standard": "ties", "tangent": "tangent_fine_tuning"}[recipe]
+    own = start(methods=(method,), recipes=(recipe,))
+    again = start(folder, methods=(method,), recipes=(recipe,))
+    assert [said(r) for r in again.records] == [said(r) for r in own.records]
+    assert [said(r) for r in again.disentanglement] == [said(r) for r in own.disentanglement]
+    for record in (*again.records, *again.disentanglement):
+        assert record.experts.family == "tiny-0.1-hills-lakes-seed-0"
+        assert record.suite.version == "0.1+hills+lakes+experts.tiny-0.1-hills-lakes-seed-0"
+    assert {record.experts for record in (*own.records, *own.disentanglement)} == {None}
+
+
+def test_any_vector_is_the_weights_less_theta0_and_the_remainder_number_for_number(source):
+    n = 200_000
+    pretrained = torch.randn(n, generator=source)
+    size = 10.0 ** torch.empty(n).uniform_(-12, 2, generator=source)
+    vector = size * torch.randn(n, generator=source)
+    vector[:1000] = -pretrained[:1000]
+    pretrained[500:2000] = 0
+    weights, remainder = split(pretrained, vector)
+    assert weights.dtype == remainder.dtype == torch.float32
+    assert remainder.any(), "float32 weights alone were enough, so nothing was tried"
+    assert torch.equal((weights - pretrained) + remainder, vector)
+
+
+def test_a_vector_of_tuned_weights_needs_no_remainder_but_for_ties(source):
+    pretrained = torch.randn(200_000, generator=source)
+    tuned = pretrained + 1e-3 * torch.randn(200_000, generator=source)
+    weights, remainder = split(pretrained, tuned - pretrained)
+    assert torch.equal(weights, tuned)
+    assert not remainder.any()
+
+
+def test_a_remainder_is_added_and_named_on_the_record(start, brought):
+    weights = load_file(brought / "hills.safetensors")
+    plain = start(brought).records[0]
+    rest = {name: torch.full_like(tensor, 1e-3) for name, tensor in weights.items()}
+    save_file(rest, brought / "hills.remainder.safetensors")
+    record = start(brought).records[0]
+    assert set(record.experts.remainders) == {"hills"}
+    norms = [r.geometry.task_vector_norms for r in (plain, record)]
+    assert norms[0]["hills"] != norms[1]["hills"]
+    assert norms[0]["lakes"] == norms[1]["lakes"]
+
+
+def test_a_record_says_whose_experts_it_stands_on(start, brought):
+    (record, *_) = start(brought).records
+    assert record.experts.model_dump(exclude={"files"}) == {
+        "family": "published",
+        "source": "a paper",
+        "licence": "MIT",
+        "remainders": {},
+    }
+    assert set(record.experts.files) == set(TASKS[:2])
+    assert all(len(sha256) == 64 for sha256 in record.experts.files.values())
+
+
+def test_a_folder_without_a_label_has_a_family_that_depends_on_its_files(start, brought):
+    (brought / "experts.toml").unlink()
+    names = [start(brought).records[0].experts.family]
+    save_file(
+        {name: 1.01 * t for name, t in load_file(brought / "hills.safetensors").items()},
+        brought / "hills.safetensors",
+    )
+    names.append(start(brought).records[0].experts.family)
+    assert all(name.startswith("unnamed-") for name in names)
+    assert names[0] != names[1]
+
+
+def test_families_have_boards_of_their_own(start, brought, tmp_path):
+    start()
+    start(brought)
+    (brought / "experts.toml").write_text('family = "another"', "utf-8")
+    start(brought)
+    records = read_records(tmp_path / "out")
+    pages = sorted((tmp_path / "out" / "site").rglob("board-worded.html")) or sorted(
+        build(tmp_path / "out").parent.rglob("board-worded.html")
+    )
+    folders = [page.parent.name.partition("lakes")[2] for page in pages]
+    assert folders == ["", "+experts.another", "+experts.published"]
+    texts = [page.read_text("utf-8") for page in pages]
+    assert ["The experts were brought along" in text for text in texts] == [False, True, True]
+    headings = [str(cell) for cell in terminal_table(records).columns[1].cells]
+    assert {"worded", "worded, experts of another", "worded, experts of published"} <= set(headings)
+
+
+def test_half_precision_is_read_as_float32_and_said(start, brought):
+    path = brought / "hills.safetensors"
+    save_file({name: t.bfloat16() for name, t in load_file(path).items()}, path)
+    for record in start(brought).records:
+        assert record.provenance.notes == (
+            "The expert of hills is stored as bfloat16 and was read as float32.",
+        )
+
+
+def spoilt(name, change):
+    """Experts of which one has a tensor changed."""
+
+    def spoil(folder):
+        path = folder / "hills.safetensors"
+        tensors = load_file(path)
+        change(tensors)
+        save_file(tensors, path)
+
+    spoil.__name__ = name
+    return spoil
+
+
+def turned(folder):
+    """An expert that went the other way from theta0, and so learnt to be wrong."""
+    path = folder / "hills.safetensors"
+    weights = dict(tiny_provider.backbone("worded")[1].named_parameters())
+    tensors = {n: (2 * weights[n] - t).detach() for n, t in load_file(path).items()}
+    save_file(tensors, path)
+
+
+def pretrained(folder):
+    weights = dict(tiny_provider.backbone("worded")[1].named_parameters())
+    save_file({n: t.detach() for n, t in weights.items()}, folder / "hills.safetensors")
+
+
+BAD = {
+    "NaN": (
+        spoilt("nan", lambda t: t["first.weight"][0].fill_(float("nan"))),
+        r"'first\.weight' in .*hills\.safetensors.* not finite",
+    ),
+    "a tensor is missing": (
+        spoilt("missing", lambda t: t.pop("norm.bias")),
+        r"hills\.safetensors.* another architecture .*norm\.bias",
+    ),
+    "another shape": (
+        spoilt("shape", lambda t: t.update({"second.weight": torch.zeros(2, 2)})),
+        r"hills\.safetensors.* another architecture .*\(2, 2\)",
+    ),
+    "the same file twice": (
+        lambda f: (f / "hills.safetensors").write_bytes((f / "lakes.safetensors").read_bytes()),
+        "tasks 'hills' and 'lakes' in .* are the same",
+    ),
+    "the model before tuning": (
+        pretrained,
+        "hills has .* right on validation, and the pre-trained",
+    ),
+    "one that learnt to be wrong": (turned, "it may be another task's expert"),
+    "a half-written file": (
+        lambda f: (f / "hills.safetensors").write_bytes(
+            (f / "hills.safetensors").read_bytes()[:-100]
+        ),
+        r"hills\.safetensors is damaged",
+    ),
+    "a link to nothing": (
+        lambda f: (
+            (f / "hills.safetensors").rename(f / "x")
+            and (f / "hills.safetensors").symlink_to("gone")
+        ),
+        r"hills\.safetensors' cannot be read \(No such file",
+    ),
+    "no file of a task": (lambda f: (f / "hills.safetensors").unlink(), "no expert of 'hills'"),
+    "a label that is no TOML": (
+        lambda f: (f / "experts.toml").write_text("family ="),
+        r"experts\.toml.* not valid TOML",
+    ),
+    "a label with an unknown word": (
+        lambda f: (f / "experts.toml").write_text('famly = "x"'),
+        r"experts\.toml.*'famly'.*may have family",
+    ),
+    "a family that is no name": (
+        lambda f: (f / "experts.toml").write_text('family = "A + B"'),
+        r"experts\.toml.*'family'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), BAD.values(), ids=BAD)
+def test_what_is_wrong_with_experts_is_one_sentence_before_any_method_runs(
+    start, brought, tmp_path, spoil, sentence
+):
+    spoil(brought)
+    with pytest.raises(TaskmarkError, match=sentence):
+        start(brought)
+    assert not list((tmp_path / "out").glob("records/*"))
+
+
+def test_files_of_torch_are_read_and_pickled_modules_refused(start, brought):
+    tensors = load_file(brought / "hills.safetensors")
+    as_safetensors = start(brought).records[0]
+    (brought / "hills.safetensors").unlink()
+    torch.save({"state_dict": tensors}, brought / "hills.pt")
+    assert said(start(brought).records[0]) == said(as_safetensors)
+    torch.save(tiny_provider.backbone("worded")[1], brought / "hills.pt")
+    with pytest.raises(TaskmarkError, match=r"hills\.pt holds a pickled module"):
+        start(brought)
+
+
+def test_experts_that_look_wrong_can_be_accepted_with_a_reason_on_every_record(start, brought):
+    pretrained(brought)
+    outcome = start(brought, accept_experts="an experiment on zero vectors")
+    for record in (*outcome.records, *outcome.disentanglement):
+        (note,) = record.provenance.notes
+        assert note.startswith("Experts accepted (an experiment on zero vectors) although: hills")
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_refused(brought, monkeypatch, start):
+    def read_then_change(folder, tasks):
+        found = read_folder(folder, tasks)
+        files = dict(found.files)
+        files["hills"] = replace(files["hills"], sha256="0" * 64)
+        return replace(found, files=files)
+
+    monkeypatch.setattr("taskmark.run.read_folder", read_then_change)
+    with pytest.raises(TaskmarkError, match="changed since the run began"):
+        start(brought)
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"backbones": ("plain", "worded")}, "one backbone, and this run has plain, worded"),
+        ({"seeds": (0, 1)}, "same under every seed, and this run has 0, 1"),
+        ({"recipes": ("tangent",)}, "'tangent' needs experts tuned as 'tangent'"),
+        (
+            {"recipes": (), "methods": ("tangent_fine_tuning",)},
+            "'tangent_fine_tuning' runs under a recipe",
+        ),
+    ],
+)
+def test_what_the_experts_cannot_stand_for_is_refused(start, brought, choice, sentence):
+    with pytest.raises(TaskmarkError, match=sentence):
+        start(brought, **choice)
+
+
+def test_without_a_choice_only_the_recipes_of_the_experts_are_run(start, brought):
+    outcome = start(
+        brought, methods=("ties", "post_hoc_linearisation"), recipes=(), tasks=TASKS[:2]
+    )
+    assert {record.recipe for record in outcome.records} == {"standard", "post_hoc"}
+
+
+def test_experts_that_were_not_made_cannot_be_exported(tiny_suite, tmp_path):
+    context = Context(read(tiny_suite), tmp_path / "empty", "cpu")
+    with pytest.raises(TaskmarkError, match=r"'hills' on 'plain' is not in the store.*--seed 0"):
+        export_experts(context, tmp_path, backbone="plain", recipe="standard", seed=0)
+
+
+def test_the_label_of_an_export_can_be_read_back(exported):
+    found = read_folder(exported("tangent"), TASKS[:2])
+    assert found.label.recipe == "tangent"
+    assert json.loads(json.dumps(found.facts.model_dump()))["source"].endswith("expert seed 0")

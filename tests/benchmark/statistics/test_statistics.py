@@ -1,0 +1,277 @@
+"""The intervals cover, the ranks separate only what differs, and odd inputs do not break them."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from taskmark.statistics import intervals as statistics
+from taskmark.statistics.resampling import Scores
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_garbage_collection_on_every_call():
+    # statsmodels.multipletests collects garbage each time: 50 ms, hundreds of times here.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda *_: 0)
+        yield
+
+
+def one_seed(correct, reference):
+    return Scores(correct={0: correct}, reference={0: reference})
+
+
+def drawn(generator, n, probability):
+    return generator.random(n) < probability
+
+
+def test_the_wilson_interval_is_the_one_in_the_textbook():
+    low, high = statistics.proportion_interval(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=5e-5)
+
+
+@pytest.mark.parametrize("n_correct", [0, 7])
+def test_a_wilson_interval_stays_within_zero_and_one(n_correct):
+    low, high = statistics.proportion_interval(n_correct, 7)
+    assert 0 <= low <= n_correct / 7 <= high <= 1
+
+
+@pytest.mark.parametrize(("n_correct", "n"), [(-1, 5), (6, 5), (0, 0)])
+def test_a_proportion_out_of_range_is_refused(n_correct, n):
+    with pytest.raises(ValueError, match="n_correct"):
+        statistics.proportion_interval(n_correct, n)
+
+
+def test_normalised_accuracy_of_a_case_worked_by_hand():
+    correct = {"a": np.array([1, 1, 0, 0], bool), "b": np.array([1, 0], bool)}
+    reference = {"a": np.array([1, 1, 1, 1], bool), "b": np.array([1, 0], bool)}
+    assert statistics.normalised_accuracy(correct, reference) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_an_expert_without_a_correct_image_counts_as_one_correct_image():
+    correct = {"a": np.array([1, 1, 0, 0], bool)}
+    reference = {"a": np.zeros(4, bool)}
+    assert statistics.normalised_accuracy(correct, reference) == 2.0
+    intervals = statistics.score_intervals(correct, reference)
+    assert 0 <= intervals.normalised_low <= 2 <= intervals.normalised_high <= 4
+    standing = statistics.rank_groups({"one": one_seed(correct, reference)})["one"]
+    assert (standing.rank, standing.last_rank, standing.p_value) == (1, 1, 1.0)
+
+
+def test_a_bootstrap_of_two_images_takes_the_values_worked_out_by_hand():
+    # One image of two is correct: resampled accuracy is 0, 1/2, 1 with chances 1/4, 1/2, 1/4.
+    correct = {"a": np.array([1, 0], bool)}
+    reference = {"a": np.array([1, 1], bool)}
+    intervals = statistics.score_intervals(correct, reference)
+    assert (intervals.accuracy_low, intervals.accuracy_high) == (0.0, 1.0)
+
+
+def test_paired_images_make_the_ratio_of_equal_bits_certain():
+    bits = {"a": drawn(np.random.default_rng(0), 200, 0.5)}
+    intervals = statistics.score_intervals(bits, bits)
+    assert (intervals.normalised_low, intervals.normalised_high) == (1.0, 1.0)
+    assert intervals.accuracy_high - intervals.accuracy_low > 0.1
+
+
+def test_intervals_cover_the_truth_in_93_to_97_percent_of_simulated_boards():
+    generator = np.random.default_rng(20)
+    n = 400
+    # Joint chances of (method, expert) = (0,0), (0,1), (1,0), (1,1).
+    tasks = {"a": [0.1, 0.3, 0.02, 0.58], "b": [0.3, 0.25, 0.05, 0.4], "c": [0.02, 0.1, 0.02, 0.86]}
+    accuracy = np.mean([p[2] + p[3] for p in tasks.values()])
+    normalised = np.mean([(p[2] + p[3]) / (p[1] + p[3]) for p in tasks.values()])
+    covered = np.zeros(2)
+    repetitions = 1500
+    for repetition in range(repetitions):
+        kinds = {task: generator.choice(4, size=n, p=p) for task, p in tasks.items()}
+        found = statistics.score_intervals(
+            {task: kind >= 2 for task, kind in kinds.items()},
+            {task: kind % 2 == 1 for task, kind in kinds.items()},
+            resamples=1000,
+            seed=repetition,
+        )
+        covered += [
+            found.accuracy_low <= accuracy <= found.accuracy_high,
+            found.normalised_low <= normalised <= found.normalised_high,
+        ]
+    assert np.all((covered / repetitions > 0.93) & (covered / repetitions < 0.97)), covered
+
+
+def test_the_disentanglement_interval_covers_when_tasks_recur_in_pairs():
+    generator = np.random.default_rng(5)
+    names = list(itertools.combinations("abc", 2))
+    mean = {"a": 0.1, "b": 0.3, "c": 0.5}
+    truth = np.mean([mean[first] + mean[second] for first, second in names])
+    covered = 0
+    for repetition in range(1200):
+        # The disagreement of an image is much alike in all pairs its task is in.
+        image = {task: generator.beta(2, 2 / m - 2, size=150) for task, m in mean.items()}
+        pairs = [(image[first], image[second]) for first, second in names]
+        low, high = statistics.disentanglement_interval(
+            pairs, names=names, resamples=500, seed=repetition
+        )
+        covered += low <= truth <= high
+    assert 0.93 < covered / 1200 < 0.97
+
+
+def test_without_names_shared_images_are_not_paired_and_the_interval_is_narrower():
+    image = np.random.default_rng(0).random(100)
+    pairs = [(image, image)] * 3
+    named = statistics.disentanglement_interval(pairs, names=[("a", "b")] * 3)
+    alone = statistics.disentanglement_interval(pairs)
+    assert alone[1] - alone[0] < 0.75 * (named[1] - named[0])
+
+
+def test_arrays_of_one_task_with_different_images_are_refused():
+    pairs = [(np.zeros(3), np.zeros(4)), (np.zeros(5), np.zeros(4))]
+    with pytest.raises(ValueError, match="'a'"):
+        statistics.disentanglement_interval(pairs, names=[("a", "b"), ("a", "b")])
+
+
+@pytest.mark.parametrize(("n_seeds", "spread"), [(1, 0.0), (2, 0.0), (3, 0.01), (3, 0.05)])
+def test_equal_methods_are_separated_in_at_most_five_percent_of_boards(n_seeds, spread):
+    generator = np.random.default_rng(7)
+    boards, n, separated = 300, 250, 0
+    for board in range(boards):
+        hard = generator.random(n)  # images differ in how hard they are, for all methods
+        share = 0.55 + generator.normal(0, spread, size=(6, n_seeds))  # seeds differ too
+        reference = {s: {"a": drawn(generator, n, 0.9)} for s in range(n_seeds)}
+        scores = {
+            str(m): Scores(
+                correct={
+                    s: {"a": (hard + generator.random(n)) / 2 < share[m, s]} for s in range(n_seeds)
+                },
+                reference=reference,
+            )
+            for m in range(6)
+        }
+        ranks = statistics.rank_groups(scores, resamples=200, seed=board)
+        separated += any(standing.rank != 1 for standing in ranks.values())
+    assert separated / boards <= 0.05
+
+
+def test_methods_that_differ_much_are_ranked_and_close_ones_share():
+    generator = np.random.default_rng(1)
+    base = generator.random(2000)
+    reference = {"a": drawn(generator, 2000, 0.95)}
+    scores = {
+        name: one_seed({"a": base < p}, reference)
+        for name, p in [("poor", 0.4), ("good", 0.8), ("as good", 0.8005), ("middling", 0.6)]
+    }
+    ranks = statistics.rank_groups(scores)
+    assert {name: standing.rank for name, standing in ranks.items()} == {
+        "poor": 4,
+        "good": 1,
+        "as good": 1,
+        "middling": 3,
+    }
+    assert ranks["good"].last_rank == 2
+    assert ranks["as good"].difference == 0
+    assert ranks["poor"].difference_low < ranks["poor"].difference < ranks["poor"].difference_high
+    assert ranks["poor"].difference_high < 0
+    assert list(ranks) == list(scores)
+
+
+def test_identical_methods_share_a_rank_with_certainty():
+    generator = np.random.default_rng(1)
+    correct, reference = {"a": drawn(generator, 50, 0.5)}, {"a": drawn(generator, 50, 0.9)}
+    ranks = statistics.rank_groups({n: one_seed(correct, reference) for n in "xyz"})
+    assert {(r.rank, r.last_rank, r.p_value, r.difference) for r in ranks.values()} == {
+        (1, 3, 1.0, 0.0)
+    }
+
+
+def test_one_image_cannot_separate_two_methods():
+    one, zero = {"a": np.array([True])}, {"a": np.array([False])}
+    ranks = statistics.rank_groups({"x": one_seed(one, one), "y": one_seed(zero, one)})
+    assert [standing.rank for standing in ranks.values()] == [1, 1]
+
+
+def test_thirty_methods_can_be_separated_in_spite_of_the_correction():
+    generator = np.random.default_rng(2)
+    base = generator.random(5000)
+    reference = {"a": np.ones(5000, bool)}
+    scores = {str(m): one_seed({"a": base < 0.2 + 0.02 * m}, reference) for m in range(30)}
+    ranks = statistics.rank_groups(scores, resamples=500)
+    assert [standing.rank for standing in ranks.values()] == list(range(30, 0, -1))
+
+
+def test_three_seeds_widen_the_interval_by_the_spread_between_them():
+    generator = np.random.default_rng(4)
+    reference = {s: {"a": np.ones(5000, bool)} for s in range(3)}
+    correct = {s: {"a": drawn(generator, 5000, p)} for s, p in enumerate([0.5, 0.6, 0.7])}
+    three = statistics.seed_intervals(Scores(correct=correct, reference=reference))
+    two = statistics.seed_intervals(
+        Scores(correct={s: correct[s] for s in (0, 2)}, reference={s: reference[s] for s in (0, 2)})
+    )
+    assert two.accuracy_high - two.accuracy_low < 0.03
+    assert three.accuracy_high - three.accuracy_low > 0.1
+
+
+def test_competitors_with_other_tasks_images_or_seeds_are_refused():
+    bits = np.ones(4, bool)
+    first = one_seed({"a": bits}, {"a": bits})
+    for other in (
+        one_seed({"b": bits}, {"b": bits}),
+        one_seed({"a": bits[:3]}, {"a": bits[:3]}),
+        Scores(correct={1: {"a": bits}}, reference={1: {"a": bits}}),
+    ):
+        with pytest.raises(ValueError, match="must share"):
+            statistics.rank_groups({"first": first, "other": other})
+
+
+def test_what_is_better_than_a_better_one_is_better():
+    better = np.zeros((4, 4), bool)
+    better[0, 1] = better[1, 2] = better[2, 3] = True
+    assert statistics._with_consequences(better).tolist() == np.triu(np.ones((4, 4)), 1).tolist()
+
+
+def test_no_competitors_give_no_ranks():
+    assert statistics.rank_groups({}) == {}
+
+
+bits_of_boards = st_numpy.arrays(
+    np.bool_, st.tuples(st.integers(1, 5), st.integers(1, 12)), elements=st.booleans()
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(bits=bits_of_boards, permutation=st.randoms(use_true_random=False))
+def test_ranks_are_sound_and_do_not_depend_on_the_order(bits, permutation):
+    reference = {"a": bits.any(axis=0)}
+    scores = {str(m): one_seed({"a": row}, reference) for m, row in enumerate(bits)}
+    ranks = statistics.rank_groups(scores, resamples=50)
+    best = max(scores, key=lambda name: ranks[name].normalised_accuracy)
+    assert ranks[best].rank == 1
+    for standing in ranks.values():
+        assert 1 <= standing.rank <= standing.last_rank <= len(scores)
+        assert 0 <= standing.p_value <= 1
+        assert standing.difference <= 0
+        assert standing.difference_low <= standing.difference <= standing.difference_high
+        assert standing.intervals.accuracy_low <= standing.intervals.accuracy_high
+    shuffled = list(scores)
+    permutation.shuffle(shuffled)
+    again = statistics.rank_groups({name: scores[name] for name in shuffled}, resamples=50)
+    assert {name: again[name].rank for name in scores} == {n: r.rank for n, r in ranks.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 40),
+    share=st.floats(0, 1),
+    of_experts=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+def test_score_intervals_are_ordered_finite_and_repeatable(n, share, of_experts, seed):
+    generator = np.random.default_rng(seed)
+    correct, reference = {"a": drawn(generator, n, share)}, {"a": drawn(generator, n, of_experts)}
+    found = statistics.score_intervals(correct, reference, resamples=50, seed=seed)
+    assert 0 <= found.accuracy_low <= found.accuracy_high <= 1
+    assert 0 <= found.normalised_low <= found.normalised_high < np.inf
+    assert found == statistics.score_intervals(correct, reference, resamples=50, seed=seed)
