@@ -28,7 +28,7 @@ class Making:
 
 
 # A process does one job at a time, some of it in other threads; so this is no context variable.
-_under_way: list[Making] = [Making()]
+_under_way: list[Making] = []
 
 
 @contextmanager
@@ -43,8 +43,8 @@ def making(label: str) -> Iterator[Making]:
 
 
 def under_way() -> Making:
-    """The account of the job that runs now, or of all that runs outside of one."""
-    return _under_way[-1]
+    """The account of the job that runs now; outside of one, an empty one that nobody keeps."""
+    return _under_way[-1] if _under_way else Making()
 
 
 def note(sentence: str) -> None:

@@ -9,6 +9,7 @@ import resource
 import pytest
 import torch
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 from tiny_setting import setting_of
 
@@ -93,6 +94,7 @@ class Small:
         return 2 * part
 
 
+@settings(max_examples=20)
 @for_all(st.integers(0, 50), st.integers(1, 60))
 def test_parts_together_are_the_batch_and_none_is_too_large(n, most):
     batch, call, room = torch.arange(n), Small(most), Room()

@@ -208,7 +208,7 @@ def test_the_end_of_a_run_by_force_ends_the_process_too(method, tmp_path):
             given()
         )
     """)
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
     run = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}
     )

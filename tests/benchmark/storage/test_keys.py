@@ -63,7 +63,7 @@ def test_a_string_that_is_not_a_docstring_counts(tmp_path):
     [
         "import taskmark.metrics.geometry",
         "from taskmark.metrics.geometry import geometry",
-        "from taskmark import geometry",
+        "from taskmark.metrics import geometry",
         "def f():\n    from taskmark.metrics.geometry import geometry",
     ],
 )
