@@ -9,14 +9,13 @@ each moves the rows of its own methods alone; what a fault does not concern come
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from planting import ROOT, Mutation, methods_of, mutations, rounds
+from planting import ROOT, Mutation, cell, methods_of, mutations, rounds
 
 from taskmark.gate.compare import Comparison, compare, rows_of
 from taskmark.methods import get, names
@@ -56,10 +55,7 @@ def main() -> None:
         found[mutation] = tested(copy, mutation, concerned[mutation.file])
         file.write_text(text, "utf-8")
     lines = ["| file | fault | what finds it |", "|---|---|---|"]
-    lines += [
-        f"| {m.file} | {m.kind}: `{one_line(m.old)}` -> `{one_line(m.new)}` | {found[m]} |"
-        for m in chosen
-    ]
+    lines += [f"| {m.file} | {cell(m)} | {found[m]} |" for m in chosen]
     (out / "mutations.md").write_text("\n".join(lines) + "\n", "utf-8")
     shutil.rmtree(copy)
     shutil.rmtree(out / "store")
@@ -148,11 +144,6 @@ def tested(copy: Path, mutation: Mutation, methods: set[str]) -> str:
     )
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return f"tests alone: {failed[0].split(' - ')[0].split(' ', 1)[1]}" if failed else "**nothing**"
-
-
-def one_line(text: str) -> str:
-    """A text as it stands in a cell of a table."""
-    return json.dumps(text)[1:-1].replace('\\"', '"').replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,15 @@ def mutations() -> list[Mutation]:
     """The table, in its order."""
     table = tomllib.loads(Path(__file__).with_name("mutations.toml").read_text("utf-8"))
     return [Mutation(file, **values) for file, entries in table.items() for values in entries]
+
+
+def cell(mutation: Mutation) -> str:
+    """A fault as it stands in a cell of a table."""
+    old, new = (
+        json.dumps(text)[1:-1].replace('\\"', '"').replace("|", "\\|")
+        for text in (mutation.old, mutation.new)
+    )
+    return f"{mutation.kind}: `{old}` -> `{new}`"
 
 
 def methods_of() -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from planting import KINDS, ROOT, Mutation, methods_of, mutations, rounds
+from planting import KINDS, ROOT, Mutation, cell, methods_of, mutations, rounds
 
 from taskmark.methods import names
 
@@ -15,6 +15,15 @@ def test_a_fault_changes_what_its_file_does(mutation):
     text = (ROOT / mutation.file).read_text("utf-8")
     assert mutation.kind in KINDS
     assert ast.dump(ast.parse(mutation.planted(text))) != ast.dump(ast.parse(text))
+
+
+def test_the_list_of_what_finds_each_fault_is_of_this_table():
+    lines = (ROOT / "tests/gate/FAULTS.md").read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| methods/")]
+    faults = [f"| {m.file} | {cell(m)} | " for m in mutations()]
+    for fault, row in zip(faults, rows, strict=True):
+        assert row.startswith(fault)
+        assert row.removeprefix(fault).startswith(("gate: ", "tests alone: "))
 
 
 def test_every_method_has_a_fault():
