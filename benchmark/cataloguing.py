@@ -29,6 +29,7 @@ from taskmark.catalogue import (
 )
 from taskmark.errors import TaskmarkError
 from taskmark.storage.durable import atomic_write
+from taskmark.suite import UNRESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,12 +165,17 @@ def _suite_entry(context: Context, former: Catalogue, data: Mapping[str, str]) -
             summary=backbone.summary,
             heads=backbone.heads,
             weights=backbone.weights,
-            sha256=backbone.sha256,
+            sha256=_known_hash(backbone.sha256, former.backbone(suite.facts, name)),
             card=said_of(card, name) or said_of(card, backbone.weights),
         )
         for name, backbone in suite.backbones.items()
     }
     return SuiteEntry(suite=suite.facts, summary=suite.summary, tasks=tasks, backbones=backbones)
+
+
+def _known_hash(found: str, former: BackboneEntry | None) -> str:
+    """Of weights that the suite leaves open; a run of other backbones does not look at them."""
+    return former.sha256 if found == UNRESOLVED and former else found
 
 
 def _card(provider: str) -> str:

@@ -17,6 +17,7 @@ from taskmark.commands.options import (
     Backbones,
     DataFolder,
     DataSets,
+    DecodingWorkers,
     Device,
     Estimate,
     ExpertsFolder,
@@ -336,7 +337,7 @@ def data_fetch(
     names: DataSets = None,
     lock: LockFile = None,
     folder: DataFolder = None,
-    workers: Workers = None,
+    workers: DecodingWorkers = None,
 ) -> None:
     """Fetch data sets from the hub and decode them; goes on where it was interrupted."""
     from taskmark.commands.data import fetch_data  # noqa: PLC0415 - imports torch
@@ -357,7 +358,7 @@ def data_lock(
     names: DataSets = None,
     lock: LockFile = None,
     folder: DataFolder = None,
-    workers: Workers = None,
+    workers: DecodingWorkers = None,
     revision: Annotated[
         str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
     ] = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark import determinism, memory
 from taskmark.errors import TaskmarkError
 from taskmark.forecast import Network, forecast, in_words
 from taskmark.provider import fetched
@@ -41,8 +42,12 @@ def images_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype)
 
     Args:
         encoder: in evaluation mode.
-        inputs: one batch, [B, ...]; as many of it are used at once as pass in a short time.
+        inputs: one batch, [B, ...]; as many of it are used at once as pass in a short time, and
+            as fit into memory.
         dtype: of the computation.
+
+    Raises:
+        Exception: if memory does not suffice for one image, what torch says of that.
     """
     device = inputs.device.type
     threads = torch.get_num_threads()
@@ -50,14 +55,26 @@ def images_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype)
     low = dtype != torch.float32
     try:
         with torch.inference_mode(), torch.autocast(device, dtype=dtype) if low else nullcontext():
-            _seconds(encoder, inputs[:_FIRST])  # the first pass gets everything ready
-            each = _seconds(encoder, inputs[:_FIRST]) / _FIRST
-            batch = inputs[: max(_FIRST, int(_PASS_SECONDS / each))]
-            passes = [_seconds(encoder, batch)]
-            while sum(passes) < _MEASURED_SECONDS:
-                passes.append(_seconds(encoder, batch))
+            while True:
+                try:
+                    return _speed(encoder, inputs)
+                except Exception as error:
+                    if not memory.is_short(error) or len(inputs) == 1:
+                        raise
+                inputs = inputs[: len(inputs) // 2]
+                memory.free()  # only now, when the error holds no frame any more
     finally:
         torch.set_num_threads(threads)
+
+
+def _speed(encoder: nn.Module, inputs: Tensor) -> float:
+    few = inputs[:_FIRST]
+    _seconds(encoder, few)  # the first pass gets everything ready
+    each = _seconds(encoder, few) / len(few)
+    batch = inputs[: max(_FIRST, int(_PASS_SECONDS / each))]
+    passes = [_seconds(encoder, batch)]
+    while sum(passes) < _MEASURED_SECONDS:
+        passes.append(_seconds(encoder, batch))
     return len(batch) / min(passes)
 
 
@@ -76,7 +93,29 @@ def sizes_of(context: Context, tasks: Iterable[str]) -> dict[str, Sizes]:
 
 
 def network(context: Context, weights: str) -> Network:
-    """The size of an encoder, and how fast images pass through it here."""
+    """The size of an encoder, and how fast images pass through it here.
+
+    Nothing stays on the device, which the processes of the run need for themselves.
+
+    Raises:
+        TaskmarkError: if memory does not suffice for one image.
+    """
+    if context.device.startswith("cuda"):
+        determinism.ask_for_it()  # nothing ran on a GPU before, in this process
+    try:
+        return _measured(context, weights)
+    except Exception as error:
+        if not memory.is_short(error):
+            raise
+        raise TaskmarkError(
+            f"While measuring how fast images pass through {weights!r}: {memory.sentence(error)}; "
+            "choose a smaller backbone, or another machine."
+        ) from error
+    finally:
+        memory.free()
+
+
+def _measured(context: Context, weights: str) -> Network:
     remote = fetched(context.provider)
     batch = context.suite.protocol.batch_size
     noise = torch.Generator().manual_seed(0)
@@ -123,12 +162,18 @@ def forecast_of(
         networks[name] = by_weights[weights]
     data = {job.key: job.arguments["task"] for job in planned if job.kind == "data"}
     inputs = {job.key: data[job.arguments["data"]] for job in planned if job.kind == "inputs"}
-    sizes = sizes_of(context, dict.fromkeys(data.values()))
+    sizes = sizes_of(context, tasks_of(planned))
     methods = {name: found.method for name, found in context.methods().items()}
     found = forecast(
         todo, context.suite, tasks=inputs, sizes=sizes, networks=networks, methods=methods
     )
     return found, sizes
+
+
+def tasks_of(planned: Iterable[Job]) -> tuple[str, ...]:
+    """The tasks whose images a run looks at, those that only control among them."""
+    named = (job.arguments["task"] for job in planned if job.kind == "data")
+    return tuple(dict.fromkeys(named))
 
 
 def before_start(
@@ -156,7 +201,8 @@ def before_start(
     require_space(context, found.n_bytes)
     if found.total_seconds / processes < WORTH_SAYING:
         return ""
-    return sentences(found, context, processes=processes, tasks=context.suite.tasks, sizes=sizes)
+    tasks = tasks_of(planned)
+    return sentences(found, context, processes=processes, tasks=tasks, sizes=sizes)
 
 
 def _n_bytes(context: Context, todo: Sequence[Job], backbones: Sequence[str]) -> int:

@@ -90,7 +90,7 @@ class Room:
                 rest = rest[len(part) :]
                 continue
             # Only now, when the error holds no frame any more, is the memory of the call free.
-            _free()
+            free()
             note(f"out of memory: {self._most} images at a time instead of {len(part)}")
 
 
@@ -105,7 +105,8 @@ def _held_bytes(error: BaseException) -> int:
     return peak_bytes()
 
 
-def _free() -> None:
+def free() -> None:
+    """Give back what torch keeps of memory that nothing holds any more."""
     import torch  # noqa: PLC0415 - light workers never get here
 
     gc.collect()

@@ -96,8 +96,9 @@ class _Planner:
             if selection.localisation:
                 self._localisation(backbone)
             for seed in dict.fromkeys(selection.seeds):
+                tuned_under = 0 if experts else seed  # nothing was tuned here that it could order
                 stands = {
-                    recipe: self._stand(backbone, recipe, seed)
+                    recipe: self._stand(backbone, recipe, tuned_under)
                     for recipe in RECIPES.values()
                     if recipe in {row[1] for row in chosen}
                 }

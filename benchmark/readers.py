@@ -200,7 +200,8 @@ class TangentReader:
 
     def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
         """See Reader."""
-        value, tangent = self._both(vector, inputs.to(self._setting.device))
+        device = self._setting.device
+        value, tangent = self._both(vector.to(device), inputs.to(device))
         return value + tangent
 
     def gram_matrices(
@@ -249,13 +250,13 @@ class TangentReader:
             )
             value = torch.cat(list(rows))
             return value, torch.zeros_like(value)
+        vector = vector.to(self._setting.device)  # once, not with every batch
         pairs = list(self._setting.passed(lambda batch: self._both(vector, batch), inputs))
         return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
     def _both(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        setting = self._setting
-        vector = vector.to(setting.device)
-        return value_and_tangent(self._encoder, setting.space, self._pretrained, vector, inputs)
+        space = self._setting.space
+        return value_and_tangent(self._encoder, space, self._pretrained, vector, inputs)
 
 
 def reader(mode: Mode, setting: Setting) -> Reader:

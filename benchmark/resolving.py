@@ -114,19 +114,22 @@ def found_hashes(
 
 
 def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
-    """The suite with hashes that were found, under a version that no other run of it shares.
+    """The suite with hashes that were found, under a version that says which data they are of.
 
-    Whoever finds other data or weights gets another version, so that records of the two never stand
-    on one board. Nothing else differs from a suite that is frozen: what is made is compared with
-    these hashes.
+    Whoever finds other data of a task that is merged gets another version, so that records of the
+    two never stand on one board. Which backbones and controls a run looks at besides changes
+    nothing, so that runs of one backbone and of two share their rows; what was found of those is on
+    the records, and rows on other weights than the newest are stale. Nothing else differs from a
+    suite that is frozen: what is made is compared with these hashes.
 
     Args:
-        suite: the definition.
-        found: see `found_hashes`; a suite of which nothing was missing stays as it is.
+        suite: the definition; one that is frozen stays as it is.
+        found: see `found_hashes`.
     """
-    if not found:
+    if suite.frozen:
         return suite
-    total = digest(dict(found))
+    named = {f"tasks.{name}" for name in suite.tasks}
+    total = digest({name: sha256 for name, sha256 in found.items() if name in named})
 
     def filled(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -152,7 +155,7 @@ def sentence(suite: Suite, found: Mapping[str, str]) -> str:
         suite: as `resolved` returned it.
         found: what it was resolved with.
     """
-    names = ", ".join(name.partition(".")[2] for name in found)
+    names = ", ".join(name.partition(".")[2] for name in found) or "of what this run leaves out"
     return (
         f"The suite {suite.name} is not frozen ({names}: no hash is fixed): what is here is taken "
         f"as it is, and the records stand on boards of their own, {suite.name}@{suite.version}."

@@ -20,7 +20,7 @@ from taskmark.context import Context, choose_device
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import Event, execute
 from taskmark.experts.foreign import read_folder
-from taskmark.foresight import before_start, forecast_of, sentences
+from taskmark.foresight import before_start, forecast_of, sentences, tasks_of
 from taskmark.metrics.localisation_record import LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
 from taskmark.plan import Plan, Selection, plan
@@ -161,19 +161,20 @@ def estimate(options: Options) -> str:
     backbones = context.suite.chosen(options.selection.backbones)
     found, sizes = forecast_of(context, planned.jobs, _missing(planned, context), backbones)
     processes = max(1, _workers(options.workers, context))
-    return sentences(found, context, processes=processes, tasks=context.suite.tasks, sizes=sizes)
+    tasks = tasks_of(planned.jobs)
+    return sentences(found, context, processes=processes, tasks=tasks, sizes=sizes)
 
 
 def _context(options: Options, watcher: Watcher, *, whole: bool = True) -> Context:
     named = options.suite
-    suite = (load(named) if isinstance(named, str) else named).only(options.tasks)
+    defined = (load(named) if isinstance(named, str) else named).only(options.tasks)
     suite, hashes = prepared(
-        suite.racing() if options.racing else suite,
+        defined.racing() if options.racing else defined,
         backbones=options.selection.backbones,
         negation=options.selection.negation,
         whole=whole,
     )
-    if hashes:
+    if whole and not defined.frozen:
         watcher.say(sentence(suite, hashes))
     experts = None
     if options.selection.experts is not None:

@@ -41,6 +41,8 @@ class Ties(Method):
     - A zero is no vote and no member of the mean, kept or not.
     - Where the trimmed entries sum to exactly zero, no sign is elected and the result is 0, as the
       formula says. (The authors' code falls back on the majority of the elected signs there.)
+    - Sums are taken in single precision, chunk by chunk, and an entry at the border of a chunk may
+      be rounded otherwise than within it: where trimmed entries nearly cancel, rounding elects.
 
     Attributes:
         density: share of the entries that trimming keeps.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -18,20 +19,34 @@ _OPTIONS: dict[str, list[str]] = {
 }
 """What asks for a part of a suite's version that is no task."""
 
+PAPERS = frozenset({"closed-vocabulary", "dv-basi", "tangent", "ties"})
+"""The papers that `taskmark reproduce` knows, which are parts of versions, too."""
+
+_ACCEPTED = re.compile(r"Experts accepted \((.*?)\) although: ", re.DOTALL)
+
 
 def command(record: Record) -> str:
     """Return the command that reproduces a record.
 
     What a run changed of a suite stands in its version: "1.0+digits+signs" has two of its tasks,
     "1.0+racing+experts.published" a racing search and experts that were brought along, and
-    "1.0+unresolved.1a2b3c4d" data or weights that the suite leaves open.
+    "1.0+unresolved.1a2b3c4d" data or weights that the suite leaves open. "1.0+tangent" is what a
+    paper's protocol makes of it, all of whose rows are run together.
     """
     version, *parts = record.suite.version.split("+")
-    words = ["taskmark", "run", "--suite", f"{record.suite.name}@{version}"]
+    paper = [part for part in parts if part in PAPERS]
+    words = ["taskmark", "reproduce", *paper] if paper else ["taskmark", "run"]
+    words += ["--suite", f"{record.suite.name}@{version}"]
     for part in parts:
-        words += _OPTIONS.get(part.partition(".")[0], ["--task", part])
-    words += ["--backbone", record.backbone, "--recipe", record.recipe]
-    words += ["--method", _choice(record), "--seed", str(record.seeds.expert)]
+        if part not in PAPERS:
+            words += _OPTIONS.get(part.partition(".")[0], ["--task", part])
+    for note in record.provenance.notes:
+        if accepted := _ACCEPTED.match(note):
+            words += ["--accept-experts", accepted[1]]
+    words += ["--backbone", record.backbone]
+    if not paper:
+        words += ["--recipe", record.recipe, "--method", _choice(record)]
+    words += ["--seed", str(record.seeds.method)]  # the experts' as well, where they are tuned
     if record.method.origin == "file":
         words += ["--plugin", "FILE"]
     return shlex.join(words)

@@ -42,8 +42,9 @@ class Row:
         recipe: name of the recipe.
         records: one for each pair of seeds, those that failed included.
         state: of the row as a whole; "incomplete" if it lacks seeds that the board compares,
-            "stale" if a newer record of the suite was made by another version of the method, or on
-            other files of the same family of experts.
+            "stale" if a newer record of the suite was made by another version of the method, on
+            other files of the same family of experts, or on other weights of a backbone whose hash
+            the suite leaves open.
         reason: why it is not "ok".
         cells: one for each task; empty unless all records of the row are "ok" and complete.
         accuracy: mean over seeds and tasks.
@@ -97,6 +98,23 @@ def current_experts(records: Iterable[Record]) -> dict[tuple[str, str, str], Exp
     return newest
 
 
+def current_weights(records: Iterable[Record]) -> dict[tuple[str, str], str]:
+    """The newest weights of every backbone of a suite that leaves them open, by the suite's hash.
+
+    Returns:
+        (the suite's hash, backbone) -> SHA-256; nothing where the suite fixes the weights.
+    """
+    newest = {}
+    for record in sorted(records, key=age):
+        if weights := _weights(record):
+            newest[record.suite.sha256, record.backbone] = weights
+    return newest
+
+
+def _weights(record: Record) -> str:
+    return record.provenance.resolved.get(f"backbones.{record.backbone}", "")
+
+
 def _stand(record: Record) -> tuple[str, str, str]:
     return record.suite.sha256, record.backbone, record.recipe
 
@@ -120,11 +138,22 @@ def rows_of(
         grouped[key].append(record)
     labels = row_labels(grouped)
     seeds = _compared_seeds(list(grouped.values()))
-    experts = current_experts(records)
-    return seeds, [
-        _on_current_experts(_row(labels[key], grouped[key], seeds, sources), experts)
-        for key in sorted(grouped)
-    ]
+    experts, weights = current_experts(records), current_weights(records)
+    rows = (_row(labels[key], grouped[key], seeds, sources) for key in sorted(grouped))
+    return seeds, [_on_current_weights(_on_current_experts(row, experts), weights) for row in rows]
+
+
+def _on_current_weights(row: Row, weights: Mapping[tuple[str, str], str]) -> Row:
+    """The row, stale if it stands on other weights than the newest record of its board."""
+    for record in row.records if row.state == "ok" else ():
+        made_on, newest = _weights(record), weights.get((record.suite.sha256, record.backbone), "")
+        if made_on != newest:
+            reason = (
+                f"stands on other weights of {record.backbone} ({made_on[:8] or 'unknown'}) than "
+                f"the newest record ({newest[:8]}); run it again"
+            )
+            return replace(row, state="stale", reason=reason)
+    return row
 
 
 def _on_current_experts(row: Row, experts: Mapping[tuple[str, str, str], Experts]) -> Row:
@@ -136,6 +165,7 @@ def _on_current_experts(row: Row, experts: Mapping[tuple[str, str, str], Experts
                 task
                 for task, sha256 in record.experts.files.items()
                 if newest.files.get(task) != sha256
+                or newest.remainders.get(task) != record.experts.remainders.get(task)
             )
             if changed:
                 reason = (

@@ -73,7 +73,7 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
             f"--revision {revision} is a commit of one repository; name one backbone with it."
         )
     for name in names or list(definitions()):
-        if definition(name).seed is None:
+        if definition(name).seed is None or revision is not None:
             found = resolving.resolve(name, revision)
         else:
             found = Locked(sha256=backbones.weights_sha256(name))

@@ -106,17 +106,23 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
 
 
 def _list_duplicates(task: str, where: Path, splits: Mapping[str, Arrays]) -> None:
-    """Count images of test that stand elsewhere, and write all pairs of rows beside the arrays."""
+    """Count images of test that stand elsewhere; all pairs are written beside the arrays."""
     sketched = {split: sketch(found.images) for split, found in splits.items()}
     pairs = {
         split: duplicates(sketched["test"], sketched[split]) for split in ("train", "validation")
     }
     file = where / "duplicates.json"
-    file.write_text(json.dumps({s: asdict(found) for s, found in pairs.items()}), "utf-8")
+    text = json.dumps({s: asdict(found) for s, found in pairs.items()})
+    try:
+        file.write_text(text, "utf-8")
+        listed = f" in {file}"
+    except OSError as error:
+        listed = ""
+        _say(f"{task}: the list of duplicates was not written to {file} ({error.strerror}).")
     for split, found in pairs.items():
         for kind, those in (("exactly", found.exact), ("nearly", found.near)):
             some = ", ".join(f"{row} = {other}" for row, other in those[:_SHOWN])
-            more = f", ... in {file}" if len(those) > _SHOWN else ""
+            more = f", ...{listed}" if len(those) > _SHOWN else ""
             rows = f" (rows {some}{more})" if those else ""
             n_test = len(splits["test"].labels)
             _say(f"{task}: {len(those)} of {n_test} test images are {kind} in {split}{rows}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -30,7 +31,7 @@ def export_command(
         TaskmarkError: if a name is unknown, or the run has not made them.
     """
     from taskmark.context import Context, choose_device  # noqa: PLC0415 - imports torch
-    from taskmark.experts.exporting import export_experts  # noqa: PLC0415
+    from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
     from taskmark.resolving import prepared  # noqa: PLC0415
     from taskmark.run import default_store  # noqa: PLC0415
     from taskmark.storage.durable import check_writable  # noqa: PLC0415
@@ -52,7 +53,10 @@ def export_command(
         found=hashes,
     )
     check_writable(folder)
-    written = export_experts(context, folder, backbone=chosen[0], recipe=recipe, seed=seed)
+    written = export_experts(
+        context, folder, backbone=chosen[0], recipe=recipe, seed=seed, named=suite
+    )
+    words = words_of_run(resolved, backbone=chosen[0], named=suite)  # the label says the recipe
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(f"{len(written)} experts are in {folder}; bring them along with:")
-    console.print(f"  taskmark run --suite {suite} --backbone {chosen[0]} --experts {folder}")
+    console.print(f"  {shlex.join([*words, '--experts', str(folder)])}")

@@ -35,6 +35,12 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Processes; one a core, or one a GPU, unless said; 0 for none.", min=0),
 ]
+DecodingWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", help="Processes that decode, one a core unless said; 0 for none.", min=0
+    ),
+]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
 ]

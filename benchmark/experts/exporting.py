@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 from safetensors.torch import save
@@ -12,6 +14,7 @@ from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import LABEL
 from taskmark.plan import Selection, plan
 from taskmark.recipes import recipe_named
+from taskmark.record import digest
 from taskmark.registry import MethodChoice
 from taskmark.storage.durable import atomic_write
 
@@ -22,13 +25,17 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.jobs import Job
+    from taskmark.recipes import Mode
+    from taskmark.suite import Suite
     from taskmark.weights import WeightSpace
 
 _METHOD = "experts"  # the row of the experts themselves
+_NO_NAME = re.compile(r"[^a-z0-9._-]+")  # what a family's name may not have
+_SHOWN = 16  # letters of the suite's name, and digits of the hash, in a family's name
 
 
 def export_experts(
-    context: Context, folder: Path, *, backbone: str, recipe: str, seed: int
+    context: Context, folder: Path, *, backbone: str, recipe: str, seed: int, named: str = ""
 ) -> list[Path]:
     """Write the experts of a run, `<task>.safetensors`, with what `experts.toml` says of them.
 
@@ -44,6 +51,7 @@ def export_experts(
         backbone: whose experts.
         recipe: under which they were tuned.
         seed: of their tuning.
+        named: what the user called the suite; its name and version unless said.
 
     Returns:
         The files of weights.
@@ -55,7 +63,7 @@ def export_experts(
     encoder = context.provider.backbone(suite.backbones[backbone].weights)[1]
     setting = context.setting(encoder)
     written = []
-    for task, key in _experts(context, backbone, recipe, seed).items():
+    for task, key in _experts(context, backbone, recipe, seed, named).items():
         vector = context.store.get("experts", key).tensors["vector"]
         weights, remainder = split(setting.pretrained, vector)
         path = folder / f"{task}.safetensors"
@@ -66,13 +74,35 @@ def export_experts(
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
     told = {
-        "family": f"{suite.name}-{suite.version}-seed-{seed}".lower().replace("+", "-")[:40],
+        "family": family_of(suite, backbone, recipe_named(recipe).tuned, seed),
         "source": f"taskmark, {suite.name} {suite.version}, {backbone}, expert seed {seed}",
         "recipe": recipe_named(recipe).tuned,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
     atomic_write(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written
+
+
+def family_of(suite: Suite, backbone: str, mode: Mode, seed: int) -> str:
+    """A name that no other experts share: the suite's, shortened, and a hash of what made them."""
+    made_by = [suite.sha256, backbone, suite.backbones[backbone].sha256, mode, seed]
+    short = _NO_NAME.sub("-", suite.name.lower())[:_SHOWN].strip("._-") or "suite"
+    return f"{short}-{digest([*made_by, *suite.tasks])[:_SHOWN]}"
+
+
+def words_of_run(suite: Suite, *, backbone: str, named: str = "") -> list[str]:
+    """The words of a command that runs a suite on the same tasks.
+
+    Args:
+        suite: as a run takes it, whose version says what was changed of it.
+        backbone: of the run.
+        named: what the user called the suite; its name and version unless said.
+    """
+    version, *parts = suite.version.split("+")
+    words = ["taskmark", "run", "--suite", named or f"{suite.name}@{version}"]
+    for part in parts:
+        words += ["--task", part] if part in suite.tasks else []
+    return [*words, "--backbone", backbone]
 
 
 def split(pretrained: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,20 +121,20 @@ def split(pretrained: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
     return weights, vector - (weights - pretrained)
 
 
-def _experts(context: Context, backbone: str, recipe: str, seed: int) -> dict[str, str]:
+def _experts(context: Context, backbone: str, recipe: str, seed: int, named: str) -> dict[str, str]:
     """The keys of the experts in the store, by task."""
     selection = Selection(
         backbones=(backbone,), methods=(MethodChoice(_METHOD),), recipes=(recipe,), seeds=(seed,)
     )
     mode = recipe_named(recipe).tuned
     jobs = [job for job in plan(context, selection).jobs if _is_expert(job, mode)]
+    words = words_of_run(context.suite, backbone=backbone, named=named)
+    command = shlex.join([*words, "--recipe", recipe, "--seed", str(seed)])
     for job in jobs:
         if not context.store.has(job.kind, job.key):
             raise TaskmarkError(
                 f"The expert of {job.arguments['task']!r} on {backbone!r} is not in the store "
-                f"{str(context.store.root)!r}; run `taskmark run --suite {context.suite.name}@"
-                f"{context.suite.version} --backbone {backbone} --recipe {recipe} --seed {seed}` "
-                "first, with the same store."
+                f"{str(context.store.root)!r}; run `{command}` first, with the same store."
             )
     return {job.arguments["task"]: job.key for job in jobs}
 

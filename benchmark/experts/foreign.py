@@ -107,7 +107,7 @@ def read_folder(folder: Path, tasks: Iterable[str]) -> ForeignExperts:
     for task, path in found.files.items():
         remainder = remainder_of(path)
         files[task] = ForeignFile(
-            path.resolve(), _sha256(path), _sha256(remainder) if remainder.exists() else None
+            path.absolute(), _sha256(path), _sha256(remainder) if remainder.exists() else None
         )
     by_hash: dict[str, str] = {}
     for task, file in files.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from huggingface_hub import constants as hub
 from pydantic import ConfigDict, PrivateAttr, ValidationError, create_model
 
 from taskmark.errors import TaskmarkError
@@ -44,13 +45,15 @@ class Limits:
     def facts(self) -> dict[str, list[str]]:
         """The modules and paths that are refused, as an order says them.
 
-        Images that lie outside of the store are refused as a folder, wherever that is.
+        Images that lie outside of the store are refused as a folder, wherever that is, and so is
+        the cache that they were fetched into as they are published.
         """
         package = self.provider.rpartition(".")[0]
-        file, decoded = source_of(self.provider).resolve(), default_folder().resolve()
+        file = source_of(self.provider).resolve()
+        fetched = default_folder().resolve(), Path(hub.HF_HUB_CACHE).resolve()
         return {
             "refused_modules": [package or self.provider],
-            "refused_paths": [str(file.parent if package else file), str(decoded)],
+            "refused_paths": [str(file.parent if package else file), *map(str, fetched)],
         }
 
 

@@ -14,9 +14,15 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
 
 if TYPE_CHECKING:
+    import os
+
     from torch import Tensor
 
 _REMEMBERED = 256  # files whose digest this process worked out because they had been touched
+
+
+class GoneError(OSError):
+    """A file outside of the store is not where it was; the artifact itself is not damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,10 @@ class Outside:
 
         Raises:
             ValueError: if it holds something else now.
+            GoneError: if it is not there.
             OSError: if it cannot be read.
         """
-        status = Path(self.path).stat()
+        status = self._status()
         if (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.mtime_ns):
             self._require(
                 _remembered(self.path, status.st_size, status.st_mtime_ns, values.numpy().tobytes())
@@ -88,9 +95,17 @@ class Outside:
 
         Raises:
             ValueError: if it holds something else than it did.
+            GoneError: if it is not there.
             OSError: if it cannot be read.
         """
+        self._status()
         self._require(_digest(self.path, values))
+
+    def _status(self) -> os.stat_result:
+        try:
+            return Path(self.path).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise GoneError(error.errno, error.strerror, self.path) from error
 
     def _require(self, found: str) -> None:
         if found != self.sha256:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.storage.durable import atomic_write
 from taskmark.storage.lineage import read_from, under_way
-from taskmark.storage.outside import Outside
+from taskmark.storage.outside import GoneError, Outside
 from taskmark.storage.tensor_file import pieces
 
 if TYPE_CHECKING:
@@ -209,6 +209,19 @@ class Store:
                 f"The stored {kind} {error.filename} cannot be read ({error.strerror}); "
                 "make it readable."
             ) from error
+        except GoneError as error:
+            # Whoever moved the images wants them read from their new place, and what is kept here
+            # names the old one; it is soon made again, since the images are not copied.
+            for path in self.files(kind, key):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+            gone = CorruptArtifactError(
+                f"The images {error.filename}, which the stored {kind} {key[:12]} refers to, are "
+                "not there any more; the next run refers to them where they are now "
+                "(`taskmark data fetch` gets them if they are nowhere)."
+            )
+            gone.artifact = f"{kind}/{key}"
+            raise gone from error
         except (
             ValueError,
             KeyError,

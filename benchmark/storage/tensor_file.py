@@ -66,7 +66,8 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
             for start in range(0, len(content), _AT_ONCE):
                 yield content[start : start + _AT_ONCE]
         if n_bytes:
-            raise ValueError(f"the rows of {name!r} are {-n_bytes} bytes more than told")
+            sense = "fewer" if n_bytes > 0 else "more"
+            raise ValueError(f"the rows of {name!r} are {abs(n_bytes)} bytes {sense} than told")
 
 
 def _header(tensors: Mapping[str, Written], order: list[str]) -> bytes:

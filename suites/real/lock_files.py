@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Entry = TypeVar("Entry", bound=BaseModel)
 
@@ -41,6 +44,20 @@ def read(file: Path, kind: type[Entry], *, command: str) -> dict[str, Entry]:
         raise TaskmarkError(
             f"The lock file {file} cannot be used ({told}); write it anew with `{command}`."
         ) from error
+
+
+def require_commit(revision: str) -> None:
+    """See that a revision is one commit for ever, which a branch or a short hash is not.
+
+    Raises:
+        TaskmarkError: if it is not a full hash.
+    """
+    if not _COMMIT.fullmatch(revision):
+        raise TaskmarkError(
+            f"The revision {revision!r} is not a full commit hash (40 hexadecimal digits, in lower "
+            "case); copy it from the repository's list of commits, or leave --revision out for the "
+            "newest."
+        )
 
 
 def write(locks: Mapping[str, BaseModel], file: Path, *, head: str, elsewhere: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import nullcontext
 
 import pytest
 import tiny_provider
@@ -61,6 +62,55 @@ def test_a_speed_is_that_of_as_many_images_as_pass_in_a_short_time(monkeypatch):
     assert speed == pytest.approx(50.0)
 
 
+class Cramped(Taking):
+    """An encoder that only few images fit beside."""
+
+    def forward(self, images):
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(images)
+
+
+def test_where_memory_is_short_fewer_images_are_measured(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(foresight.time, "perf_counter", lambda: next(clock) / 100)
+    encoder, freed = Cramped(), []
+    monkeypatch.setattr(foresight.memory, "free", lambda: freed.append(True))
+    speed = images_per_second(encoder, torch.zeros(24, 3, 2, 2), dtype=torch.float32)
+    # 24, 12 and 6 at once are too many, 3 pass in 0.01 s.
+    assert max(encoder.batches) == 3
+    assert speed == pytest.approx(300.0)
+    assert len(freed) == 3
+
+
+def test_where_not_one_image_fits_it_is_one_sentence(tiny_suite, tmp_path, monkeypatch):
+    def forward(_self, _images):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(tiny_provider.Encoder, "forward", forward)
+    context = Context(read(tiny_suite), tmp_path, "cpu")
+    with pytest.raises(TaskmarkError, match=r"fast images pass through 'plain': out of memory"):
+        foresight.network(context, "plain")
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_a_measurement_on_a_gpu_leaves_nothing_there(tiny_suite, tmp_path, monkeypatch, ends):
+    calls = []
+
+    def measure(_context, _weights):
+        calls.append("measured")
+        if ends == "badly":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(foresight, "_measured", measure)
+    monkeypatch.setattr(foresight.determinism, "ask_for_it", lambda: calls.append("asked"))
+    monkeypatch.setattr(foresight.memory, "free", lambda: calls.append("freed"))
+    context = Context(read(tiny_suite), tmp_path, "cuda")
+    with pytest.raises(KeyboardInterrupt) if ends == "badly" else nullcontext():
+        foresight.network(context, "plain")
+    assert calls == ["asked", "measured", "freed"]
+
+
 def test_the_threads_are_as_before_a_measurement():
     before = torch.get_num_threads()
     images_per_second(Taking(), torch.zeros(4, 3, 2, 2), dtype=torch.float32)
@@ -113,6 +163,26 @@ def test_a_long_run_tells_its_watcher(tiny_suite, tmp_path, monkeypatch):
     )
     run(options, Watcher(say=said.append))
     assert [text.partition(":")[0] for text in said] == ["Estimate"]
+
+
+@pytest.mark.usefixtures("remote")
+def test_what_only_controls_is_in_what_is_said(tiny_suite, tmp_path, monkeypatch):
+    path = tmp_path / "controlled.toml"
+    control = '[controls.clouds]\nsha256 = "unresolved"\n[protocol.negation]\nkeep = 0.9\n'
+    path.write_text(f'{tiny_suite.read_text("utf-8")}\n{control}controls = ["clouds"]\n', "utf-8")
+    known = {"clouds": Sizes(9, 9, 9, n_bytes=2_500_000_000, is_here=False)}
+    monkeypatch.setattr(tiny_provider, "sizes", known.get)
+    monkeypatch.setattr(foresight, "WORTH_SAYING", 0.0)
+    told = {}
+    for negation in (False, True):
+        selection = Selection(methods=CHOICES, negation=negation)
+        context = Context(read(path), tmp_path, "cpu")
+        jobs = plan(context, selection).jobs
+        told[negation] = before_start(context, jobs, jobs, ("plain",), processes=1)
+        options = Options(str(path), tmp_path / "out", selection, store=tmp_path / "store")
+        assert ("images of clouds are not on" in estimate(options)) is negation
+    assert "clouds" not in told[False]
+    assert "The images of clouds are not on this machine yet; decoded" in told[True]
 
 
 def test_an_estimate_of_what_is_shipped_needs_and_makes_nothing(tiny_suite, tmp_path):

@@ -57,6 +57,23 @@ def test_tangent_features_are_the_brute_force_linearisation(encoder, inputs):
     assert torch.allclose(found, value + jacobian @ vector, rtol=0, atol=1e-10)
 
 
+def test_a_vector_goes_to_the_device_once_and_not_with_every_batch(encoder, inputs, monkeypatch):
+    setting = setting_of(encoder, dtype=torch.float64, batch_size=4)
+    (vector,) = _vectors(setting.space.size, 1)
+    moved, move = [], torch.Tensor.to
+
+    def counting(tensor, *rest, **more):
+        moved.append(tensor.shape == vector.shape)
+        return move(tensor, *rest, **more)
+
+    read = reader("tangent", setting)
+    head = Head(torch.ones(3, 8, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), False)
+    monkeypatch.setattr(torch.Tensor, "to", counting)
+    read.predict(vector, (1.0,), {"hills": (head, inputs)})
+    assert len(inputs) > 2 * setting.batch_size
+    assert sum(moved) == 1
+
+
 def test_the_two_readers_differ_away_from_the_pretrained_model(encoder, inputs):
     setting = setting_of(encoder, dtype=torch.float64)
     (vector,) = _vectors(setting.space.size, 1)

@@ -7,6 +7,7 @@ import re
 import pytest
 import tiny_provider
 
+from taskmark.catalogue import read_catalogue
 from taskmark.data import fingerprint
 from taskmark.errors import TaskmarkError
 from taskmark.plan import Selection
@@ -63,6 +64,56 @@ def test_other_hashes_make_another_version_and_the_same_ones_the_same(draft):
     assert len({suite.sha256, here.sha256, elsewhere.sha256}) == 3
     assert here.version in sentence(here, found)
     assert "hills, lakes, woods, plain" in sentence(here, found)
+
+
+def test_what_a_run_looks_at_besides_leaves_the_version_as_it_is(draft):
+    controlled = draft.with_name("controlled-0.1.toml")
+    controlled.write_text(
+        draft.read_text("utf-8") + '\n[controls.hills2]\nsha256 = "unresolved"\n', "utf-8"
+    )
+    suite = read(controlled)
+    chosen = [
+        prepared(suite, backbones=names, negation=negation)
+        for names in (("plain",), ("plain", "worded"), ("worded",))
+        for negation in (False, True)
+    ]
+    assert len({found.version for found, _ in chosen}) == 1
+    assert len({found.sha256 for found, _ in chosen}) == 1
+    assert set(chosen[3][1]) - set(chosen[0][1]) == {"backbones.worded", "tasks.hills2"}
+
+
+def test_a_suite_that_leaves_one_backbone_open_has_one_version(draft, tiny_suite):
+    text = tiny_suite.read_text("utf-8")
+    draft.write_text(text.replace(tiny_provider.weights_sha256("worded"), UNRESOLVED), "utf-8")
+    suites = [
+        prepared(read(draft), backbones=names, negation=False)[0]
+        for names in (("plain",), ("plain", "worded"))
+    ]
+    assert len({(suite.version, suite.sha256) for suite in suites}) == 1
+    assert suites[0].version != "0.1"
+    assert "(of what this run leaves out: no hash is fixed)" in sentence(suites[0], {})
+
+
+def test_rows_of_one_backbone_are_not_made_again_beside_another(draft, tmp_path):
+    def start(*names):
+        events = []
+        selection = Selection(
+            backbones=names, methods=(MethodChoice("task_arithmetic"),), recipes=("standard",)
+        )
+        options = Options(
+            str(draft), tmp_path / "out", selection, workers=0, store=tmp_path / "store"
+        )
+        watcher = Watcher(event=lambda event: events.append(event.job))
+        return run(options, watcher).records, events
+
+    alone, _ = start("plain")
+    both, made = start("plain", "worded")
+    assert {record.record_id for record in alone} < {record.record_id for record in both}
+    rows = {job.arguments["row"].stand.backbone for job in made if job.kind == "records"}
+    assert rows == {"worded"}
+    start("plain")  # of which the other backbone's hash is not forgotten
+    (entry,) = read_catalogue(tmp_path / "out").suites.values()
+    assert entry.backbones["worded"].sha256 == tiny_provider.weights_sha256("worded")
 
 
 def test_weights_that_are_not_there_are_no_hash(draft, monkeypatch):

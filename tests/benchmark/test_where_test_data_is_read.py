@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import taskmark.storage.store
+import taskmark
 
-HARNESS = Path(taskmark.storage.store.__file__).parent
+HARNESS = Path(taskmark.__file__).parent
 
 
 def _strings(path: Path) -> set[str]:
@@ -21,7 +21,7 @@ def _strings(path: Path) -> set[str]:
 def test_test_data_is_made_by_one_stage_and_read_by_evaluation_and_normaliser_alone():
     naming = {
         path.name
-        for path in HARNESS.glob("*.py")
+        for path in HARNESS.rglob("*.py")
         if {"inputs_test", "data_test", "test_labels"} & _strings(path)
     }
     # data.py makes it, and jobs.py says that it does.
@@ -31,7 +31,7 @@ def test_test_data_is_made_by_one_stage_and_read_by_evaluation_and_normaliser_al
 def test_test_predictions_of_the_normaliser_are_read_by_evaluation_alone():
     naming = {
         path.name
-        for path in HARNESS.glob("*.py")
+        for path in HARNESS.rglob("*.py")
         if any(text.startswith("test/") for text in _strings(path))
     }
     assert naming == {"evaluation.py"}
@@ -40,7 +40,7 @@ def test_test_predictions_of_the_normaliser_are_read_by_evaluation_alone():
 def test_evaluation_is_asked_only_by_what_makes_records():
     importers = {
         path.name
-        for path in HARNESS.glob("*.py")
+        for path in HARNESS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and node.module == "taskmark.evaluation"
     }

@@ -202,6 +202,37 @@ def test_a_row_on_other_files_of_its_family_is_stale():
     assert board.family == "published"
 
 
+def test_a_row_on_other_remainders_of_its_family_is_stale():
+    first = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    second = first.model_copy(update={"remainders": {"signs": "2" * 64}})
+    later = made_up_provenance(created_at="2026-02-02T00:00:00+00:00")
+    records = [
+        made_up_record(n=50, method=made_up_method("one"), experts=first),
+        made_up_record(n=50, method=made_up_method("two"), experts=second, provenance=later),
+    ]
+    (board,) = boards(records)
+    assert [(row.label, row.state) for row in board.unranked] == [("one", "stale")]
+    assert "(signs)" in board.unranked[0].reason
+
+
+def test_a_row_on_other_weights_than_the_newest_is_stale():
+    def made(day, weights, **changes):
+        resolved = {"backbones.image-text": weights * 64, "backbones.random": day * 32}
+        provenance = made_up_provenance(
+            created_at=f"2026-02-{day}T00:00:00+00:00", resolved=resolved
+        )
+        return made_up_record(n=50, provenance=provenance, **changes)
+
+    old = made("01", "1", method=made_up_method("one"))
+    same = made("02", "2", method=made_up_method("two"))
+    new = made("03", "2", method=made_up_method("three"))
+    board = only_board([old, same, new])
+    assert {row.label for row in board.ranked} == {"two", "three"}
+    assert [(row.label, row.state) for row in board.unranked] == [("one", "stale")]
+    reason = "stands on other weights of image-text (11111111) than the newest record (22222222)"
+    assert board.unranked[0].reason == f"{reason}; run it again"
+
+
 def test_the_order_of_the_records_does_not_matter(records):
     assert boards(records) == boards(records[::-1])
 

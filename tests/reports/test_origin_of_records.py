@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from made_up_records import made_up_method, made_up_record
+import shlex
 
+import pytest
+import typer
+from made_up_records import made_up_method, made_up_provenance, made_up_record
+
+from taskmark import cli
+from taskmark.papers.definition import known
 from taskmark.reports import provenance
+from taskmark.suite import load
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,48 @@ def test_the_command_says_what_was_changed_of_the_suite(version, words):
     suite = record.suite.model_copy(update={"version": version})
     command = provenance.command(record.model_copy(update={"suite": suite}))
     assert f"--suite mini@1.0 {words}" in command
+
+
+@pytest.mark.parametrize(
+    ("suite", "version", "task"),
+    [
+        ("mini", "1.0+signs+land", ["signs", "land"]),
+        ("mini", "1.0+land+racing+experts.a-1.0", ["land"]),
+        ("clip-8", "1.0+unresolved.1a2b3c4d", []),
+        ("clip-8", "1.0+mnist+svhn+unresolved.1a2b3c4d+experts.b", ["mnist", "svhn"]),
+    ],
+)
+def test_the_command_is_one_that_can_be_typed_and_names_what_there_is(suite, version, task):
+    provenance_ = made_up_provenance(
+        notes=("a batch was cut", "Experts accepted (it (really) is) although: signs is bad.")
+    )
+    record = made_up_record(n=10, provenance=provenance_, method_seed=2)
+    facts = record.suite.model_copy(update={"name": suite, "version": version})
+    words = shlex.split(provenance.command(record.model_copy(update={"suite": facts})))
+    given = parsed(words)
+    assert list(given["task"] or ()) == task
+    assert load(given["suite"]).only(tuple(task)).version.startswith("1.0")
+    assert given["accept_experts"] == "it (really) is"
+    assert list(given["seed"]) == [2]
+
+
+def parsed(words):
+    """What the command line makes of a command, less the program's name."""
+    command = typer.main.get_command(cli.app).commands[words[1]]
+    return command.make_context(words[1], words[2:]).params
+
+
+def test_a_record_of_a_paper_is_made_again_by_reproducing_the_paper():
+    assert set(known()) == provenance.PAPERS
+    record = made_up_record(n=10, backbone="clip-b-32-openai")
+    facts = record.suite.model_copy(
+        update={"name": "clip-8", "version": "1.0+ties+unresolved.1a2b3c4d+experts.a"}
+    )
+    words = shlex.split(provenance.command(record.model_copy(update={"suite": facts})))
+    given = parsed(words)
+    assert (words[1], list(given["names"]), given["suite"]) == ("reproduce", ["ties"], "clip-8@1.0")
+    assert list(given["backbone"]) == ["clip-b-32-openai"]
+    assert str(given["experts"]) == "FOLDER"
 
 
 def test_a_plug_in_shows_its_own_commit():

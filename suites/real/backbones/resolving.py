@@ -1,8 +1,8 @@
 """From a backbone's name to the file of its weights on this machine, and the file's hash.
 
 The file lies in the hub's cache (HF_HOME), at the locked commit, or in the folder that the variable
-TASKMARK_BACKBONES names, as `<backbone>.safetensors` (or .pt, .bin). The folder comes first. Only
-`fetch` and `resolve` use the network.
+TASKMARK_BACKBONES names, as `<backbone>.safetensors` (or .pt, .bin, .pth). The folder comes first.
+Only `fetch` and `resolve` use the network.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import huggingface_hub
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from taskmark.errors import TaskmarkError
+from taskmark.suites.real import lock_files
 from taskmark.suites.real.backbones.definition import definition
 from taskmark.suites.real.backbones.lock import Locked, read_lock
 from taskmark.suites.real.backbones.weight_files import SUFFIXES
@@ -87,9 +88,17 @@ def resolve(name: str, revision: str | None = None) -> Locked:
         revision: a full commit hash; the newest one if not said.
 
     Raises:
-        TaskmarkError: if they cannot be fetched.
+        TaskmarkError: if they are drawn and not fetched, the revision is no full hash, or they
+            cannot be had.
     """
     backbone = definition(name)
+    if backbone.seed is not None:
+        raise TaskmarkError(
+            f"The weights of the backbone {name!r} are drawn on this machine, so no commit holds "
+            "them; lock it without --revision."
+        )
+    if revision is not None:
+        lock_files.require_commit(revision)
     revision = revision or _newest(str(backbone.repository))
     return Locked(revision=revision, sha256=digest(_fetched(backbone, revision)))
 

@@ -62,6 +62,12 @@ class Arrays:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
+    def flush(self) -> None:
+        """Wait until all that was written is on the disk."""
+        for array in (self.images, self.labels):
+            if isinstance(array, np.memmap):
+                array.flush()
+
 
 def default_folder() -> Path:
     """Where decoded data lies: TASKMARK_DATA, or taskmark/data in the user's cache folder."""

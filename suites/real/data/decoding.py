@@ -19,9 +19,11 @@ class CorruptImageError(ValueError):
 def decode(encoded: bytes | None, *, size: int, native: bool) -> NDArray[np.uint8]:
     """Decode one image.
 
-    A native image must have the size already. Any other is treated as the evaluation transforms of
-    CLIP and timm treat it: bicubic (Pillow, antialiased), its shorter side to `size`, the longer in
-    proportion and rounded down, then the centre. Colours are converted to RGB before.
+    A native image must have the size already. Any other is treated as the evaluation transform of
+    CLIP treats it: bicubic (Pillow, antialiased), its shorter side to `size`, the longer in
+    proportion and rounded down, then the centre. Colours are converted to RGB before. Backbones of
+    timm see the same pixels: the margin that timm's own transforms cut off first for many of them
+    (a crop of 0.9) is not cut off.
 
     Args:
         encoded: a JPEG, PNG, WebP ... file.

@@ -33,7 +33,7 @@ class DataSet(BaseModel):
             corrupted copies, stays where it is.
         image_columns: names under which the encoded image may stand; the first found counts.
         label_columns: likewise of the label.
-        some_parts: whether the patterns name some of a split's numbered parts on purpose.
+        some_parts: splits whose patterns leave numbered parts out on purpose.
         class_file: a file with one class name a line, where the format has no place for them.
         n_classes: labels are in [0, n_classes).
         native_size: side in pixels, if all images are squares of it; they are stored as they are.
@@ -41,7 +41,8 @@ class DataSet(BaseModel):
         licence: in short; "not stated" where the authors do not say.
         epochs: of tuning an expert (Ortiz-Jimenez et al. 2023; Wang et al. 2024 for the later 12).
         templates: prompts with one `{}` each.
-        words: the classes in words, in label order; empty where the names in the files serve.
+        words: the classes in words, in label order; empty where the names in the files serve,
+            of which those that repeat get their label, as in "crane (134)".
         note: what surprises.
     """
 
@@ -53,7 +54,7 @@ class DataSet(BaseModel):
     files: dict[SourceSplit, Patterns]
     image_columns: Patterns = ("image",)
     label_columns: Patterns = ("label",)
-    some_parts: bool = False
+    some_parts: tuple[SourceSplit, ...] = ()
     class_file: str | None = None
     n_classes: Positive
     native_size: Annotated[int, Field(gt=0, le=96)] | None = None

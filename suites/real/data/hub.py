@@ -65,8 +65,16 @@ def newest(data: DataSet) -> str:
     return found
 
 
-def matching(folder: Path, patterns: Sequence[str], data: DataSet) -> list[Path]:
+def matching(
+    folder: Path, patterns: Sequence[str], data: DataSet, *, some_parts: bool = False
+) -> list[Path]:
     """The files of a snapshot that patterns name, in order, with no part missing.
+
+    Args:
+        folder: of the snapshot.
+        patterns: of files in it.
+        data: whose files they are.
+        some_parts: whether the patterns leave numbered parts out on purpose.
 
     Raises:
         TaskmarkError: if a pattern names none, or numbered parts are missing.
@@ -80,7 +88,7 @@ def matching(folder: Path, patterns: Sequence[str], data: DataSet) -> list[Path]
                 "was not fetched; run `taskmark data fetch`, or lock another commit."
             )
         found |= files
-    for file in () if data.some_parts else found:
+    for file in () if some_parts else found:
         told = _OF.search(file.name)
         if told and (n_there := len(_parts(file, found))) != int(told[2]):
             raise TaskmarkError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.suites.real import lock_files
 from taskmark.suites.real.data import hub, preparing, tasks
 from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
 from taskmark.suites.real.data.lock import Locked
@@ -36,9 +37,11 @@ def resolve(
         The lock, and what differs from the official splits, one sentence each.
 
     Raises:
-        TaskmarkError: if it cannot be fetched or decoded.
+        TaskmarkError: if the revision is no full hash, or the data cannot be fetched or decoded.
     """
     data = definition(task)
+    if revision is not None:
+        lock_files.require_commit(revision)
     commit = Locked(revision=revision or hub.newest(data))
     source, files = tasks.fetched(task, commit, place)
     folder = place.of(task, commit.revision, size=size)

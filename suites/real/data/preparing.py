@@ -128,8 +128,10 @@ def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Pr
         for work, found in _run([work for work in works if work.name not in done], workers):
             wrong += found
             if not found:
+                # Its images are on the disk already: what is logged outlives a crash.
                 log.write(f"{work.name}\n")
                 log.flush()
+                os.fsync(log.fileno())
             n_done += work.chunk.n_rows
             progress(n_done, total)
     if wrong:
@@ -218,7 +220,7 @@ def _run(works: list[_Work], workers: int) -> Iterator[tuple[_Work, list[str]]]:
 
 
 def _decode_chunk(work: _Work) -> list[str]:
-    """Decode a chunk into the arrays; what is wrong with it, one text an image."""
+    """Decode a chunk into the arrays, on the disk; what is wrong with it, one text an image."""
     encoded = shards.read(work.chunk)
     targets: list[tuple[Arrays, NDArray[np.int64]]] = [
         (arrays.writable(work.folder, split), places) for split, places in work.rows
@@ -238,6 +240,8 @@ def _decode_chunk(work: _Work) -> list[str]:
             if places[k] >= 0:
                 target.images[places[k]] = pixels
                 target.labels[places[k]] = label
+    for target, _ in targets:
+        target.flush()
     return wrong
 
 

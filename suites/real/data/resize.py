@@ -20,6 +20,7 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
     differs by up to 25 levels where contrast is strong. Each pass is a product with a matrix of the
     kernel's weights. Pillow's weights have 22 bits behind the point, so sums that lie between two
     levels may be rounded the other way, which the second pass can make two levels of.
+    Under autocast the products keep single precision: with bfloat16 pixels are wrong by levels.
 
     Args:
         images: [B, C, S, S], uint8.
@@ -36,11 +37,19 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
         raise TaskmarkError(f"Images of {wide} x {high} pixels are not square; crop them before.")
     if wide == size:
         return images
-    kernel = weights(wide, size).to(images.device)  # [size, S]
-    return _levels(kernel @ _levels(images.float() @ kernel.T).float())
+    kernel = _weights_on(wide, size, images.device)  # [size, S]
+    with torch.autocast(images.device.type, enabled=False):
+        return _levels(kernel @ _levels(images.float() @ kernel.T).float())
 
 
 @functools.lru_cache(maxsize=32)
+def _weights_on(before: int, after: int, device: torch.device) -> torch.Tensor:
+    # Kept, since each copy to a GPU would wait for all that runs there; and kept as a plain tensor,
+    # whichever mode the first caller is in.
+    with torch.inference_mode(mode=False):
+        return weights(before, after).to(device)
+
+
 def weights(before: int, after: int) -> torch.Tensor:
     """What each pixel along a line gives to each resized one, [after, before], float32.
 
@@ -49,8 +58,8 @@ def weights(before: int, after: int) -> torch.Tensor:
     """
     scale = before / after
     widened = max(scale, 1.0)
-    centre = (torch.arange(after, dtype=torch.float64)[:, None] + 0.5) * scale
-    pixel = torch.arange(before, dtype=torch.float64) + 0.5
+    centre = (torch.arange(after, dtype=torch.float64, device="cpu")[:, None] + 0.5) * scale
+    pixel = torch.arange(before, dtype=torch.float64, device="cpu") + 0.5
     kernel = _cubic(((pixel - centre) / widened).abs())
     return (kernel / kernel.sum(1, keepdim=True)).float()
 

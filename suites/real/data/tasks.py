@@ -107,7 +107,10 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
     """
     data = definition(task)
     snapshot = hub.fetch(data, lock.revision, cache=place.cache)
-    files = {split: hub.matching(snapshot, data.files[split], data) for split in SOURCE_SPLITS}
+    files = {
+        split: hub.matching(snapshot, data.files[split], data, some_parts=split in data.some_parts)
+        for split in SOURCE_SPLITS
+    }
     class_file = None
     if data.class_file:
         (class_file,) = hub.matching(snapshot, [data.class_file], data)
@@ -138,6 +141,8 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
 def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
     """The classes in words, in label order.
 
+    Names that repeat in the files, as ImageNet's two cranes do, get their label: "crane (134)".
+
     Raises:
         TaskmarkError: if there are none, or they stand in another order than the files' names.
     """
@@ -148,10 +153,10 @@ def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
                 f"The files of {task!r} ({data.repository}) do not name its classes; give "
                 "them as `words` in its definition."
             )
-        twice = [name for name, count in Counter(read).items() if count > 1]
-        if twice:
-            raise TaskmarkError(f"Two classes of {task!r} are called {twice[0]!r}; give `words`.")
-        return read
+        times = Counter(read)
+        return tuple(
+            f"{name} ({label})" if times[name] > 1 else name for label, name in enumerate(read)
+        )
     lower = [name.lower() for name in read]
     declared = [word.lower() for word in data.words]
     if sorted(lower) == sorted(declared) and lower != declared:

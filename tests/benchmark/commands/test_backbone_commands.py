@@ -74,6 +74,13 @@ def test_what_cannot_be_done_is_said(made, tmp_path, monkeypatch):
         call("fetch", "dino-b-61")
     with pytest.raises(TaskmarkError, match="name one backbone with it"):
         call("lock", "--revision", REVISION)
+    before = made.lock.read_bytes()
+    for revision in ("main", REVISION[:7]):
+        with pytest.raises(TaskmarkError, match=f"revision '{revision}' is not a full commit hash"):
+            call("lock", NAME, "--revision", revision)
+    with pytest.raises(TaskmarkError, match=f"'{DRAWN}' are drawn .* lock it without --revision"):
+        call("lock", DRAWN, "--revision", REVISION)
+    assert made.lock.read_bytes() == before
     with pytest.raises(TaskmarkError, match=r"shuts the network: run `taskmark backbones fetch`"):
         call("lock", "mae-b-16")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))

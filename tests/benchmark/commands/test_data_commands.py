@@ -85,6 +85,28 @@ def test_verify_lists_duplicates_and_finds_damage(data):
     assert told == {"train": {"exact": [[5, 11]], "near": []}, "validation": NOTHING}
 
 
+def test_verify_goes_on_where_it_may_not_write(data):
+    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    data("fetch", TASK, "--workers", "0")
+    (folder() / "duplicates.json").mkdir()  # cannot be written, not even by root
+    train = np.lib.format.open_memmap(folder() / "train.npy", mode="r")
+    test = np.lib.format.open_memmap(folder() / "test.npy", mode="r+")
+    test[:] = train[:8]
+    test.flush()
+    said = data("verify", TASK, code=1)
+    assert f"{TASK}: the list of duplicates was not written to {folder()}" in said
+    assert "(Is a directory)." in said
+    assert "8 of 8 test images are exactly in train" in said
+    assert ", ...)." in said
+
+
+def test_the_workers_of_data_are_processes_that_decode(data):
+    for command in ("fetch", "lock"):
+        said = " ".join(data(command, "--help").split())
+        assert "Processes that decode" in said
+        assert "GPU" not in said
+
+
 def test_what_cannot_be_done_is_said(data):
     with pytest.raises(TaskmarkError, match="No data set is resolved yet"):
         data("fetch")

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import replace
 
 import pytest
 import tiny_provider
 import torch
+import typer
 from safetensors.torch import load_file, save_file
 
+from taskmark import cli
+from taskmark.commands.experts import export_command
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
-from taskmark.experts.exporting import export_experts, split
-from taskmark.experts.foreign import read_folder
+from taskmark.experts.exporting import export_experts, family_of, split
+from taskmark.experts.foreign import Label, read_folder
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.reports import build, read_records, terminal_table
+from taskmark.reports.board import boards
 from taskmark.run import Options, run
-from taskmark.suite import read
+from taskmark.suite import load, read
 
 TASKS = ("hills", "lakes", "woods")
 LABEL = 'family = "published"\nsource = "a paper"\nlicence = "MIT"\n'
@@ -95,8 +101,9 @@ def test_experts_that_were_exported_and_brought_along_leave_the_same_records(
     assert [said(r) for r in again.records] == [said(r) for r in own.records]
     assert [said(r) for r in again.disentanglement] == [said(r) for r in own.disentanglement]
     for record in (*again.records, *again.disentanglement):
-        assert record.experts.family == "tiny-0.1-hills-lakes-seed-0"
-        assert record.suite.version == "0.1+hills+lakes+experts.tiny-0.1-hills-lakes-seed-0"
+        family = record.experts.family
+        assert re.fullmatch("tiny-[0-9a-f]{16}", family)
+        assert record.suite.version == f"0.1+hills+lakes+experts.{family}"
     assert {record.experts for record in (*own.records, *own.disentanglement)} == {None}
 
 
@@ -329,6 +336,90 @@ def test_experts_that_were_not_made_cannot_be_exported(tiny_suite, tmp_path):
     context = Context(read(tiny_suite), tmp_path / "empty", "cpu")
     with pytest.raises(TaskmarkError, match=r"'hills' on 'plain' is not in the store.*--seed 0"):
         export_experts(context, tmp_path, backbone="plain", recipe="standard", seed=0)
+
+
+def test_whatever_made_experts_another_way_gives_their_family_another_name(tiny_suite):
+    suite = read(tiny_suite)
+    plain = suite.backbones["plain"]  # backbones may share weights and differ in their heads
+    suite = suite.model_copy(update={"backbones": {"plain": plain, "worded": plain}})
+    long = suite.model_copy(update={"name": "A Name (of 40 letters or more) that is cut"})
+    part = suite.only(TASKS[:2])
+    racing = suite.racing()
+    names = [
+        family_of(each, backbone, mode, seed)
+        for each in (suite, long, part, racing)
+        for backbone in ("plain", "worded")
+        for mode in ("standard", "tangent")
+        for seed in (0, 2**63 - 1)
+    ]
+    # The name of a suite is in its hash; here two suites have one hash, and only then one ending.
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert Label(family=name).family == name
+
+
+@pytest.mark.parametrize("tasks", [(), TASKS[:2]])
+def test_the_commands_that_are_suggested_can_be_typed(
+    long_suite, start, tiny_store, tmp_path, capsys, tasks
+):
+    def export(store):
+        export_command(
+            tmp_path / "my experts",
+            suite=str(long_suite),
+            backbone="worded",
+            recipe="tangent",
+            tasks=tasks,
+            seed=1,
+            device="cpu",
+            store=store,
+        )
+
+    with pytest.raises(TaskmarkError) as caught:
+        export(tmp_path / "empty")
+    first = parsed(str(caught.value).split("`")[1])
+    assert list(first["seed"]) == [1]
+    assert load(first["suite"]).only(tuple(first["task"] or ())).tasks.keys() == set(tasks or TASKS)
+    recipes, backbones = tuple(first["recipe"]), tuple(first["backbone"])
+    start(out="own", recipes=recipes, backbones=backbones, seeds=(1,), tasks=tasks)
+    export(tiny_store)
+    second = parsed(capsys.readouterr().out.splitlines()[-1])
+    assert tuple(second["task"] or ()) == tasks
+    assert load(second["suite"]).name == "tiny"
+    brought = start(
+        second["experts"],
+        methods=("tangent_fine_tuning",),
+        recipes=tuple(second["recipe"] or ()),
+        backbones=tuple(second["backbone"]),
+        tasks=tuple(second["task"] or ()),
+        accept_experts="they are small",
+    )
+    assert {(record.state, record.recipe) for record in brought.records} == {("ok", "tangent")}
+
+
+def parsed(line):
+    """What the command line makes of a command, less the program's name."""
+    words = shlex.split(line)
+    return typer.main.get_command(cli.app).commands[words[1]].make_context("run", words[2:]).params
+
+
+def test_experts_from_elsewhere_have_one_seed_whatever_the_seed_of_the_methods(
+    start, brought, tmp_path
+):
+    for seed in (0, 1):
+        outcome = start(brought, seeds=(seed,))
+        assert {(r.seeds.expert, r.seeds.method) for r in outcome.records} == {(0, seed)}
+        assert {record.expert_seed for record in outcome.disentanglement} == {0}
+    (board,) = boards(read_records(tmp_path / "out"))
+    assert board.seeds == (0,)
+    assert {len(row.records) for row in board.ranked} == {2}
+    assert not board.unranked
+
+
+def test_links_keep_the_names_that_say_how_to_read_them(brought, tmp_path):
+    blob = tmp_path / ("b" * 64)
+    (brought / "hills.safetensors").rename(blob)
+    (brought / "hills.safetensors").symlink_to(blob)
+    assert read_folder(brought, TASKS[:2]).files["hills"].path == brought / "hills.safetensors"
 
 
 def test_the_label_of_an_export_can_be_read_back(exported):

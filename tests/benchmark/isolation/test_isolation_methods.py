@@ -134,11 +134,15 @@ def test_two_methods_of_one_name_are_one_sentence(plugin, tmp_path):
         find_apart([plugin, twin], LIMITS)
 
 
-def test_what_holds_the_data_of_a_suite_is_refused_as_a_whole():
+def test_what_holds_the_data_of_a_suite_is_refused_as_a_whole(monkeypatch, tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "linked"))
     whole = Limits(seconds=1, provider="taskmark.suites.mini.provider").facts()
     assert whole["refused_modules"] == ["taskmark.suites.mini"]
     assert whole["refused_paths"][0].endswith("mini")
-    assert whole["refused_paths"][1] == str(default_folder().resolve())
+    fetched = [str(default_folder().resolve()), str((tmp_path / "hub").resolve())]
+    assert whole["refused_paths"][1:] == fetched
     single = Limits(seconds=1, provider="tiny_provider").facts()
     assert single["refused_modules"] == ["tiny_provider"]
     assert single["refused_paths"][0].endswith("tiny_provider.py")

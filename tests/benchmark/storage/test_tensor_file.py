@@ -63,7 +63,7 @@ def test_large_tensors_come_in_pieces():
     assert torch.equal(load(b"".join(found))["t"], whole)
 
 
-@pytest.mark.parametrize(("n", "words"), [(2, "-16 bytes more"), (4, "16 bytes more")])
+@pytest.mark.parametrize(("n", "words"), [(2, "16 bytes fewer"), (4, "16 bytes more")])
 def test_rows_that_do_not_add_up_are_refused(n, words):
     told = {"t": Rows((3, 4), torch.float32, torch.zeros(n, 4))}
     with pytest.raises(ValueError, match=f"the rows of 't' are {words}"):

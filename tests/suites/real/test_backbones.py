@@ -88,6 +88,31 @@ def test_images_of_another_side_are_resized_as_pillow_does_it():
     assert (encoder(ours) - encoder(theirs.flip(-1))).abs().max() > 0.2
 
 
+@pytest.mark.parametrize("size", [20, 48])
+def test_preparing_images_is_the_same_under_autocast_and_has_a_tangent(size):
+    seen = []
+
+    class Tower(torch.nn.Linear):
+        def forward(self, pixels):
+            seen.append(pixels)
+            return super().forward(pixels.flatten(1))
+
+    encoder = Encoder(Tower(3 * 32 * 32, 2), resolution=32, mean=(0.4,) * 3, std=(0.3,) * 3)
+    source = torch.Generator().manual_seed(0)
+    levels = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8, generator=source)
+    state = {name: tensor.detach() for name, tensor in encoder.named_parameters()}
+    value, tangent = torch.func.jvp(
+        lambda s: functional_call(encoder, s, (levels,)), (state,), (state,)
+    )
+    assert torch.allclose(tangent, value, atol=1e-5)  # the map is linear in its weights
+    seen.clear()
+    encoder(levels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert encoder(levels).dtype == torch.bfloat16
+    assert seen[1].dtype == torch.float32
+    assert torch.equal(seen[0], seen[1])
+
+
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", NAMES)
 def test_all_that_can_be_edited_is_the_tower_and_all_of_it_counts(name, images):

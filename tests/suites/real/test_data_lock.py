@@ -86,6 +86,15 @@ def test_locking_fills_all_that_freezing_needs(tmp_path, monkeypatch):
     assert len(tasks.load("fer2013", place).train.labels) == 27
 
 
+@pytest.mark.parametrize("revision", ["main", REVISION[:12], f"{REVISION}\n"])
+def test_only_a_full_commit_hash_is_locked_and_nothing_is_fetched_before(
+    tmp_path, monkeypatch, revision
+):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", None)
+    with pytest.raises(TaskmarkError, match=r"is not a full commit hash \(40 hexadecimal digits"):
+        locking.resolve("fer2013", place_of(tmp_path, []), revision=revision)
+
+
 def test_a_changed_file_upstream_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     data = definition("fer2013")

@@ -10,12 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch.func import jvp
 from torch.utils.data import random_split
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
 from taskmark.suites.real.data.duplicates import duplicates, sketch
-from taskmark.suites.real.data.resize import resize
+from taskmark.suites.real.data.resize import _weights_on, resize
 from taskmark.suites.real.data.validation import manifest
 
 
@@ -48,6 +49,44 @@ def test_resizing_is_that_of_pillow_to_two_levels(size, target, seed):
     assert found.dtype == torch.uint8
     difference = found[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(expected)
     assert np.abs(difference).max() <= 2
+
+
+def noise(size, n=2):
+    source = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=source)
+
+
+@pytest.mark.parametrize("size", [28, 64])
+def test_resizing_is_the_same_under_autocast(size):
+    expected = resize(noise(size), 48)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+        assert torch.equal(resize(noise(size), 48), expected)
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def test_the_kernel_is_moved_to_a_device_once_whatever_mode_asks_first():
+    images = noise(31)
+    expected = resize(images, 37)
+
+    def derivative():
+        def scaled(factor):
+            return factor * resize(images, 37).double().mean()
+
+        with torch.device("meta"):
+            return jvp(
+                scaled, (torch.tensor(2.0, device="cpu"),), (torch.tensor(1.0, device="cpu"),)
+            )
+
+    for first in (derivative, lambda: torch.inference_mode()(resize)(images, 37)):
+        _weights_on.cache_clear()
+        first()
+        factor = torch.tensor(1.0, requires_grad=True)
+        (resize(images, 37) * factor).sum().backward()
+        assert factor.grad == expected.sum()
+        assert derivative()[1] == expected.double().mean()
+        assert torch.equal(resize(images, 37), expected)
+        assert _weights_on.cache_info().misses == 1
 
 
 def test_images_that_are_not_square_are_refused():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,6 +196,59 @@ def test_names_become_words():
     data = definition("sun397").model_copy(update={"n_classes": 2})
     names = ("/a/airport_terminal", "/b/bakery/shop")
     assert tasks.words("sun397", data, names) == ("airport terminal", "bakery shop")
+
+
+def test_names_that_repeat_get_their_label(tmp_path):
+    names = [f"kind_{k}" for k in range(1000)]
+    names[134] = names[517] = "crane"
+    names[638], names[639] = "maillot", "maillot, tank suit"
+    _, place = here(tmp_path, "imagenet", names=names)
+    facts = obtain("imagenet", place)
+    classes = tasks.load("imagenet", place, size=SIZE).classes
+    assert facts.classes == tuple(names)
+    assert classes[133:136] == ("kind 133", "crane (134)", "kind 135")
+    assert (classes[517], *classes[638:640]) == ("crane (517)", "maillot", "maillot, tank suit")
+    assert len(set(classes)) == 1000
+
+
+def test_a_missing_part_of_a_split_that_must_be_whole_is_told(tmp_path):
+    data = definition("imagenet")
+    files = make(data).files
+    few = {p: c for p, c in files.items() if "00001-of" not in p or "train" not in p}
+    fill(tmp_path / "hub", data.repository, few)
+    place = place_of(tmp_path, ["imagenet"])
+    _, found = tasks.fetched("imagenet", Locked(revision=REVISION), place)
+    assert set(found) == set(few)  # some of train's parts are meant
+    less = {p: c for p, c in files.items() if "00001-of" not in p}
+    fill(tmp_path / "hub", data.repository, less, revision="f" * 40)
+    with pytest.raises(TaskmarkError, match=r"Only 1 of 2 parts of validation\.parquet"):
+        tasks.fetched("imagenet", Locked(revision="f" * 40), place)
+
+
+def test_a_chunk_counts_as_done_when_its_images_are_on_the_disk(tmp_path, monkeypatch):
+    _, place = here(tmp_path, "dtd")
+    flush, fsync, events = np.memmap.flush, os.fsync, []
+
+    def flushed(array):
+        events.append(Path(array.filename).stem)
+        flush(array)
+
+    def synced(descriptor):
+        events.append(os.fstat(descriptor).st_size)
+        fsync(descriptor)
+
+    def done(n_images, _total):
+        events.append("progress" if n_images else "start")
+
+    monkeypatch.setattr(np.memmap, "flush", flushed)
+    monkeypatch.setattr(os, "fsync", synced)
+    obtain("dtd", place, progress=done)
+    events = events[events.index("start") + 1 :]
+    of_train = ["train", "train_labels", "validation", "validation_labels"]
+    names = ["train-0", "train-1"]
+    ends = np.cumsum([len(f"{name}\n") for name in names]).tolist()
+    assert events[:12] == [*of_train, ends[0], "progress", *of_train, ends[1], "progress"]
+    assert events[-4:] == ["test", "test_labels", events[-2], "progress"]
 
 
 def test_missing_columns_are_named(tmp_path):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.resources
+import math
 
 import pytest
 
 from taskmark.card import said_of
+from taskmark.methods.atlas import Atlas
 from taskmark.provider import fetched
 from taskmark.provider import provider as provider_of
 from taskmark.suite import load
 from taskmark.suites.real.backbones.definition import definitions as backbones
 from taskmark.suites.real.data.definition import definitions as data_sets
+from taskmark.suites.real.data.validation import manifest
 
 SUITES = ("clip-8", "clip-14", "clip-20", "closed-vocabulary", "clip-8-imagenet-control")
 CARD = (importlib.resources.files("taskmark.suites.real") / "CARD.md").read_text("utf-8")
@@ -52,6 +55,18 @@ def test_every_task_and_backbone_is_one_that_can_be_had(name):
     assert {backbone.heads for backbone in suite.backbones.values()} == {
         "probed" if name == "closed-vocabulary" else "zero-shot"
     }
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_method_that_learns_may_take_as_many_images_as_atlas_was_published_with(name):
+    n_tasks, atlas = len(load(name).tasks), Atlas()
+    n_fit = 4000  # 5,000 of validation, a fifth of them held out
+    assert min(5000, manifest(data_sets()["svhn"].official_rows["train"]).validation.size) == 5000
+    per_task = atlas.batch_size // n_tasks
+    needed = 20 * math.ceil(n_fit / per_task) * per_task * n_tasks
+    assert atlas.epochs == 20
+    assert load(name).protocol.gradient_images == needed
+    assert f"{needed:,}" in CARD
 
 
 def test_every_backbone_is_in_a_suite():
