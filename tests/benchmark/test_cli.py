@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -281,4 +282,5 @@ def test_experts_go_out_of_a_run_and_into_another(run, taskmark, tiny_suite, tin
         *("--method", "ties", *choice),
     )
     assert (code, err) == (0, "")
-    assert "plain, experts of tiny-0.1-hills-seed-0" in " ".join(out.split())
+    told = tomllib.loads((tmp_path / "files" / "experts.toml").read_text("utf-8"))
+    assert f"plain, experts of {told['family']}" in " ".join(out.split())
