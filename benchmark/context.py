@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.recipes import Mode
+    from taskmark.record import Experts
     from taskmark.registry import Found
     from taskmark.suite import Suite
 
@@ -49,6 +50,15 @@ class Context:
     def provider(self) -> Provider:
         """Who makes the suite's data and backbones."""
         return provider(self.suite.provider)
+
+    def encoder(self, backbone: str) -> nn.Module:
+        """The encoder of a backbone of the suite, with its own weights."""
+        return self.provider.backbone(self.suite.backbones[backbone].weights)[1]
+
+    @property
+    def expert_facts(self) -> Experts | None:
+        """What a record says of experts that are brought along; None where the run tunes them."""
+        return self.experts.facts if self.experts else None
 
     def dtype(self, mode: Mode) -> torch.dtype:
         """What evaluation computes in: bfloat16 on CUDA, float32 elsewhere and for tangents."""

@@ -38,7 +38,7 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
             finds unchanged is what the harness goes on with.
     """
     pretrained = vectors.tensors["pretrained"]
-    encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
+    encoder = context.encoder(stand.backbone)
     read = own_reader(context, stand, pretrained.clone())
     return Given(
         pretrained=pretrained.detach(),  # an object of its own, on the same memory
@@ -64,7 +64,7 @@ def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
     read_from(
         f"normaliser/{stand.normaliser}", context.store.made("normaliser", stand.normaliser).notes
     )
-    encoder = context.provider.backbone(context.suite.backbones[stand.backbone].weights)[1]
+    encoder = context.encoder(stand.backbone)
     return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained))
 
 

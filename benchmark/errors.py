@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pydantic import ValidationError
+
 
 class TaskmarkError(Exception):
     """Something the user can mend; its message is one sentence, shown without a traceback."""
@@ -34,6 +36,17 @@ def sentence(error: BaseException) -> str:
     """Say in one line, and not too long a one, what went wrong."""
     text = " ".join(str(error).split())[:500]
     return text if isinstance(error, TaskmarkError) else f"{type(error).__name__}: {text}"
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where the first fault is of what does not follow its schema, and what is wrong there.
+
+    Returns:
+        The names of fields and the places in lists on the way there, joined by dots ("the top"
+        where there are none), and what is wrong in words.
+    """
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]) or "the top", first["msg"]
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> TaskmarkError:

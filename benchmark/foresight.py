@@ -208,7 +208,7 @@ def before_start(
 def _n_bytes(context: Context, todo: Sequence[Job], backbones: Sequence[str]) -> int:
     networks = {}
     for name in backbones:
-        encoder = context.provider.backbone(context.suite.backbones[name].weights)[1]
+        encoder = context.encoder(name)
         networks[name] = Network(WeightSpace.of(encoder).size, math.inf, math.inf)
     methods = {name: found.method for name, found in context.methods().items()}
     return forecast(

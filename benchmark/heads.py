@@ -30,7 +30,7 @@ def make_head(context: Context, key: str, *, backbone: str, inputs: str) -> None
             artifact.facts["templates"],
         )
     else:
-        encoder = context.provider.backbone(facts.weights)[1]
+        encoder = context.encoder(backbone)
         head = probed(context.setting(encoder), artifact, context.suite.protocol.probe_strengths)
     context.store.put(
         "heads", key, {"weight": head.weight, "bias": head.bias}, {"normalise": head.normalise}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from taskmark.errors import TaskmarkError
+from taskmark.errors import TaskmarkError, first_fault
 from taskmark.metrics.localisation_record import LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
 from taskmark.record import DisentanglementRecord, Record
@@ -44,10 +44,9 @@ def read_folder(folder: Path, kind: type[Kind], *, command: str = "taskmark run"
             age(record)
             record_id = record.identified().record_id
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the top"
+            place, told = first_fault(error)
             raise TaskmarkError(
-                f"The file {str(path)!r} is not a valid record ({place}: {first['msg']}); {cure}"
+                f"The file {str(path)!r} is not a valid record ({place}: {told}); {cure}"
             ) from error
         except (ValueError, OverflowError) as error:
             raise TaskmarkError(

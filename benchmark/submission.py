@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
-from taskmark.errors import TaskmarkError
+from taskmark.errors import TaskmarkError, first_fault
 from taskmark.record import Frozen, Record, SuiteFacts
 from taskmark.record_files import read_folder
 
@@ -98,10 +98,9 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
             f"There is no submission in {str(folder)!r} ({error.strerror or error} {FILE}); {cure}"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the top"
+        place, told = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is not a valid submission ({place}: {first['msg']}); {cure}"
+            f"The file {str(path)!r} is not a valid submission ({place}: {told}); {cure}"
         ) from error
     records = read_folder(folder / "records", Record)
     if sorted(record.record_id for record in records) != sorted(submission.records):

@@ -8,12 +8,13 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.extension import Extension, differences, laid_over
 from taskmark.protocol import Fraction, Gate, Positive, Protocol, Tuning
 from taskmark.record import Frozen, SuiteFacts
+from taskmark.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -263,27 +264,12 @@ def read(path: Path) -> Suite:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> Suite:
-    try:
+    with faults_in_sentences(f"The suite file {str(path)!r}"):
         content = path.read_bytes()
-    except OSError as error:
-        raise TaskmarkError(
-            f"The suite file {str(path)!r} cannot be read ({error.strerror}); make it readable."
-        ) from error
-    try:
         values = tomllib.loads(content.decode())
         if "extends" in values:
             return _extended(path, content, values, above)
         return Suite(**values, sha256=hashlib.sha256(content).hexdigest())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the top"
-        raise TaskmarkError(
-            f"The suite file {str(path)!r} is not valid at {place!r}: {first['msg']}."
-        ) from error
-    except (ValueError, TypeError, RecursionError) as error:  # of which TOMLDecodeError is one
-        raise TaskmarkError(
-            f"The suite file {str(path)!r} is not valid TOML ({error}); mend it there."
-        ) from error
 
 
 def _extended(path: Path, content: bytes, values: dict[str, Any], above: tuple[Path, ...]) -> Suite:

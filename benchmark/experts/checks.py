@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ TEST_ABOVE = 0.05
 TEST_BELOW = 0.15
 """Accuracy on test may fall short of that on validation by so much, beyond chance."""
 
-_Z = 2.5758293035489004  # of a two-sided level of 1 %
+_Z = NormalDist().inv_cdf(1 - LEVEL / 2)  # standard errors
 
 Kind = Literal["no better", "too good", "weak", "test above", "test below"]
 """What is doubtful: see `doubts`."""

@@ -60,7 +60,7 @@ def export_experts(
         TaskmarkError: if the run has not made them, or a file cannot be written.
     """
     suite = context.suite
-    encoder = context.provider.backbone(suite.backbones[backbone].weights)[1]
+    encoder = context.encoder(backbone)
     setting = context.setting(encoder)
     written = []
     for task, key in _experts(context, backbone, recipe, seed, named).items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from taskmark.costs import measured
 from taskmark.errors import TaskmarkError
@@ -18,6 +18,7 @@ from taskmark.recipes import Mode, recipe_named
 from taskmark.record import Experts, Frozen
 from taskmark.storage.lineage import note
 from taskmark.suites.real.backbones.weight_files import read_tensors
+from taskmark.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -186,8 +187,7 @@ def make_foreign_expert(
         raise TaskmarkError("There are no experts to read; give their folder with --experts.")
     path = context.experts.files[task].path
     weights = context.suite.backbones[backbone].weights
-    encoder = context.provider.backbone(weights)[1]
-    setting = context.setting(encoder)
+    setting = context.setting(context.encoder(backbone))
     with measured() as spent:
         vector = _read(path, context.provider.expert_weights(weights, path), setting.space)
         vector -= setting.pretrained
@@ -245,20 +245,6 @@ def _label(folder: Path) -> Label:
     path = folder / LABEL
     if not path.exists():
         return Label()
-    try:
+    fields = "family (small letters, digits and marks), source, licence and recipe"
+    with faults_in_sentences(f"The file {str(path)!r}", hint=f"; it may have {fields}"):
         return Label(**tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise TaskmarkError(
-            f"The file {str(path)!r} cannot be read ({error.strerror}); make it readable."
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the top"
-        raise TaskmarkError(
-            f"The file {str(path)!r} is not valid at {place!r}: {first['msg']}; it may have family "
-            "(small letters, digits and marks), source, licence and recipe."
-        ) from error
-    except ValueError as error:  # of which TOMLDecodeError and UnicodeDecodeError are two
-        raise TaskmarkError(
-            f"The file {str(path)!r} is not valid TOML ({error}); mend it there."
-        ) from error

@@ -48,7 +48,7 @@ def make_normaliser(
         TaskmarkError: if an expert looks wrong and nobody said why it is not.
     """
     weights = context.store.get("vectors", vectors).tensors
-    encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
+    encoder = context.encoder(backbone)
     how = recipe_named(recipe)
     read = reader(how.read, context.setting(encoder, weights["pretrained"]))
     predictions: dict[str, Tensor] = {}

@@ -61,7 +61,7 @@ def make_expert(
     head: str,
 ) -> None:
     """Tune one expert and keep its task vector."""
-    encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
+    encoder = context.encoder(backbone)
     setting = context.setting(encoder)
     tensors = context.store.get("inputs", inputs).tensors
     checkpoints = Checkpoints(context.store, key, interval=context.checkpoint_seconds)
@@ -90,7 +90,7 @@ def make_expert(
 
 def stack_vectors(context: Context, key: str, *, backbone: str, experts: dict[str, str]) -> None:
     """Lay theta0 and all task vectors into one file, to be memory-mapped by every method."""
-    encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
+    encoder = context.encoder(backbone)
     pretrained = context.setting(encoder).pretrained
     stored = {task: context.store.get("experts", expert) for task, expert in experts.items()}
     facts = {

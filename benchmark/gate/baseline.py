@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from taskmark.errors import TaskmarkError
+from taskmark.errors import TaskmarkError, first_fault
 from taskmark.gate.compare import RowKey, RowResult, Rows
 from taskmark.record import Frozen, Record, SuiteFacts, digest, unpack_bits
 from taskmark.storage.durable import atomic_write
@@ -148,10 +148,9 @@ def read_baseline(path: Path) -> Baseline:
     try:
         baseline = Baseline.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the top"
+        place, told = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is no valid baseline ({place}: {first['msg']}); {_CURE}"
+            f"The file {str(path)!r} is no valid baseline ({place}: {told}); {_CURE}"
         ) from error
     if baseline.identified().baseline_id != baseline.baseline_id:
         raise TaskmarkError(

@@ -87,7 +87,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
         recipe=stand.recipe,
-        experts=context.experts.facts if context.experts else None,
+        experts=context.expert_facts,
         expert_seed=stand.expert_seed,
         n_images=grid.n_images,
         alphas=grid.alphas,

@@ -148,7 +148,7 @@ def make_localisation(
     split, as many of both tasks of a pair. All pairs share the directions.
     """
     protocol = context.suite.protocol
-    encoder = context.provider.backbone(context.suite.backbones[backbone].weights)[1]
+    encoder = context.encoder(backbone)
     setting = context.setting(encoder)
     tangents = Tangents(
         encoder.to(setting.device), setting.space, setting.pretrained.to(setting.device)

@@ -190,7 +190,7 @@ def negated(
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
         recipe=stand.recipe,
-        experts=context.experts.facts if context.experts else None,
+        experts=context.expert_facts,
         expert_seed=stand.expert_seed,
         keep=keep,
         tasks=tuple(

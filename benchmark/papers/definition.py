@@ -11,11 +11,12 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from taskmark.errors import TaskmarkError, unknown
+from taskmark.errors import unknown
 from taskmark.recipes import RECIPES
 from taskmark.record import Frozen
+from taskmark.toml_files import faults_in_sentences
 
 Metric = Literal["accuracy", "normalised_accuracy", "negation_target", "negation_control"]
 Label = Literal["text", "code", "abstract", "third party", "derived"]
@@ -238,19 +239,5 @@ def read(path: Path) -> Paper:
     Raises:
         TaskmarkError: if the file cannot be read, is not TOML, or does not follow the schema.
     """
-    try:
+    with faults_in_sentences(f"The paper {str(path)!r}"):
         return Paper(**tomllib.loads(path.read_bytes().decode()))
-    except OSError as error:
-        raise TaskmarkError(
-            f"The paper {str(path)!r} cannot be read ({error.strerror}); make it readable."
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the top"
-        raise TaskmarkError(
-            f"The paper {str(path)!r} is not valid at {place!r}: {first['msg']}."
-        ) from error
-    except (ValueError, TypeError, RecursionError) as error:  # of which TOMLDecodeError is one
-        raise TaskmarkError(
-            f"The paper {str(path)!r} is not valid TOML ({error}); mend it there."
-        ) from error

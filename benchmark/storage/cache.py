@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.storage.durable import drafts
+from taskmark.storage.durable import drafts, remove
 from taskmark.storage.locks import living
 from taskmark.storage.store import DAMAGED
 
@@ -135,13 +135,7 @@ def prune(store: Store, rubbish: Waste) -> None:
         kind, _, key = name.partition("/")
         store.remove(kind, key)
     for path in rubbish.files:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise TaskmarkError(
-                f"The file {str(path)!r} cannot be removed ({error.strerror}); "
-                "make its folder writable."
-            ) from error
+        remove(path)
 
 
 def check_idle(store: Store) -> None:

@@ -55,6 +55,21 @@ def atomic_write(path: Path, content: bytes | Iterable[bytes | memoryview]) -> N
             draft.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        TaskmarkError: if it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise TaskmarkError(
+            f"The file {str(path)!r} cannot be removed ({error.strerror}); "
+            "make its folder writable."
+        ) from error
+
+
 def check_writable(folder: Path) -> None:
     """Try whether files can be written to a folder, which is made if need be.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.storage.durable import atomic_write
+from taskmark.storage.durable import atomic_write, remove
 from taskmark.storage.lineage import read_from, under_way
 from taskmark.storage.outside import GoneError, Outside
 from taskmark.storage.tensor_file import pieces
@@ -169,13 +169,7 @@ class Store:
             TaskmarkError: if the folder cannot be written.
         """
         for path in self.files(kind, key):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise TaskmarkError(
-                    f"The file {str(path)!r} cannot be removed ({error.strerror}); "
-                    "make its folder writable."
-                ) from error
+            remove(path)
 
     def files(self, kind: str, key: str) -> tuple[Path, Path]:
         """The files of an artifact; the first is the one that says that it is there."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from taskmark.errors import unknown
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from taskmark.errors import first_fault, unknown
 
 
 def test_a_close_name_is_suggested():
@@ -14,3 +17,25 @@ def test_where_none_is_close_all_are_named_in_order():
     error = unknown("suite", "zzz", ["mini", "clip-8"])
     assert str(error) == "There is no suite 'zzz'; known: clip-8, mini."
     assert str(unknown("suite", "zzz", [])).endswith("known: none.")
+
+
+class _Inner(BaseModel):
+    sizes: list[int]
+
+
+class _Outer(BaseModel):
+    inner: _Inner
+
+
+def test_the_first_fault_is_named_by_its_place():
+    with pytest.raises(ValidationError) as caught:
+        _Outer.model_validate({"inner": {"sizes": [1, "many"]}})
+    place, told = first_fault(caught.value)
+    assert place == "inner.sizes.1"
+    assert "integer" in told
+
+
+def test_what_is_no_table_at_all_is_at_fault_at_the_top():
+    with pytest.raises(ValidationError) as caught:
+        _Outer.model_validate("a word")
+    assert first_fault(caught.value)[0] == "the top"

@@ -32,8 +32,7 @@ def setting(encoder):
 
 context = SimpleNamespace(
     store=store,
-    suite=SimpleNamespace(backbones={"b": SimpleNamespace(weights="w")}),
-    provider=SimpleNamespace(backbone=lambda weights: (None, encoder)),
+    encoder=lambda backbone: encoder,
     setting=setting,
 )
 with measured() as spent:

@@ -21,7 +21,7 @@ from taskmark.suites.real import lock_files
 from taskmark.suites.real.backbones.definition import definition
 from taskmark.suites.real.backbones.lock import Locked, read_lock
 from taskmark.suites.real.backbones.weight_files import SUFFIXES
-from taskmark.suites.real.data.hub_errors import sentence
+from taskmark.suites.real.hub_errors import in_sentences
 
 if TYPE_CHECKING:
     from taskmark.suites.real.backbones.definition import Backbone
@@ -122,13 +122,8 @@ def _in_folder(name: str) -> Path | None:
 
 
 def _fetched(backbone: Backbone, revision: str) -> Path:
-    try:
+    with in_sentences(str(backbone.repository), revision, command="taskmark backbones"):
         return _from_hub(backbone, revision)
-    except Exception as error:
-        told = sentence(error, str(backbone.repository), revision, command="taskmark backbones")
-        if told is None:
-            raise
-        raise TaskmarkError(told) from error
 
 
 def _from_hub(backbone: Backbone, revision: str, *, local_files_only: bool = False) -> Path:
@@ -143,13 +138,8 @@ def _from_hub(backbone: Backbone, revision: str, *, local_files_only: bool = Fal
 
 
 def _newest(repository: str) -> str:
-    try:
+    with in_sentences(repository, "main", command="taskmark backbones"):
         found = huggingface_hub.HfApi().model_info(repository).sha
-    except Exception as error:
-        told = sentence(error, repository, "main", command="taskmark backbones")
-        if told is None:
-            raise
-        raise TaskmarkError(told) from error
     if found is None:
         raise TaskmarkError(f"The hub names no commit of {repository}; ask again later.")
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import huggingface_hub
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data.hub_errors import sentence
+from taskmark.suites.real.hub_errors import in_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def fetch(data: DataSet, revision: str, *, cache: Path | None = None) -> Path:
     Raises:
         TaskmarkError: if the files are not in the cache and cannot be fetched.
     """
-    try:
+    with in_sentences(data.repository, revision):
         folder = huggingface_hub.snapshot_download(
             data.repository,
             repo_type="dataset",
@@ -41,10 +41,6 @@ def fetch(data: DataSet, revision: str, *, cache: Path | None = None) -> Path:
             allow_patterns=data.patterns(),
             cache_dir=cache,
         )
-    except Exception as error:
-        if (told := sentence(error, data.repository, revision)) is None:
-            raise
-        raise TaskmarkError(told) from error
     return Path(folder)
 
 
@@ -54,12 +50,8 @@ def newest(data: DataSet) -> str:
     Raises:
         TaskmarkError: if the hub cannot be asked.
     """
-    try:
+    with in_sentences(data.repository, "main"):
         found = huggingface_hub.HfApi().dataset_info(data.repository).sha
-    except Exception as error:
-        if (told := sentence(error, data.repository, "main")) is None:
-            raise
-        raise TaskmarkError(told) from error
     if found is None:
         raise TaskmarkError(f"The hub names no commit of {data.repository}; ask again later.")
     return found

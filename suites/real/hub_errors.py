@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from huggingface_hub import constants, errors
+
+from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,28 @@ _KNOWN: dict[type[Exception], str] = {
     "fetch again later.",
 }
 """The first that fits counts: gated is a kind of not found."""
+
+
+@contextmanager
+def in_sentences(
+    repository: str, revision: str, *, command: str = "taskmark data"
+) -> Iterator[None]:
+    """Say in a sentence what goes wrong on the way to the hub within the block.
+
+    Args:
+        repository: what is fetched.
+        revision: at which commit.
+        command: whose `fetch` and `lock` help.
+
+    Raises:
+        TaskmarkError: if the hub, the network or the disk is at fault.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (told := sentence(error, repository, revision, command=command)) is None:
+            raise
+        raise TaskmarkError(told) from error
 
 
 def sentence(
