@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.given import PermittedSplit
-    from taskmark.storage.store import Artifact, Store
+    from taskmark.storage.store import Artifact
     from taskmark.suites.task_data import Split, TaskData
 
 
@@ -89,14 +89,14 @@ class SuiteData:
     What a track does not permit is not in here, so there is nothing to be reached.
     """
 
-    def __init__(self, store: Store, keys: Mapping[str, str], *, track: str) -> None:
+    def __init__(self, inputs: Mapping[str, Artifact], *, track: str) -> None:
         self._tensors = {
             task: {
                 name: tensor
-                for name, tensor in store.get("inputs", key).tensors.items()
+                for name, tensor in artifact.tensors.items()
                 if track == "labelled" or not _is_labels(name)
             }
-            for task, key in keys.items()
+            for task, artifact in inputs.items()
             if track != "weights"
         }
 

@@ -18,15 +18,20 @@ from taskmark.switches import restored
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from taskmark.context import Context
     from taskmark.experts.vectors import Stand
     from taskmark.method import Method
+    from taskmark.storage.in_file import InFile
     from taskmark.storage.store import Artifact
 
 
-def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Artifact) -> Given:
+def give(
+    context: Context, stand: Stand, method: Method, seed: int, vectors: Artifact
+) -> tuple[Given, dict[str, InFile]]:
     """Put together what a method is handed.
 
     Args:
@@ -36,11 +41,17 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
         seed: of its generator.
         vectors: the stand's. Their memory is shared with what is handed over, so what `apply`
             finds unchanged is what the harness goes on with.
+
+    Returns:
+        What is handed out, and where in files images lie, "task/split/images" -> place. A method
+        is not told of these: they are for `apply`, which need not copy what lies in a file.
     """
     pretrained = vectors.tensors["pretrained"]
     encoder = context.encoder(stand.backbone)
     read = own_reader(context, stand, pretrained.clone())
-    return Given(
+    keys = stand.inputs if method.track != "weights" else {}
+    inputs = {task: context.store.get("inputs", key) for task, key in keys.items()}
+    given = Given(
         pretrained=pretrained.detach(),  # an object of its own, on the same memory
         task_vectors=vectors.tensors["task_vectors"].detach(),
         space=WeightSpace.of(encoder),
@@ -51,9 +62,14 @@ def give(context: Context, stand: Stand, method: Method, seed: int, vectors: Art
         heads={task: stand.head(context, task) for task in stand.heads},
         features=read.features,
         gram_matrices=read.gram_matrices,
-        data=SuiteData(context.store, stand.inputs, track=method.track),
+        data=SuiteData(inputs, track=method.track),
         gradient_budget=context.suite.protocol.gradient_images,
     )
+    return given, {
+        f"{task}/{split}/images": artifact.places[split]
+        for task, artifact in inputs.items()
+        for split in artifact.outside
+    }
 
 
 def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
@@ -68,10 +84,17 @@ def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
     return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained))
 
 
-def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
+def apply(
+    method: Method, given: Given, files: Mapping[str, InFile] | None = None
+) -> tuple[Edit, Spent]:
     """Run the method, measure it, and check its result and its inputs.
 
     A plug-in runs in a process of its own, on copies; a built-in method runs here.
+
+    Args:
+        method: it.
+        given: what it is handed.
+        files: where in files that lies, see `give`; what is not said to lie in one is copied.
 
     Raises:
         TaskmarkError: if the edit is not of the agreed form or the inputs were written to.
@@ -79,7 +102,7 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     """
     handed, heads = (given.pretrained, given.task_vectors), dict(given.heads)
     if isinstance(method, StandIn):
-        edit, spent = method.edit_apart(given)
+        edit, spent = method.edit_apart(given, files or {})
         return edit.checked(given.space.size, heads), spent
     # The same memory in objects that the method does not hold, and cannot turn to other memory.
     own = [tensor.detach() for tensor in handed]

@@ -56,9 +56,9 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
     blank = blank_record(context, row)
     method = build(context.methods()[row.choice.name].method, dict(row.choice.hyperparameters))
     vectors = context.store.get("vectors", row.stand.vectors)
-    given = give(context, row.stand, method, row.method_seed, vectors)
+    given, files = give(context, row.stand, method, row.method_seed, vectors)
     try:
-        edit, edited = apply(method, given)
+        edit, edited = apply(method, given, files)
     except (CorruptArtifactError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row alone

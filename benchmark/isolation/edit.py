@@ -2,6 +2,7 @@
 
 The given of the run stays here. What the plug-in's process holds is a copy of the weights; data
 and features it must ask for, so that tracks, budgets and counts are kept where it cannot reach.
+Images that lie in a file of their own are not copied: it maps the file, and can write to none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.given import Given
+    from taskmark.storage.in_file import InFile
 
 _BATCH_BYTES = 1 << 30  # of one batch, over what an edit can take
 
@@ -71,7 +73,13 @@ _SAID: TypeAdapter[_Asked | _Edited] = TypeAdapter(
 
 
 def edit_apart(
-    who: str, order: Mapping[str, object], given: Given, *, track: str, seconds: float
+    who: str,
+    order: Mapping[str, object],
+    given: Given,
+    files: Mapping[str, InFile],
+    *,
+    track: str,
+    seconds: float,
 ) -> tuple[Edit, Spent]:
     """Let a plug-in edit in a process of its own.
 
@@ -79,6 +87,7 @@ def edit_apart(
         who: whose edit it is, for sentences.
         order: which method of which plug-in, see `taskmark.isolation.methods`.
         given: answers what the process asks for, and keeps the account of it.
+        files: where in files that lies, see `taskmark.editing.give`.
         track: of the method.
         seconds: how long it may take.
 
@@ -87,12 +96,13 @@ def edit_apart(
 
     Raises:
         PluginError: if it fails, ends, takes too long, or touches test data.
+        TaskmarkError: if a file was changed that something lies in.
     """
     process = PluginProcess(who, seconds=seconds)
     with measured() as spent, process:
         facts, tensors = _handed(given, track)
         process.order({**order, **common_facts(), "do": "edit", **facts}, tensors)
-        edit = _answered(process, given)
+        edit = _answered(process, given, files)
     spent.cpu_seconds += process.cpu_seconds
     spent.peak_bytes += process.peak_bytes
     return edit, spent
@@ -113,7 +123,7 @@ def _handed(given: Given, track: str) -> tuple[dict[str, object], dict[str, Tens
     }, tensors
 
 
-def _answered(process: PluginProcess, given: Given) -> Edit:
+def _answered(process: PluginProcess, given: Given, files: Mapping[str, InFile]) -> Edit:
     """Answer until the edit comes."""
     answers = _Answers(given)
     most_bytes = _BATCH_BYTES + 8 * given.space.size * (len(given.tasks) + 2)
@@ -125,7 +135,15 @@ def _answered(process: PluginProcess, given: Given) -> Edit:
                 return _edit(said, message.tensors)
         except (ValidationError, KeyError) as error:
             raise process.misspoke() from error
-        process.order(*answers.to(said, message.tensors))
+        process.order(*answers.to(said, message.tensors), _asked_for(said, files))
+
+
+def _asked_for(question: _Asked, files: Mapping[str, InFile]) -> dict[str, InFile]:
+    """Where in a file the answer lies, if it does."""
+    if not isinstance(question, _Data):
+        return {}
+    place = files.get(f"{question.task}/{question.split}/{question.op}")
+    return {} if place is None else {question.op: place}
 
 
 class _Answers:

@@ -21,11 +21,12 @@ from taskmark.storage.keys import source_of
 from taskmark.suites.real.data.arrays import default_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from taskmark.costs import Spent
     from taskmark.edit import Edit
     from taskmark.given import Given
+    from taskmark.storage.in_file import InFile
 
 Answer = TypeVar("Answer", bound=Frozen)
 
@@ -98,8 +99,12 @@ class StandIn(Method):
         apart = cls._apart
         return {**apart.order, **apart.limits.facts(), **common_facts(), "do": do}
 
-    def edit_apart(self, given: Given) -> tuple[Edit, Spent]:
+    def edit_apart(self, given: Given, files: Mapping[str, InFile]) -> tuple[Edit, Spent]:
         """Let the plug-in edit in a process of its own; the edit is not yet checked.
+
+        Args:
+            given: what it is handed.
+            files: where in files that lies, see `taskmark.editing.give`.
 
         Raises:
             PluginError: if it fails, ends, takes too long, or touches test data.
@@ -108,6 +113,7 @@ class StandIn(Method):
             f"The method {self.name!r}",
             self._order,
             given,
+            files,
             track=self.track,
             seconds=self._apart.limits.seconds,
         )

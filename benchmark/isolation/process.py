@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from taskmark.storage.in_file import InFile
+
 _log = logging.getLogger(__name__)
 _START_SECONDS = 300.0  # the first start imports torch
 _END_SECONDS = 5.0  # from the last message to the end of the process, or from the kill
@@ -91,15 +93,26 @@ class PluginProcess:
         finally:
             self._close()
 
-    def order(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def order(
+        self,
+        facts: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        files: Mapping[str, InFile] | None = None,
+    ) -> None:
         """Say what to do, or answer a question.
+
+        Args:
+            facts: JSON values.
+            tensors: by name.
+            files: where in files these lie, by the same names; see `send_mapped`.
 
         Raises:
             PluginError: if the process is gone or does not listen.
+            TaskmarkError: if one of the files was changed.
         """
         self._line.settimeout(self._left())
         try:
-            send_mapped(self._line, facts, tensors)
+            send_mapped(self._line, facts, tensors, files)
         except TimeoutError as error:
             raise self._timed_out() from error
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import mmap
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from taskmark.storage.in_file import InFile, VerifiedFile
+
 # What a run tells the server of processes, one byte each, and what that answers: STARTED with the
 # process, ENDED with its status, the seconds of CPU it took, the bytes its memory grew by.
 START, KILL = b"S", b"K"
 STARTED, ENDED = b"s", b"e"
 REPORT = struct.Struct("!cqdq")
 
-_LENGTHS = struct.Struct("!QQ")  # bytes of JSON, bytes of tensors
+_LENGTHS = struct.Struct("!QQ")  # bytes of JSON, and bytes of tensors or number of files
 _ALIGNMENT = 64  # bytes, of a line of the cache
 _CHUNK = 1 << 20
 _MOST_JSON = 16 << 20
+_MOST_FILES = 64  # of a message; Linux lets 253 travel at once
 
 
 class WireError(Exception):
@@ -89,29 +93,74 @@ def receive(line: socket.socket, *, most_bytes: int) -> Message:
 
 
 def send_mapped(
-    line: socket.socket, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    line: socket.socket,
+    facts: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    files: Mapping[str, InFile] | None = None,
 ) -> None:
-    """Send a message whose tensors the other side maps from a file that has no name.
+    """Send a message whose tensors the other side maps from files.
+
+    Where a file holds nothing but tensors of this message, it is opened for reading and handed
+    over as it is. All other tensors are copied to a file that has no name.
+
+    Args:
+        line: a socket.
+        facts: JSON values.
+        tensors: by name.
+        files: where tensors lie that are mapped from a file, by name.
 
     Raises:
+        TaskmarkError: if a file that is to be handed over was changed since it was verified.
         OSError: if the other side is gone.
     """
+    places = files or {}
+    whole = _whole(tensors, places)
     layout = {}
     end = 0
-    with _nameless_file() as file:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(_nameless_file())
+        handles = [file.fileno()]
+        for own in whole:
+            handles.append(own.open())
+            opened.callback(os.close, handles[-1])
         for name, tensor in tensors.items():
-            plain = _plain(tensor)
-            start = end + (plain.data_ptr() - end) % _ALIGNMENT
-            if plain.nbytes:
-                file.seek(start)
-                file.write(plain.reshape(-1).view(torch.uint8).numpy().data)
-                end = file.tell()
-            layout[name] = str(plain.dtype).removeprefix("torch."), plain.shape, start
+            if name in places and places[name].file in whole:
+                number, start = 1 + whole.index(places[name].file), places[name].start
+            else:
+                plain = _plain(tensor)
+                number, start = 0, end + (plain.data_ptr() - end) % _ALIGNMENT
+                if plain.nbytes:
+                    file.seek(start)
+                    file.write(plain.reshape(-1).view(torch.uint8).numpy().data)
+                    end = file.tell()
+            kind = str(tensor.dtype).removeprefix("torch.")
+            layout[name] = number, kind, tensor.shape, start
         file.flush()
         body = json.dumps({"facts": facts, "layout": layout}).encode()
-        # The file travels with the first bytes.
-        socket.send_fds(line, [_LENGTHS.pack(len(body), end)], [file.fileno()])
+        # The files travel with the first bytes.
+        socket.send_fds(line, [_LENGTHS.pack(len(body), len(handles))], handles)
         line.sendall(body)
+
+
+def _whole(tensors: Mapping[str, Tensor], places: Mapping[str, InFile]) -> list[VerifiedFile]:
+    """The files that these tensors fill; whoever has a file can read all of it."""
+    held: dict[VerifiedFile, list[tuple[int, int]]] = {}
+    for name in tensors.keys() & places.keys():
+        tensor, place = tensors[name], places[name]
+        aligned = tensor.data_ptr() % _ALIGNMENT == place.start % _ALIGNMENT
+        if aligned and tensor.is_contiguous():
+            held.setdefault(place.file, []).append((place.start, tensor.nbytes))
+    whole = [file for file, extents in held.items() if _fills(extents, file)]
+    return whole[: _MOST_FILES - 1]
+
+
+def _fills(extents: list[tuple[int, int]], file: VerifiedFile) -> bool:
+    end = file.header
+    for start, n_bytes in sorted(extents):
+        if start != end:
+            return False
+        end += n_bytes
+    return end == file.n_bytes
 
 
 def receive_mapped(line: socket.socket) -> Message:
@@ -121,15 +170,23 @@ def receive_mapped(line: socket.socket) -> Message:
         WireError: if it is no message.
         OSError: if the other side is gone.
     """
-    head, files, _, _ = socket.recv_fds(line, _LENGTHS.size, 1)
+    head, files, _, _ = socket.recv_fds(line, _LENGTHS.size, _MOST_FILES)
     try:
-        n_body, size = _LENGTHS.unpack(head + _exactly(line, _LENGTHS.size - len(head)))
+        n_body, n_files = _LENGTHS.unpack(head + _exactly(line, _LENGTHS.size - len(head)))
+        if len(files) != n_files:  # more than this process may have open
+            raise WireError(f"a message with {len(files)} of its {n_files} files")
         facts, layout = _parts(_exactly(line, n_body), "facts", "layout")
-        content = mmap.mmap(files[0], size, access=mmap.ACCESS_COPY) if size else b""
+        contents = [
+            mmap.mmap(handle, 0, access=mmap.ACCESS_COPY) if os.fstat(handle).st_size else b""
+            for handle in files
+        ]
     finally:
         for handle in files:
             os.close(handle)
-    return Message(facts, {name: _mapped(content, *place) for name, place in layout.items()})
+    return Message(
+        facts,
+        {name: _mapped(contents[number], *how) for name, (number, *how) in layout.items()},
+    )
 
 
 def _mapped(content: mmap.mmap | bytes, kind: str, shape: list[int], start: int) -> Tensor:

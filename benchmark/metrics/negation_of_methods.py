@@ -99,7 +99,7 @@ def _directions(context: Context, row: Row, method: Method) -> dict[str, Tensor]
             {**weights.tensors, "task_vectors": vectors[place : place + 1]},
             {**weights.facts, "tasks": [task]},
         )
-        edit, _ = apply(method, give(shared, alone, method, row.method_seed, own))
+        edit, _ = apply(method, *give(shared, alone, method, row.method_seed, own))
         if edit.heads or not edit.one_model:
             return None
         directions[task] = edit.vector

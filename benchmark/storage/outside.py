@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from taskmark.errors import TaskmarkError
+from taskmark.storage.in_file import InFile, VerifiedFile
 from taskmark.suites.real.data.arrays import Arrays, digest
 
 if TYPE_CHECKING:
@@ -73,10 +74,14 @@ class Outside:
             )
         return cls(str(file), sha256, labels, status.st_size, status.st_mtime_ns)
 
-    def mapped(self, values: Tensor) -> Tensor:
-        """Map the images, [N, 3, S, S], private to the process; `values` are their labels.
+    def mapped(self, values: Tensor) -> tuple[Tensor, InFile]:
+        """Map the images, private to the process; the file is read only if it was touched since.
 
-        The file is read only if it was touched since.
+        Args:
+            values: the labels, [N].
+
+        Returns:
+            The images, [N, 3, S, S], and where they lie.
 
         Raises:
             ValueError: if it holds something else now.
@@ -88,7 +93,9 @@ class Outside:
             self._require(
                 _remembered(self.path, status.st_size, status.st_mtime_ns, values.numpy().tobytes())
             )
-        return torch.from_numpy(np.lib.format.open_memmap(self.path, mode="c"))
+        images = np.lib.format.open_memmap(self.path, mode="c")
+        file = VerifiedFile.of(self.path, status, header=images.offset)
+        return torch.from_numpy(images), InFile(file, images.offset)
 
     def verify(self, values: Tensor) -> None:
         """Read every byte; `values` are the labels.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from taskmark.storage.in_file import InFile
     from taskmark.storage.tensor_file import Written
 
 TENSORS, FACTS, DAMAGED = ".safetensors", ".json", ".damaged"
@@ -39,11 +40,13 @@ class Artifact:
         tensors: by name, those among them that lie outside of the store.
         facts: JSON values.
         outside: where those lie that do.
+        places: where in files tensors lie that were verified there, by name.
     """
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, Any]
     outside: Mapping[str, Outside] = field(default_factory=dict)
+    places: Mapping[str, InFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,9 @@ class Store:
             outside = _outside(sidecar)
             mapped = {name: own.mapped(tensors[own.labels]) for name, own in outside.items()}
         read_from(f"{kind}/{key}", sidecar["made"]["notes"])
-        return Artifact({**tensors, **mapped}, sidecar["facts"], outside)
+        tensors |= {name: images for name, (images, _) in mapped.items()}
+        places = {name: place for name, (_, place) in mapped.items()}
+        return Artifact(tensors, sidecar["facts"], outside, places)
 
     def verify(self, kind: str, key: str, *, whole: set[Outside] | None = None) -> None:
         """Read every byte of an artifact, outside of the store as well.

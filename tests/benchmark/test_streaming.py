@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import numpy as np
 import pytest
 import streamed_provider
 import tiny_provider
@@ -106,6 +109,46 @@ def test_a_plugin_gets_permitted_images_by_asking(streamed, plugin):
     _, outcome = streamed("sample", plugin=plugin(body, facts=TRACK))
     (record,) = [record for record in outcome.records if record.method.name == "sample"]
     assert record.state == "ok", record.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what a process has mapped")
+def test_a_plugin_maps_the_images_it_may_have_and_can_write_to_none(streamed, plugin):
+    body = """
+        assert ".npy" not in open("/proc/self/maps").read()
+        images = given.images("lakes", "train")
+        maps = open("/proc/self/maps").read()
+        assert "train.npy" in maps and maps.count(".npy") == 1
+        for name in os.listdir("/proc/self/fd"):
+            place = f"/proc/self/fd/{name}"
+            if os.path.exists(place) and os.readlink(place).endswith(".npy"):
+                try:
+                    os.write(int(name), b"x")
+                except OSError:
+                    continue
+                raise AssertionError("it can be written to")
+        images.zero_()
+        assert not given.images("lakes", "train").any()
+        return Edit(given.task_vectors.sum(0))
+    """
+    home, outcome = streamed("sample", plugin=plugin(body, facts=TRACK))
+    (record,) = [record for record in outcome.records if record.method.name == "sample"]
+    assert record.state == "ok", record.reason
+    file = home / "data" / streamed_provider.folder_of("lakes").name / "train.npy"
+    assert np.lib.format.open_memmap(file, mode="r").any()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux names what a process has open")
+def test_a_plugin_cannot_open_again_what_it_has_mapped(streamed, plugin):
+    body = """
+        given.images("lakes", "train")
+        for name in os.listdir("/proc/self/fd"):
+            place = f"/proc/self/fd/{name}"
+            if os.path.exists(place) and os.readlink(place).endswith(".npy"):
+                os.open(place, os.O_RDWR)
+    """
+    _, outcome = streamed("sample", plugin=plugin(body, facts=TRACK))
+    (record,) = [record for record in outcome.records if record.method.name == "sample"]
+    assert "touched test data: it opened the suite's own files" in record.reason
 
 
 def test_images_that_were_changed_are_not_used(streamed):

@@ -62,7 +62,7 @@ def given_of(tiny_run, tiny_suite, tiny_store):
         method = type("Tracked", (TaskArithmetic,), {"track": track, "name": "tracked"})()
         vectors = [context.store.get("vectors", stand.vectors) for stand in stands]
         pairs = zip(stands, vectors, strict=True)
-        return [give(context, stand, method, 0, vector) for stand, vector in pairs]
+        return [give(context, stand, method, 0, vector)[0] for stand, vector in pairs]
 
     return make
 

@@ -61,7 +61,7 @@ def _stage(context: Context, row: Row) -> Stage:
     protocol = context.suite.protocol
     return Stage(
         read=own_reader(context, row.stand, vectors.tensors["pretrained"]),
-        edit=apply(method, give(context, row.stand, method, 0, vectors))[0],
+        edit=apply(method, *give(context, row.stand, method, 0, vectors))[0],
         splits=splits_of_validation(context, row.stand),
         experts={
             task: float(bits[f"validation/{task}/correct"].double().mean())

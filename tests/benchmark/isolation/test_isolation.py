@@ -205,7 +205,7 @@ def test_the_end_of_a_run_by_force_ends_the_process_too(method, tmp_path):
         from pathlib import Path
         from test_isolation import LIMITS, find_apart, given
         find_apart([Path({str(tmp_path / "sample.py")!r})], LIMITS)["sample"].method().edit_apart(
-            given()
+            given(), {{}}
         )
     """)
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])

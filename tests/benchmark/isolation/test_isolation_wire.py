@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import threading
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 
+from taskmark.errors import TaskmarkError
 from taskmark.isolation.wire import (
     WireError,
     receive,
@@ -18,6 +21,7 @@ from taskmark.isolation.wire import (
     send,
     send_mapped,
 )
+from taskmark.storage.in_file import InFile, VerifiedFile
 
 TENSORS = {
     "floats": torch.arange(6.0).view(2, 3),
@@ -81,6 +85,137 @@ def test_views_and_parts_of_one_memory_come_apart(ends, carry):
     message.tensors["whole"].zero_()
     assert torch.equal(message.tensors["row"], whole[1])
     assert whole.any()
+
+
+HEADER = 192  # bytes
+
+
+@pytest.fixture
+def laid(tmp_path):
+    """Tensors mapped from one file, and where each lies in it."""
+
+    def write(tensors, name="whole"):
+        path = tmp_path / name
+        parts = [tensor.reshape(-1).view(torch.uint8) for tensor in tensors.values()]
+        path.write_bytes(bytes(HEADER) + b"".join(part.numpy().tobytes() for part in parts))
+        file = VerifiedFile.of(str(path), path.stat(), header=HEADER)
+        memory = np.memmap(path, np.uint8, "c")
+        mapped, places, end = {}, {}, HEADER
+        for key, tensor in tensors.items():
+            stop = end + tensor.nbytes
+            part = torch.from_numpy(memory[end:stop])
+            mapped[key], places[key] = part.view(tensor.dtype).view(tensor.shape), InFile(file, end)
+            end = stop
+        return path, mapped, places
+
+    return write
+
+
+PAIR = {"images": torch.arange(60, dtype=torch.uint8).view(5, 12), "more": torch.arange(8.0)}
+
+
+def _came(ends, tensors, places):
+    send_mapped(ends[0], {"n": 1}, tensors, places)
+    message = receive_mapped(ends[1])
+    assert message.facts == {"n": 1}
+    assert message.tensors.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert message.tensors[name].dtype == tensor.dtype
+        assert torch.equal(message.tensors[name], tensor)
+        assert message.tensors[name].data_ptr() % 64 == tensor.data_ptr() % 64
+    return message.tensors
+
+
+def _zeroed(path):
+    """Write zeros over what is in a file, which nobody may do while it is used."""
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+
+
+def test_a_file_that_the_tensors_fill_is_mapped_and_not_copied(ends, laid):
+    path, tensors, places = laid(PAIR)
+    other = torch.arange(3.0)
+    found = _came(ends, {**tensors, "other": other}, places)
+    _zeroed(path)
+    assert not found["images"].any()  # it is the file
+    assert not found["more"].any()
+    assert torch.equal(found["other"], other)
+
+
+def test_writing_to_what_came_in_a_file_changes_neither_the_file_nor_the_sender(ends, laid):
+    path, tensors, places = laid(PAIR)
+    before = path.read_bytes()
+    found = _came(ends, tensors, places)
+    found["images"].fill_(7)
+    assert path.read_bytes() == before
+    assert torch.equal(tensors["images"], PAIR["images"])
+
+
+def _without_the_last(tensors):
+    return {"images": tensors["images"]}
+
+
+def _without_the_first(tensors):
+    return {"more": tensors["more"]}
+
+
+def _a_part(tensors):
+    return {"images": tensors["images"][:4], "more": tensors["more"]}
+
+
+def _turned(tensors):
+    return {"images": tensors["images"].T, "more": tensors["more"]}
+
+
+def _aligned_otherwise(tensors):
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize(
+    "change", [_without_the_last, _without_the_first, _a_part, _turned, _aligned_otherwise]
+)
+def test_of_a_file_that_holds_anything_else_the_tensors_are_copied(ends, laid, change):
+    """Whoever has a file can read all of it, so what is not handed out must not be in it."""
+    path, tensors, places = laid(PAIR)
+    sent = change(tensors)
+    found = _came(ends, sent, places)
+    _zeroed(path)
+    for name, tensor in change(PAIR).items():
+        assert torch.equal(found[name], tensor)
+
+
+def test_two_names_of_one_place_come_apart(ends, laid):
+    path, tensors, places = laid({"images": PAIR["images"]})
+    twice = {"images": tensors["images"], "again": tensors["images"]}
+    found = _came(ends, twice, {**places, "again": places["images"]})
+    found["again"].zero_()
+    _zeroed(path)
+    assert torch.equal(found["images"], PAIR["images"])
+
+
+def test_more_files_than_can_travel_come_all_the_same(ends, laid):
+    tensors, places = {}, {}
+    for k in range(70):
+        _, own, place = laid({f"{k}": torch.full((3,), k)}, f"{k}")
+        tensors |= own
+        places |= place
+    _came(ends, tensors, places)
+
+
+def test_files_that_cannot_be_opened_here_are_an_error(ends, laid):
+    _, tensors, places = laid(PAIR)
+    send_mapped(ends[0], {}, tensors, places)
+    socket.recv_fds(ends[1], 8, 2)  # what carries the files
+    ends[0].sendall(bytes(64))
+    with pytest.raises(WireError, match="of its"):
+        receive_mapped(ends[1])
+
+
+def test_a_file_that_changed_is_not_sent(ends, laid):
+    path, tensors, places = laid(PAIR)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(TaskmarkError, match="was changed or replaced"):
+        send_mapped(ends[0], {}, tensors, places)
 
 
 def _framed(body: bytes, content: bytes = b"") -> bytes:

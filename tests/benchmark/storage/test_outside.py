@@ -63,6 +63,10 @@ def test_images_come_back_with_what_is_stored_and_are_not_copied(store, file):
     assert np.array_equal(artifact.tensors["train"].numpy(), IMAGES)
     assert torch.equal(artifact.tensors["train_labels"], LABELS)
     assert artifact.outside["train"].path == str(file.resolve())
+    place = artifact.places["train"]
+    assert place.file.path == str(file.resolve())
+    assert file.read_bytes()[place.start :] == IMAGES.tobytes()
+    assert place.start == place.file.header
     assert sum(path.stat().st_size for path in store.files("data", "key")) < IMAGES.nbytes / 2
 
 
