@@ -43,8 +43,9 @@ def give(
             finds unchanged is what the harness goes on with.
 
     Returns:
-        What is handed out, and where in files images lie, "task/split/images" -> place. A method
-        is not told of these: they are for `apply`, which need not copy what lies in a file.
+        What is handed out, and where in files that lies, such as "task_vectors" or
+        "task/split/images" -> place. A method is not told of these: they are for `apply`, which
+        need not copy what lies in a file.
     """
     pretrained = vectors.tensors["pretrained"]
     encoder = context.encoder(stand.backbone)
@@ -65,11 +66,12 @@ def give(
         data=SuiteData(inputs, track=method.track),
         gradient_budget=context.suite.protocol.gradient_images,
     )
-    return given, {
+    images = {
         f"{task}/{split}/images": artifact.places[split]
         for task, artifact in inputs.items()
         for split in artifact.outside
     }
+    return given, {**vectors.places, **images}
 
 
 def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:

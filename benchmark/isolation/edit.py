@@ -2,7 +2,7 @@
 
 The given of the run stays here. What the plug-in's process holds is a copy of the weights; data
 and features it must ask for, so that tracks, budgets and counts are kept where it cannot reach.
-Images that lie in a file of their own are not copied: it maps the file, and can write to none.
+Of weights and images that lie in a file of their own, the copy is a private mapping of that file.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def edit_apart(
     process = PluginProcess(who, seconds=seconds)
     with measured() as spent, process:
         facts, tensors = _handed(given, track)
-        process.order({**order, **common_facts(), "do": "edit", **facts}, tensors)
+        process.order({**order, **common_facts(), "do": "edit", **facts}, tensors, files)
         edit = _answered(process, given, files)
     spent.cpu_seconds += process.cpu_seconds
     spent.peak_bytes += process.peak_bytes

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from taskmark.errors import CorruptArtifactError, TaskmarkError
+from taskmark.storage import tensor_file
 from taskmark.storage.durable import atomic_write, remove
+from taskmark.storage.in_file import InFile, VerifiedFile
 from taskmark.storage.lineage import read_from, under_way
 from taskmark.storage.outside import GoneError, Outside
-from taskmark.storage.tensor_file import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.storage.in_file import InFile
     from taskmark.storage.tensor_file import Written
 
 TENSORS, FACTS, DAMAGED = ".safetensors", ".json", ".damaged"
@@ -40,7 +40,7 @@ class Artifact:
         tensors: by name, those among them that lie outside of the store.
         facts: JSON values.
         outside: where those lie that do.
-        places: where in files tensors lie that were verified there, by name.
+        places: where in which file each tensor lies, by name.
     """
 
     tensors: Mapping[str, Tensor]
@@ -106,7 +106,7 @@ class Store:
             TaskmarkError: if the disk is full or the folder cannot be written.
         """
         total = hashlib.sha256()
-        atomic_write(self._tensors(kind, key), _hashed(pieces(tensors), total))
+        atomic_write(self._tensors(kind, key), _hashed(tensor_file.pieces(tensors), total))
         account = under_way()  # only now, since rows may be read while they are written
         made = {"label": account.label, "uses": list(account.uses), "notes": list(account.notes)}
         told: dict[str, Any] = {"facts": dict(facts), "made": made}
@@ -126,15 +126,19 @@ class Store:
             raise TaskmarkError(
                 f"The store {str(self.root)!r} has no {kind} {key[:12]}; run again to make it."
             )
+        path = self._tensors(kind, key)
         with self._set_aside_if_damaged(kind, key):
+            status = path.stat()  # before it is read, so that a later change shows
             sidecar = self._verified(kind, key)
-            with safe_open(self._tensors(kind, key), framework="pt") as file:
+            header, starts = tensor_file.places(path)
+            own = VerifiedFile.of(str(path), status, header=header)
+            places = {name: InFile(own, start) for name, start in starts.items()}
+            with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             outside = _outside(sidecar)
-            mapped = {name: own.mapped(tensors[own.labels]) for name, own in outside.items()}
+            for name, images in outside.items():
+                tensors[name], places[name] = images.mapped(tensors[images.labels])
         read_from(f"{kind}/{key}", sidecar["made"]["notes"])
-        tensors |= {name: images for name, (images, _) in mapped.items()}
-        places = {name: place for name, (_, place) in mapped.items()}
         return Artifact(tensors, sidecar["facts"], outside, places)
 
     def verify(self, kind: str, key: str, *, whole: set[Outside] | None = None) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 # The library's names of what a store holds, in its order: those that come last are written first.
 _NAMES = {
@@ -28,6 +29,7 @@ _NAMES = {
 }
 _RANKS = {dtype: rank for rank, dtype in enumerate(_NAMES)}
 _ALIGNMENT = 8  # bytes, of the header
+_LENGTH = 8  # bytes that say how long it is
 _AT_ONCE = 1 << 20  # bytes of a piece: those that are hashed are still in the cache when written
 
 
@@ -70,6 +72,23 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
             raise ValueError(f"the rows of {name!r} are {abs(n_bytes)} bytes {sense} than told")
 
 
+def places(path: Path) -> tuple[int, dict[str, int]]:
+    """Where the tensors lie in a file that holds `pieces`.
+
+    Returns:
+        How many bytes come before the first of them, and at which byte each begins, by name.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no such file.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(_LENGTH), "little")
+        entries = json.loads(file.read(size))
+    header = _LENGTH + size
+    return header, {name: header + told["data_offsets"][0] for name, told in entries.items()}
+
+
 def _header(tensors: Mapping[str, Written], order: list[str]) -> bytes:
     entries, end = {}, 0
     for name in order:
@@ -81,7 +100,7 @@ def _header(tensors: Mapping[str, Written], order: list[str]) -> bytes:
         }
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
+    return len(text).to_bytes(_LENGTH, "little") + text
 
 
 def _n_bytes(tensor: Written) -> int:

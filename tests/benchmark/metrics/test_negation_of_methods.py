@@ -23,17 +23,21 @@ from taskmark.scale_search import candidates, splits_of_validation
 from taskmark.suite import read
 
 PLUGIN = '''
+import sys
+from pathlib import Path
 from taskmark import Edit, Head, Method
 import torch
 
 
 class Doubled(Method):
-    """The sum of the task vectors, twice, and a note of how many there are."""
+    """The sum of the task vectors, twice, where those of other tasks are out of reach."""
 
     name = "doubled"
 
     def merge(self, given):
         assert len(given.tasks) == len(given.heads) == len(given.task_vectors) == 1
+        if sys.platform == "linux":
+            assert ".safetensors" not in Path("/proc/self/maps").read_text()
         return 2 * given.task_vectors.sum(0)
 
 
