@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import tiny_provider
@@ -13,7 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from tiny_setting import setting_of
 
-from taskmark import cli
 from taskmark.errors import TaskmarkError
 from taskmark.metrics.localisation import (
     jackknife_error,
@@ -322,14 +319,10 @@ def test_sizes_that_cannot_be_are_refused(tiny_suite, tmp_path, n_images, n_dire
 
 
 def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
-    tiny_suite, tiny_store, tmp_path, monkeypatch, capsys
+    tiny_suite, tiny_store, tmp_path, printed
 ):
     out = tmp_path / "out"
     run_words = f"run --suite {tiny_suite} --store {tiny_store} --workers 0 --device cpu"
     rows = "--localisation --method task_arithmetic --recipe standard"
     for words in (f"{run_words} {rows} --out {out}", f"report --out {out}"):
-        monkeypatch.setattr(sys, "argv", ["taskmark", *words.split()])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert not ended.value.code
-        assert "NTK localisation, plain, 2 pairs: 0." in capsys.readouterr().out
+        assert "NTK localisation, plain, 2 pairs: 0." in printed(words)

@@ -47,13 +47,6 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Localis
     return LocalisationRecord(**values).identified()
 
 
-def _write(out, *records):
-    (out / "localisation").mkdir()
-    for record in records:
-        path = out / "localisation" / f"{record.record_id[:16]}.json"
-        path.write_text(record.model_dump_json(indent=1), "utf-8")
-
-
 def test_a_line_has_the_value_with_its_error_beside_chance():
     assert line(_record()) == (
         "NTK localisation, image-text, 2 pairs: 0.432 (s.e. 0.023 by images, 0.012 by directions), "
@@ -62,15 +55,15 @@ def test_a_line_has_the_value_with_its_error_beside_chance():
     assert "image-text, 1 pair:" in line(_record(pairs=_record().pairs[:1]))
 
 
-def test_the_newest_record_of_each_backbone_counts(tmp_path):
+def test_the_newest_record_of_each_backbone_counts(tmp_path, write_records):
     old = _record(n_directions=8, created_at="2026-01-01T00:00:00+00:00")
     other = _record(backbone="random")
-    _write(tmp_path, _record(), old, other)
+    write_records("localisation", _record(), old, other)
     assert read_localisation(tmp_path) == [_record(), other]
 
 
-def test_a_record_that_was_changed_is_refused_with_its_own_cure(tmp_path):
-    _write(tmp_path, _record().model_copy(update={"n_directions": 99}))
+def test_a_record_that_was_changed_is_refused_with_its_own_cure(tmp_path, write_records):
+    write_records("localisation", _record().model_copy(update={"n_directions": 99}))
     with pytest.raises(TaskmarkError, match=r"was changed after .* --localisation` again"):
         read_localisation(tmp_path)
 

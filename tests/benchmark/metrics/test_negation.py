@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import tiny_provider
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from tiny_setting import setting_of
 from torch.func import functional_call
 
-from taskmark import Head, cli
+from taskmark import Head
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
 from taskmark.metrics.negation import choose, controls_of, sweep
@@ -266,7 +264,7 @@ def test_a_suite_without_the_section_says_so(negate):
 
 
 def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
-    tiny_suite, tiny_store, tmp_path, monkeypatch, capsys
+    tiny_suite, tiny_store, tmp_path, printed
 ):
     path = tmp_path / "tiny.toml"
     path.write_text(tiny_suite.read_text("utf-8") + SECTION, "utf-8")
@@ -274,11 +272,7 @@ def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
     run_words = f"run --suite {path} --store {tiny_store} --workers 0 --device cpu --negation"
     rows = "--racing --method task_arithmetic --recipe standard"
     for words in (f"{run_words} {rows} --out {out}", f"report --out {out}"):
-        monkeypatch.setattr(sys, "argv", ["taskmark", *words.split()])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert not ended.value.code
-        assert "Negation, plain, standard: targets" in capsys.readouterr().out
+        assert "Negation, plain, standard: targets" in printed(words)
     (file,) = (out / "negation").glob("*.json")
     record = NegationRecord.model_validate_json(file.read_bytes())
     assert record.suite.version == "0.1+racing"

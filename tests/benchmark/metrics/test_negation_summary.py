@@ -55,13 +55,6 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Negatio
     return NegationRecord(**values).identified()
 
 
-def _write(out, *records):
-    (out / "negation").mkdir()
-    for record in records:
-        path = out / "negation" / f"{record.record_id[:16]}.json"
-        path.write_text(record.model_dump_json(indent=1), "utf-8")
-
-
 def test_a_line_has_both_means_before_and_after_with_their_intervals():
     assert line(_record()) == (
         "Negation, image-text, standard: targets 60.0 -> 20.4 [10.0, 30.0], "
@@ -69,10 +62,10 @@ def test_a_line_has_both_means_before_and_after_with_their_intervals():
     )
 
 
-def test_the_newest_record_of_each_backbone_recipe_and_seed_counts(tmp_path):
+def test_the_newest_record_of_each_backbone_recipe_and_seed_counts(tmp_path, write_records):
     old = _record(keep=0.9, created_at="2026-01-01T00:00:00+00:00")
     other = _record(recipe="tangent")
-    _write(tmp_path, _record(), old, other)
+    write_records("negation", _record(), old, other)
     assert read_negation(tmp_path) == [_record(), other]
 
 
@@ -80,22 +73,22 @@ def test_a_folder_without_negation_has_no_records(tmp_path):
     assert read_negation(tmp_path) == []
 
 
-def test_a_record_that_was_changed_is_refused(tmp_path):
+def test_a_record_that_was_changed_is_refused(tmp_path, write_records):
     forged = _record().model_copy(update={"target": MeanAccuracy(accuracy=0, low=0, high=0)})
-    _write(tmp_path, forged)
+    write_records("negation", forged)
     with pytest.raises(TaskmarkError, match="was changed after it was made"):
         read_negation(tmp_path)
 
 
-def test_a_file_that_is_no_record_is_refused(tmp_path):
-    _write(tmp_path)
+def test_a_file_that_is_no_record_is_refused(tmp_path, write_records):
+    write_records("negation")
     (tmp_path / "negation" / "x.json").write_text("{}", "utf-8")
     with pytest.raises(TaskmarkError, match=r"x\.json' is not a valid record \(suite"):
         read_negation(tmp_path)
 
 
-def test_a_record_without_a_date_is_refused_with_its_own_cure(tmp_path):
-    _write(tmp_path, _record(created_at="yesterday"))
+def test_a_record_without_a_date_is_refused_with_its_own_cure(tmp_path, write_records):
+    write_records("negation", _record(created_at="yesterday"))
     with pytest.raises(TaskmarkError, match=r"has no date .* --negation` again"):
         read_negation(tmp_path)
 
