@@ -43,7 +43,9 @@ class Provider(Protocol):
         """What cosines are multiplied with."""
 
     def expert_weights(self, weights: str, path: Path) -> Mapping[str, Tensor]:
-        """A fine-tuned checkpoint by the names of the encoder's parameters, float32, all of them.
+        """A fine-tuned checkpoint by the names of the encoder's parameters, all of them.
+
+        The numbers are as precise as in the file; the harness makes them float32, and says so.
 
         Raises:
             TaskmarkError: if the file cannot be read or is not an expert of the backbone.

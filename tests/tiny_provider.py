@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from taskmark.suites.real.backbones.weight_files import read_tensors
 from taskmark.suites.task_data import Split, TaskData
+from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

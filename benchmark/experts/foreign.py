@@ -17,7 +17,7 @@ from taskmark.experts.files import find_files, remainder_of
 from taskmark.recipes import Mode, recipe_named
 from taskmark.record import Experts, Frozen
 from taskmark.storage.lineage import note
-from taskmark.suites.real.backbones.weight_files import read_tensors
+from taskmark.suites.weight_files import read_tensors
 from taskmark.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:
@@ -189,14 +189,17 @@ def make_foreign_expert(
     weights = context.suite.backbones[backbone].weights
     setting = context.setting(context.encoder(backbone))
     with measured() as spent:
-        vector = _read(path, context.provider.expert_weights(weights, path), setting.space)
+        tensors = context.provider.expert_weights(weights, path)
+        dtypes = _other_dtypes(tensors)
+        vector = _read(path, tensors, setting.space)
+        del tensors  # a remainder may be as large
         vector -= setting.pretrained
         if remainder is not None:
             rest = remainder_of(path)
             vector += _read(rest, read_tensors(rest), setting.space)
             _check_unchanged(rest, remainder)
         _check_unchanged(path, sha256)
-    if dtypes := _other_dtypes(path):
+    if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
     facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
     context.store.put("experts", key, {"vector": vector}, facts)
@@ -219,8 +222,8 @@ def _read(path: Path, tensors: Mapping[str, Tensor], space: WeightSpace) -> Tens
     return vector
 
 
-def _other_dtypes(path: Path) -> list[str]:
-    kinds = {t.dtype for t in read_tensors(path).values() if t.is_floating_point()}
+def _other_dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
+    kinds = {tensor.dtype for tensor in tensors.values()}
     return sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.mini import architecture, tasks, text_tower
-from taskmark.suites.real.backbones.weight_files import read_tensors
+from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def logit_scale(weights: str) -> float:
 
 
 def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
-    """A fine-tuned checkpoint by the names of the encoder's parameters, float32, all of them.
+    """A fine-tuned checkpoint by the names of the encoder's parameters, all of them.
 
     Raises:
         TaskmarkError: if the file cannot be read or is not an expert of the backbone.
@@ -65,4 +65,4 @@ def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
             f"shapes ({', '.join(faults[:_SHOWN])}{', ...' if faults[_SHOWN:] else ''}); bring one "
             "that was tuned from these weights."
         )
-    return {name: tensors[name].float() for name in wanted}
+    return {name: tensors[name] for name in wanted}

@@ -11,7 +11,7 @@ import torch
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.backbones import layouts, towers
-from taskmark.suites.real.backbones.weight_files import read_tensors
+from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,13 +38,15 @@ def pretrained_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
     """
     tower = towers.build(backbone, device="meta")
     tensors = _tower_tensors(backbone, path)
-    return _fitted(towers.resampled_positions(tower, tensors), tower.state_dict(), path, {})
+    tensors = towers.resampled_positions(tower, tensors)
+    fitted = _fitted(tensors, tower.state_dict(), path, {})
+    return {name: tensor.float() for name, tensor in fitted.items()}
 
 
 def expert_tensors(
     backbone: Backbone, path: Path, pretrained: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The weights of a fine-tuned tower, by timm's names, float32.
+    """The weights of a fine-tuned tower, by timm's names, as precise as in the file.
 
     Args:
         backbone: that it was tuned from.
@@ -84,7 +86,7 @@ def _fitted(
     path: Path,
     instead: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Tensors in the order of those that are wanted, float32, of the same names and shapes."""
+    """Tensors in the order of those that are wanted, of the same names and shapes."""
     tensors = {**instead, **tensors}
     wrong = [
         f"{name} is {_shape(tensors[name])} and not {_shape(wanted[name])}"
@@ -104,7 +106,7 @@ def _fitted(
             f"The weights in {path} are of another architecture than the backbone ({told}); bring "
             "those that were tuned from it."
         )
-    return {name: tensors[name].float().contiguous() for name in wanted}
+    return {name: tensors[name].contiguous() for name in wanted}
 
 
 def _listed(fault: str, names: Sequence[str]) -> str:

@@ -67,7 +67,7 @@ def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
         path: a file in the layout of open_clip, timm or transformers' CLIPVisionModel.
 
     Returns:
-        Every parameter of the encoder, float32, in its order.
+        Every parameter of the encoder, in its order, as precise as in the file.
 
     Raises:
         TaskmarkError: if the file is not an expert of this backbone.

@@ -20,8 +20,8 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real import lock_files
 from taskmark.suites.real.backbones.definition import definition
 from taskmark.suites.real.backbones.lock import Locked, read_lock
-from taskmark.suites.real.backbones.weight_files import SUFFIXES
 from taskmark.suites.real.hub_errors import in_sentences
+from taskmark.suites.weight_files import SUFFIXES
 
 if TYPE_CHECKING:
     from taskmark.suites.real.backbones.definition import Backbone

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.suites.real.backbones import resolving
 from taskmark.suites.real.backbones.definition import definition
-from taskmark.suites.real.backbones.weight_files import read_tensors
+from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,6 +17,7 @@ from taskmark import cli
 from taskmark.commands.experts import export_command
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
+from taskmark.experts import foreign
 from taskmark.experts.exporting import export_experts, family_of, split
 from taskmark.experts.foreign import Label, read_folder
 from taskmark.plan import Selection
@@ -25,6 +26,7 @@ from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
 from taskmark.run import Options, run
 from taskmark.suite import load, read
+from taskmark.suites import weight_files
 
 TASKS = ("hills", "lakes", "woods")
 LABEL = 'family = "published"\nsource = "a paper"\nlicence = "MIT"\n'
@@ -181,13 +183,22 @@ def test_families_have_boards_of_their_own(start, brought, tmp_path):
     assert {"worded", "worded, experts of another", "worded, experts of published"} <= set(headings)
 
 
-def test_half_precision_is_read_as_float32_and_said(start, brought):
+def test_half_precision_is_read_once_as_float32_and_said(start, brought, monkeypatch):
     path = brought / "hills.safetensors"
     save_file({name: t.bfloat16() for name, t in load_file(path).items()}, path)
+    files = []
+
+    def reading(file):
+        files.append(file.name)
+        return weight_files.read_tensors(file)
+
+    for module in (tiny_provider, foreign):
+        monkeypatch.setattr(module, "read_tensors", reading)
     for record in start(brought).records:
         assert record.provenance.notes == (
             "The expert of hills is stored as bfloat16 and was read as float32.",
         )
+    assert files.count("hills.safetensors") == 1
 
 
 def spoilt(name, change):

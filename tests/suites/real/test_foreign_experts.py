@@ -128,16 +128,13 @@ def test_an_expert_of_the_control_and_one_of_the_tower_without_projection(tmp_pa
             )
 
 
-def test_half_precision_becomes_single(tmp_path):
+def test_half_precision_stays_what_it_is(tmp_path):
     state = {n: t.half() for n, t in names_of_transformers(expert().state_dict()).items()}
     save_file(state, tmp_path / "dtd.safetensors")
     found = backbones.expert_weights(CLIP, tmp_path / "dtd.safetensors")
-    exact = state["vision_model.post_layernorm.weight"].float()
-    assert torch.equal(found["tower.norm.weight"], exact)
-
-
-class ImageEncoder(torch.nn.Linear):
-    """Stands for the class of somebody else's package."""
+    single = {name for name, tensor in found.items() if tensor.dtype != torch.float16}
+    assert single == {"tower.head.weight"}  # the backbone's own, which the file lacks
+    assert torch.equal(found["tower.norm.weight"], state["vision_model.post_layernorm.weight"])
 
 
 def spoilt(how):
@@ -205,43 +202,10 @@ def test_an_expert_of_another_activation_is_refused(tmp_path, nested):
         backbones.expert_weights(CLIP, tmp_path / "model.safetensors")
 
 
-def test_a_pickled_module_is_refused_and_nothing_of_it_runs(tmp_path):
-    torch.save(ImageEncoder(2, 2), tmp_path / "whole.pt")
-    with pytest.raises(TaskmarkError, match=r"pickled module.*save `module.state_dict\(\)`"):
-        backbones.expert_weights(CLIP, tmp_path / "whole.pt")
-
-
-@pytest.mark.filterwarnings("ignore:.*TorchScript:UserWarning")
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
-def test_an_archive_of_torchscript_is_refused(tmp_path):
-    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "w.pt")
-    with pytest.raises(TaskmarkError, match="pickled module"):
-        backbones.expert_weights(CLIP, tmp_path / "w.pt")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "told"),
-    [
-        ("dtd.pt", b"<html>not found</html>", r"dtd\.pt is damaged"),
-        ("dtd.safetensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", r"no layout|damaged"),
-        ("dtd.npz", b"", r"bring a file that ends in \.safetensors, \.pt"),
-        (None, b"", r"There is no file of weights .*gone\.pt"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_said(tmp_path, name, content, told):
-    path = tmp_path / (name or "gone.pt")
-    if name:
-        path.write_bytes(content)
-    with pytest.raises(TaskmarkError, match=told):
-        backbones.expert_weights(CLIP, path)
-
-
-@pytest.mark.parametrize("content", [3.0, [1, 2], {"epoch": 3}, torch.zeros(2)])
-def test_a_file_without_tensors_by_name_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "dtd.pt")
-    with pytest.raises(TaskmarkError, match="holds no tensors by name"):
-        backbones.expert_weights(CLIP, tmp_path / "dtd.pt")
+def test_a_file_without_a_tensor_is_of_no_layout(tmp_path):
+    save_file({}, tmp_path / "dtd.safetensors")
+    with pytest.raises(TaskmarkError, match="no layout"):
+        backbones.expert_weights(CLIP, tmp_path / "dtd.safetensors")
 
 
 def test_at_full_size_the_three_layouts_are_one_function(monkeypatch):
