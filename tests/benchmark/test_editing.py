@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskmark import Given, Method, WeightSpace
+from taskmark import Given, Method, WeightSpace, editing
 from taskmark.editing import apply
 from taskmark.errors import TaskmarkError
 from taskmark.storage.store import Store
@@ -84,6 +84,27 @@ def test_a_method_that_writes_to_nothing_passes(given):
     ],
 )
 def test_a_method_that_writes_to_its_inputs_is_found_out(given, act):
+    with pytest.raises(TaskmarkError, match=WRITES):
+        apply(_method(act), given)
+
+
+@pytest.mark.parametrize("place", range(30))
+def test_whichever_block_is_written_to_it_is_found_out(given, monkeypatch, place):
+    monkeypatch.setattr(editing, "_HASHED_AT_ONCE", 28)  # bytes, of 120
+
+    def act(given):
+        given.task_vectors.view(-1)[place] += 1
+
+    with pytest.raises(TaskmarkError, match=WRITES):
+        apply(_method(act), given)
+
+
+def test_blocks_that_change_places_are_found_out(given, monkeypatch):
+    monkeypatch.setattr(editing, "_HASHED_AT_ONCE", 40)  # bytes of a vector
+
+    def act(given):
+        given.task_vectors.copy_(given.task_vectors.flip(0))
+
     with pytest.raises(TaskmarkError, match=WRITES):
         apply(_method(act), given)
 
