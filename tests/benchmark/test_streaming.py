@@ -151,6 +151,20 @@ def test_a_plugin_cannot_open_again_what_it_has_mapped(streamed, plugin):
     assert "touched test data: it opened the suite's own files" in record.reason
 
 
+def test_images_that_change_under_the_run_are_not_handed_out(streamed, plugin, tmp_path):
+    data = tmp_path / "files" / "data" / streamed_provider.folder_of("hills").name / "train.npy"
+    body = f"""
+        os.utime({str(data)!r}, (1, 1))
+        given.images("hills", "train")
+        return Edit(given.task_vectors.sum(0))
+    """
+    _, outcome = streamed("sample", "task_arithmetic", plugin=plugin(body, facts=TRACK))
+    states = {record.method.name: record.state for record in outcome.records}
+    assert (states["sample"], states["task_arithmetic"]) == ("failed", "ok")
+    (record,) = [record for record in outcome.records if record.method.name == "sample"]
+    assert "train.npy was changed or replaced while the run was using it" in record.reason
+
+
 def test_images_that_were_changed_are_not_used(streamed):
     streamed("task_arithmetic")
     file = streamed_provider.folder_of("hills") / "test.npy"
