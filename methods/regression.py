@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.methods.spectra import gram_rounding_level
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,20 +50,31 @@ class NormalEquations:
         self._count += 1
 
     def solve(self) -> Tensor:
-        """W, [d_out, d_in], float64; of several minimisers the one nearest to the average."""
+        """W, [d_out, d_in], float64; of several minimisers the one nearest to the average.
+
+        There are several where inputs depend on each other, as far as float32 can tell: dividing by
+        what rounding left of a direction would blow up what the experts differ by.
+        """
         if not self._count:
             raise ValueError("nothing was added")
         left, mean = torch.as_tensor(self._left), torch.as_tensor(self._sum) / self._count
         right = torch.as_tensor(self._right) - mean @ left  # of the difference from the average
         # An input that is always zero leaves its column open: there the average stays.
         silent = left.diagonal() == 0
+        level = gram_rounding_level(left)
         left = left + torch.diag(silent.to(left.dtype))
         factor, failed = torch.linalg.cholesky_ex(left)
-        if failed:
-            found: Tensor = right @ torch.linalg.pinv(left, hermitian=True)
+        if failed or _least_pivot(factor, left) <= torch.finfo(torch.float32).eps ** 2 * len(left):
+            inverse = torch.linalg.pinv(left, atol=level, rtol=0.0, hermitian=True)
+            found: Tensor = right @ inverse
         else:
             found = torch.cholesky_solve(right.T, factor).T
         return mean + found
+
+
+def _least_pivot(factor: Tensor, gram: Tensor) -> float:
+    """The least share of an input's energy that the inputs before it leave unexplained."""
+    return float((factor.diagonal().square() / gram.diagonal()).min())
 
 
 def shrunk(gram: Tensor, alpha: float) -> Tensor:

@@ -85,7 +85,7 @@ def joint_basis(matrices: Tensor) -> Tensor:
     gram = _gram(matrices[0])
     for matrix in matrices[1:]:
         gram += _gram(matrix)
-    level = torch.finfo(torch.float32).eps ** 2 * gram.trace()
+    level = gram_rounding_level(gram)
     squares, basis = _leading_eigenvectors(gram, n_rows)
     return basis[:, squares > level]
 
@@ -93,6 +93,11 @@ def joint_basis(matrices: Tensor) -> Tensor:
 def rounding_level(matrix: Tensor) -> float:
     """How large a singular value can be by rounding the entries to float32 alone."""
     return torch.finfo(torch.float32).eps * float(torch.linalg.matrix_norm(matrix))
+
+
+def gram_rounding_level(gram: Tensor) -> float:
+    """How large an eigenvalue of A A^T can be by rounding the entries of A to float32 alone."""
+    return torch.finfo(torch.float32).eps ** 2 * float(gram.trace())
 
 
 def merge_matrices(given: Given, merge: Callable[[Tensor], Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.allocation import empty
-from taskmark.methods.spectra import is_matrix
+from taskmark.methods.spectra import gram_rounding_level, is_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +40,8 @@ class Wudi(Method):
     - L is quadratic, so that its minimum is known: W = (sum_t tau_t S_t) (sum_t S_t)^+ with
       S_t = tau_t^T tau_t / ||tau_t||_F^2, RegMean with task vectors for inputs. `solver = "exact"`
       goes there, to the minimiser nearest to the sum; it does not depend on the vectors' lengths.
+      Directions that float32 cannot tell from none are left at the sum, see
+      `taskmark.methods.spectra`.
 
     Attributes:
         solver: the paper's steps of Adam, or the minimum that they strive for.
@@ -131,5 +133,6 @@ def descend(overlap: Tensor, pull: Tensor, *, learning_rate: float, n_steps: int
 
 def _minimiser(overlap: Tensor, pull: Tensor) -> Tensor:
     """The smallest D with D A = -C; directions that no task vector has are left alone."""
-    inverse: Tensor = torch.linalg.pinv(overlap, hermitian=True)
+    level = gram_rounding_level(overlap)
+    inverse: Tensor = torch.linalg.pinv(overlap, atol=level, rtol=0.0, hermitian=True)
     return (-pull @ inverse).float()

@@ -112,3 +112,18 @@ def test_samples_are_train_images_without_repetition_and_by_name_of_the_task():
     given = miniature(RegMean)
     assert {len(images) for images in samples(given, 10**6).values()} == {40}
     assert {key.split("/")[1] for key in given.touched} == {"train"}
+
+
+@pytest.mark.parametrize("d_in", [3, 8, 64])
+def test_inputs_that_depend_on_each_other_up_to_rounding_have_several_minimisers(d_in):
+    # What a norm puts out adds up to zero, and rounding to float32 hides it a little.
+    source = torch.Generator().manual_seed(d_in)
+    weights = torch.randn(2, 5, d_in, generator=source)
+    rows = torch.randn(2, 200, d_in, generator=source, dtype=torch.float64)
+    rows -= rows.mean(-1, keepdim=True)
+    weighted = sum(w.double() @ x.T @ x for w, x in zip(weights, rows, strict=True))
+    overlap = sum(x.T @ x for x in rows)
+    mean = weights.double().mean(0)
+    inverse = torch.linalg.pinv(overlap, rtol=1e-9, hermitian=True)
+    nearest = mean + (weighted - mean @ overlap) @ inverse
+    assert torch.allclose(solved(weights, rows.float(), 1.0), nearest, atol=1e-4)

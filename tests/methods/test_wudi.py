@@ -56,6 +56,17 @@ def test_the_exact_solver_leaves_open_directions_at_the_sum():
     assert torch.allclose(merged(vectors, solver="exact"), expected)
 
 
+def test_the_exact_solver_leaves_directions_at_the_sum_that_rounding_alone_opens():
+    # Two task vectors of rank one, as float32 stores them beside weights that are larger.
+    pretrained = 0.05 * task_vectors(16, 16).double()
+    exact = 0.01 * task_vectors(2, 16, 1, seed=1).double() @ task_vectors(2, 1, 16, seed=2).double()
+    stored = (pretrained + exact).float() - pretrained.float()
+    overlap, pull = interference(exact, exact.sum(0))
+    inverse = torch.linalg.pinv(overlap, rtol=1e-9, hermitian=True)
+    expected = exact.sum(0) - pull @ inverse
+    assert torch.allclose(merged(stored, solver="exact").double(), expected, atol=1e-6)
+
+
 def test_task_vectors_that_do_not_interfere_add_up_exactly():
     vectors = torch.zeros(2, 3, 4)
     vectors[0, :, :2], vectors[1, :, 2:] = task_vectors(3, 2), task_vectors(3, 2, seed=1)
