@@ -37,6 +37,7 @@ class MagMax(Method):
   year = {2024}
 }"""
     scale_range = (0.0, 1.0)
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""

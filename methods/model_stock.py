@@ -48,6 +48,7 @@ class ModelStock(Method):
   year = {2024}
 }"""
     scale_range = None
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""

@@ -58,6 +58,7 @@ class Slerp(Method):
   year = {1985}
 }"""
     scale_range = None
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""

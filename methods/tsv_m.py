@@ -52,6 +52,7 @@ class TsvM(Method):
   year = {2025}
 }"""
     scale_range = (0.1, 3.0)
+    keeps_direction = True
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P].
