@@ -89,7 +89,7 @@ class Given:
         """Give weights alone, for use as a library without any suite.
 
         Args:
-            pretrained: theta0, [P].
+            pretrained: theta0, [P]; no gradient flows into it, nor into the task vectors.
             task_vectors: one row a task, [T, P].
             space: the layout, with `space.size == P`.
             tasks: T names; "task_1", "task_2" ... where not said.
@@ -122,8 +122,8 @@ class Given:
                 "give one name a vector."
             )
         return cls(
-            pretrained=pretrained.float(),
-            task_vectors=task_vectors.float(),
+            pretrained=pretrained.detach().float(),
+            task_vectors=task_vectors.detach().float(),
             space=space,
             tasks=names,
             seed=seed,

@@ -46,6 +46,14 @@ def test_weights_alone_make_a_given():
     assert given.task_vectors.dtype == torch.float32
 
 
+def test_weights_that_take_part_in_a_graph_are_given_without_it():
+    pretrained, vectors = torch.zeros(4, requires_grad=True), torch.ones(2, 4, requires_grad=True)
+    given = Given.of_weights(pretrained, 2 * vectors, SPACE)
+    assert not given.pretrained.requires_grad
+    assert not given.task_vectors.requires_grad
+    assert torch.equal(given.task_vectors, torch.full((2, 4), 2.0))
+
+
 def test_the_seed_makes_the_generator():
     draws = [
         torch.rand(
