@@ -215,7 +215,7 @@ class Given:
             inputs: a batch of what `images` returned, [B, ...].
 
         Raises:
-            DataRefusedError: if there is no suite behind this.
+            DataRefusedError: if the track is "weights" or there is no suite behind this.
             BudgetSpentError: if gradients are taken for more images than the suite grants.
         """
         if self._features is None:
@@ -223,6 +223,7 @@ class Given:
                 "This Given holds weights alone, so it has no model to run; "
                 "run the method on a suite with `taskmark run`."
             )
+        self._check_sees_images("features of inputs")
         if torch.is_grad_enabled() and (vector.requires_grad or inputs.requires_grad):
             if len(inputs) > self.gradient_images_left:
                 raise BudgetSpentError(
@@ -265,11 +266,7 @@ class Given:
                 "This Given holds weights alone, so it has no layers to look into; "
                 "run the method on a suite with `taskmark run`."
             )
-        if self._track not in {"unlabelled", "labelled"}:
-            raise DataRefusedError(
-                f"The track {self._track!r} does not allow Gram matrices of layer inputs; "
-                "declare track = 'unlabelled' to use them."
-            )
+        self._check_sees_images("Gram matrices of layer inputs")
         found = self._gram_matrices(vector, inputs, parts)
         self._forward_images += len(inputs)
         return found
@@ -277,6 +274,14 @@ class Given:
     def logits(self, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
         """Logits [B, C] of theta0 + vector under the suite's head of the task."""
         return self.heads[task].logits(self.features(vector, inputs))
+
+    def _check_sees_images(self, what: str) -> None:
+        """Refuse a method on weights alone, whatever the inputs: they may be made up or its own."""
+        if self._track not in {"unlabelled", "labelled"}:
+            raise DataRefusedError(
+                f"The track {self._track!r} does not allow {what}; "
+                "declare track = 'unlabelled' to use them."
+            )
 
     def _permitted(self, task: str, split: str, tracks: set[str], what: str) -> PermittedData:
         if self._data is None:

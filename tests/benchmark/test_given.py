@@ -153,6 +153,18 @@ def test_no_track_may_ask_for_another_split(split):
         of_suite("labelled").images("hills", split)
 
 
+@pytest.mark.parametrize("asked", ["features", "logits"])
+def test_weights_alone_do_not_run_the_model_whatever_the_inputs(asked):
+    inputs = torch.ones(2, 3)  # the method's own, not the suite's
+    calls = {
+        "features": lambda given: given.features(torch.zeros(4), inputs),
+        "logits": lambda given: given.logits(torch.zeros(4), "hills", inputs),
+    }
+    with pytest.raises(DataRefusedError, match="declare track = 'unlabelled'"):
+        calls[asked](of_suite("weights"))
+    assert len(calls[asked](of_suite("unlabelled"))) == 2
+
+
 def test_a_task_that_was_not_given_is_refused():
     with pytest.raises(DataRefusedError, match="'woods' was not given"):
         of_suite().images("woods")

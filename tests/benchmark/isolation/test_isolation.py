@@ -183,9 +183,10 @@ HANGS = {
 @pytest.mark.parametrize("case", HANGS)
 def test_a_method_that_hangs_is_ended_with_all_that_it_started(method, nothing_left, case):
     short = dataclasses.replace(LIMITS, seconds=1.5)
-    slow = method(f"X = torch.ones(2, 48)\n{dedent(HANGS[case])}", limits=short)
+    body = f"X = torch.ones(2, 48)\n{dedent(HANGS[case])}"
+    slow = method(body, track="unlabelled", limits=short)
     with pytest.raises(PluginError, match=r"^timed out after 1.5 s; allow it more with --time-l"):
-        apply(slow, given())
+        apply(slow, given(track="unlabelled"))
     nothing_left()
 
 
@@ -193,9 +194,10 @@ def test_an_interrupt_of_the_run_ends_the_process(method, nothing_left):
     def interrupted():
         raise KeyboardInterrupt
 
-    asking = method("given.features(given.pretrained, torch.ones(2, 48)); time.sleep(600)")
+    body = "given.features(given.pretrained, torch.ones(2, 48)); time.sleep(600)"
+    asking = method(body, track="unlabelled")
     with pytest.raises(KeyboardInterrupt):
-        apply(asking, given(first=interrupted))
+        apply(asking, given(track="unlabelled", first=interrupted))
     nothing_left()
 
 
