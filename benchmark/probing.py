@@ -39,9 +39,10 @@ def probe(
 
     Minimises C sum_n CE(y_n, W z_n + b) + ||W||^2 / 2 by L-BFGS, where z are the features
     standardised by the mean and standard deviation of the train split; the standardisation is
-    folded into the weight and the bias returned. For every C of the grid, in rising order and each
-    started from the solution before it, the validation accuracy is taken; the highest wins, and
-    among equals the smallest C. Nothing is drawn at random.
+    folded into the weight and the bias returned. (Of two classes scikit-learn fits the difference w
+    of the rows and penalises ||w||^2 / 2, which is ||W||^2.) For every C of the grid, in rising
+    order and each started from the solution before it, the validation accuracy is taken; the
+    highest wins, and among equals the smallest C. Nothing is drawn at random.
 
     A feature that is constant on train gets weight zero. A class without train images gets weight
     zero and a bias so low that it is never predicted.

@@ -26,6 +26,12 @@ class Atlas(Method):
     budget of gradient images. 80 % of each task's validation images are learned on; the rest tell
     after every epoch which coefficients to keep.
 
+    Conventions: an epoch is a pass over the task with the most images, while those of the others
+    come again, and gradients are not clipped. (The authors' code ends an epoch with the smallest
+    task, so that its 20 epochs are some 480 steps on the eight usual tasks; it takes 128 images a
+    step, clips the norm of the gradient at 1, and keeps the epoch of the highest normalised
+    accuracy on the images that it learns on.)
+
     With K partitions ("aTLAS x K"), the entries of each tensor are cut into K random parts of equal
     size, each with a coefficient of its own for every task. All tensors are cut, biases and norms
     too. (The authors' code leaves tensors that are no matrices without any effect there.)
@@ -35,7 +41,7 @@ class Atlas(Method):
         partitions: K; drawn from the method's generator, the same for all tasks.
         learning_rate: of AdamW, constant.
         weight_decay: of AdamW.
-        epochs: at most so many passes over the validation images.
+        epochs: at most so many, within the budget.
         batch_size: images of all tasks together in a step.
     """
 

@@ -104,7 +104,8 @@ def merge_matrices(given: Given, merge: Callable[[Tensor], Tensor]) -> Tensor:
     """Merge each matrix by a rule, and average every other tensor over the tasks.
 
     A matrix is a part of two dimensions, as the backbone stores it: packed weights of queries,
-    keys and values are one matrix; convolutions, position embeddings, biases and gains are none.
+    keys and values are one matrix, and so are the position embeddings of CLIP, which have no axis
+    of images as those of timm do; convolutions, biases and gains are none.
 
     Args:
         given: the task vectors.

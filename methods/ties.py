@@ -68,14 +68,15 @@ class Ties(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
         vectors = given.task_vectors
-        merged = empty(vectors.shape[1])
+        merged = empty(vectors.shape[1], device=vectors.device)
         ranked = [slice(0, len(merged))]
         if self.scope == "tensor":
             ranked = [part.slice for part in given.space]
         for entries in ranked:
             # The slots of the result serve as scratch until the result is written there.
+            scratch = merged[entries].cpu()  # no copy where it is there already
             thresholds = [
-                threshold(row[entries], self.density, scratch=merged[entries]) for row in vectors
+                threshold(row[entries].cpu(), self.density, scratch=scratch) for row in vectors
             ]
             for chunk, rows, room in pieces(vectors, entries):
                 trimmed = trim(rows, thresholds, out=room)

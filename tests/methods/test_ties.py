@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_inputs import cuts, given_rows, rows
 
+from taskmark import Given
 from taskmark.methods import chunks
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties, trim
@@ -118,6 +119,17 @@ def test_blocks_do_not_show(monkeypatch):
     whole = merged(tau)
     monkeypatch.setattr(chunks, "_BLOCK", 24)  # eight entries of three tasks
     assert merged(tau) == whole
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("scope", ["global", "tensor"])
+def test_vectors_on_a_gpu_are_merged_there(scope):
+    tau = torch.randn(3, 1_000, generator=torch.Generator().manual_seed(0)).tolist()
+    here = given_rows(tau, {"a": [20, 30], "b": [400]})
+    there = Given.of_weights(here.pretrained.cuda(), here.task_vectors.cuda(), here.space)
+    found = Ties(scope=scope).merge(there)
+    assert found.device == there.task_vectors.device
+    assert torch.allclose(found.cpu(), Ties(scope=scope).merge(here), atol=1e-6)
 
 
 @pytest.mark.parametrize("fields", [{"density": 0}, {"density": 1.1}, {"scope": "row"}, {"x": 1}])
