@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.picking import picked
 from taskmark.record import TaskResult, pack_bits
 from taskmark.scale_search import Split, predict
 from taskmark.statistics.intervals import normalised_accuracy, proportion_interval
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.edit import Edit
     from taskmark.experts.vectors import Stand
+    from taskmark.picking import Pick
     from taskmark.readers import Reader
     from taskmark.storage.store import Artifact
 
@@ -94,15 +96,14 @@ def _served_by_expert(vectors: Artifact, edit: Edit) -> set[str]:
 
 
 def splits_of_test(
-    context: Context, stand: Stand, *, n_images: int | None = None
+    context: Context, stand: Stand, *, n_images: int | None = None, pick: Pick = "first"
 ) -> dict[str, Split]:
-    """The test split of each task, or its first images."""
+    """The test split of each task, or `n_images` of it, see `taskmark.picking`."""
     splits = {}
     for task, key in stand.inputs.items():
         tensors = context.store.get("inputs_test", key).tensors
-        splits[task] = Split(
-            stand.head(context, task),
-            tensors["test"][:n_images],
-            tensors["test_labels"][:n_images],
-        )
+        inputs, labels = tensors["test"], tensors["test_labels"]
+        n_wanted = len(labels) if n_images is None else n_images
+        rows = picked(len(labels), n_wanted, pick, task=task)
+        splits[task] = Split(stand.head(context, task), inputs[rows], labels[rows])
     return splits

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from taskmark.picking import Pick
 from taskmark.record import Frozen, Search
 
 Positive = Annotated[int, Field(gt=0)]
@@ -30,10 +31,14 @@ class Tuning(Frozen):
 
 
 class Disentanglement(Frozen):
-    """The grid, the images a task and the pairs on which xi is measured."""
+    """The grid, the images a task and the pairs on which xi is measured.
+
+    `images` are the first of the test split, or "drawn" from it.
+    """
 
     alphas: tuple[float, ...]
     n_images: Positive
+    images: Pick = "first"
     pairs: tuple[tuple[str, str], ...]
 
     @field_validator("alphas")
@@ -56,9 +61,13 @@ class Negation(Frozen):
 
 
 class Localisation(Frozen):
-    """On how many images a task, in how many directions of feature space, the NTK is estimated."""
+    """On how many images a task, in how many directions of feature space, the NTK is estimated.
+
+    `images` are the first of the validation split, or "drawn" from it.
+    """
 
     n_images: Annotated[int, Field(ge=2)] = 100
+    images: Pick = "first"
     n_directions: Annotated[int, Field(ge=2)] = 8
 
 

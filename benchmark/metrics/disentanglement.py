@@ -56,7 +56,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
     grid = context.suite.protocol.disentanglement
     weights = context.store.get("vectors", stand.vectors)
     rows = dict(zip(weights.facts["tasks"], weights.tensors["task_vectors"], strict=True))
-    splits = splits_of_test(context, stand, n_images=grid.n_images)
+    splits = splits_of_test(context, stand, n_images=grid.n_images, pick=grid.images)
     read = own_reader(context, stand, weights.tensors["pretrained"])
     inside = torch.from_numpy(unit_square(grid.alphas))
     pairs: list[PairGrid] = []

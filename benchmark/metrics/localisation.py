@@ -18,6 +18,7 @@ from taskmark.metrics.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
+from taskmark.picking import picked
 from taskmark.provenance import provenance
 
 if TYPE_CHECKING:
@@ -144,10 +145,11 @@ def make_localisation(
 ) -> str:
     """Measure the localisation of a backbone's weights, and return the record as JSON.
 
-    `inputs` are the keys of the encoder's inputs by task. Images are the first of each validation
-    split, as many of both tasks of a pair. All pairs share the directions.
+    `inputs` are the keys of the encoder's inputs by task. Images are those that the suite picks of
+    each validation split, as many of both tasks of a pair. All pairs share the directions.
     """
     protocol = context.suite.protocol
+    rule = protocol.localisation
     encoder = context.encoder(backbone)
     setting = context.setting(encoder)
     tangents = Tangents(
@@ -162,10 +164,13 @@ def make_localisation(
     passes = 0
     with measured() as spent, torch.no_grad():
         n_features = _n_features(tangents, next(iter(images.values())))
-        along = directions(protocol.localisation.n_directions, n_features, generator)
+        along = directions(rule.n_directions, n_features, generator)
         for one, two in protocol.disentanglement.pairs:
-            n = min(protocol.localisation.n_images, len(images[one]), len(images[two]))
-            both = [images[one][:n], images[two][:n]]
+            n = min(rule.n_images, len(images[one]), len(images[two]))
+            both = [
+                images[task][picked(len(images[task]), n, rule.images, task=task)]
+                for task in (one, two)
+            ]
             alike = both[0].shape == both[1].shape
             kernels = tangents.kernels(torch.cat(both) if alike else both, along)
             passes += tangents.passes(2 * n, len(along))

@@ -8,9 +8,11 @@ import torch
 from torch.func import functional_call
 
 from taskmark.context import Context
-from taskmark.metrics.disentanglement import disagreements, unit_square
+from taskmark.evaluation import splits_of_test
+from taskmark.metrics.disentanglement import disagreements, make_disentanglement, unit_square
+from taskmark.picking import picked
 from taskmark.plan import Selection, plan
-from taskmark.record import unpack_counts
+from taskmark.record import DisentanglementRecord, unpack_counts
 from taskmark.registry import MethodChoice
 from taskmark.suite import read
 
@@ -108,6 +110,31 @@ def test_a_record_holds_what_the_definition_gives_point_by_point(
     assert 0 <= min(flat) < max(flat) <= 2
     zero = record.alphas.index(0.0)
     assert all(pair.xi[zero][zero] == 0 for pair in record.pairs)
+
+
+def test_a_suite_may_have_the_images_drawn(tiny_run, tiny_suite, tiny_store, tmp_path):
+    (first,) = tiny_run().disentanglement
+    drawn = tmp_path / "drawn.toml"
+    text = tiny_suite.read_text("utf-8")
+    section = "[protocol.disentanglement]\n"
+    drawn.write_text(text.replace(section, f'{section}images = "drawn"\n'), "utf-8")
+    suite = read(drawn)
+    grid = suite.protocol.disentanglement
+    context = _context(suite, tiny_store)
+    stand = _stand(context)
+    for task, split in splits_of_test(
+        context, stand, n_images=grid.n_images, pick=grid.images
+    ).items():
+        whole = splits_of_test(context, stand)[task]
+        rows = picked(len(whole.labels), grid.n_images, "drawn", task=task)
+        assert torch.equal(split.inputs, whole.inputs[rows])
+        assert torch.equal(split.labels, whole.labels[rows])
+    text = make_disentanglement(context, "0" * 64, stand=stand)
+    record = DisentanglementRecord.model_validate_json(text)
+    assert [len(unpack_counts(pair.images_1)) for pair in record.pairs] == [
+        len(unpack_counts(pair.images_1)) for pair in first.pairs
+    ]
+    assert [pair.xi for pair in record.pairs] != [pair.xi for pair in first.pairs]
 
 
 def _context(suite, store):

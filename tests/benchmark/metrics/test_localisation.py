@@ -22,6 +22,7 @@ from taskmark.metrics.localisation import (
 )
 from taskmark.metrics.localisation_kernel import Tangents, directions
 from taskmark.metrics.localisation_record import LocalisationRecord
+from taskmark.picking import picked
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.run import Options, run
@@ -205,11 +206,11 @@ def test_halves_keep_as_many_images_of_each_task_and_those_alone():
 # Runs.
 
 
-def _joint(one, two, n):
-    images = [
-        torch.from_numpy(tiny_provider.task(task).validation.images[:n]).permute(0, 3, 1, 2)
-        for task in (one, two)
-    ]
+def _joint(one, two, n, pick="first"):
+    images = []
+    for task in (one, two):
+        split = torch.from_numpy(tiny_provider.task(task).validation.images)
+        images.append(split[picked(len(split), n, pick, task=task)].permute(0, 3, 1, 2))
     return tiny_provider.Stem()(torch.cat(images))
 
 
@@ -267,6 +268,18 @@ def test_a_record_holds_what_the_definition_gives(localise):
     assert record.cost.gradient_images == 2 * 50 * 8
     assert record.cost.seconds > 0
     assert record.provenance.dtype == "float32"
+
+
+def test_a_suite_may_have_the_images_drawn(localise):
+    (record,) = localise(SECTION.format(25, 8) + 'images = "drawn"\n')
+    encoder = tiny_provider.backbone("plain")[1].double()
+    setting = setting_of(encoder, dtype=torch.float64)
+    tangents = Tangents(encoder, setting.space, setting.pretrained)
+    for pair in record.pairs:
+        joint = _joint(pair.task_1, pair.task_2, 25, "drawn").double()
+        found = spectrum(tangents.kernels(joint, torch.eye(8)).mean(0))
+        expected = float(localisation(found, _first(25)))
+        assert pair.localisation.value == pytest.approx(expected, rel=1e-3)
 
 
 def test_fewer_directions_have_an_error_and_the_exact_value_within_a_few_of_it(localise):
