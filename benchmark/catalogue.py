@@ -39,7 +39,7 @@ class MethodEntry(Frozen):
         source_sha256: hash of the file that defines it.
         file: where that file is, such as "methods/ties.py"; its name alone for a plug-in.
         description: its docstring, with the sections that it has.
-        hyperparameters: its fields; empty where they are not known without running its code.
+        hyperparameters: its fields.
         scale_range: where its coefficient is searched; None if it is fixed.
         order_matters: why the order of the tasks changes the result; empty if it does not.
         n_tasks: how many tasks it merges, at least and at most.

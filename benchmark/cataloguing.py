@@ -7,19 +7,16 @@ import base64
 import importlib.resources
 import inspect
 import io
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
-from pydantic_core import to_jsonable_python
 
 from taskmark.card import said_of
 from taskmark.catalogue import (
     BackboneEntry,
     Catalogue,
     Example,
-    HyperParameter,
     MethodEntry,
     SuiteEntry,
     TaskEntry,
@@ -46,14 +43,6 @@ CARD = "CARD.md"
 
 _MOST_EXAMPLES = 12
 _LONGEST_SIDE = 64  # of an example's picture, in pixels
-
-_BOUNDS = (
-    ("exclusiveMinimum", ">"),
-    ("minimum", "≥"),
-    ("exclusiveMaximum", "<"),
-    ("maximum", "≤"),
-)
-_TYPES = {"integer": "whole number", "boolean": "true or false", "string": "text", "null": "none"}
 
 
 def catalogue_methods(context: Context, out: Path, names: Iterable[str]) -> None:
@@ -91,26 +80,11 @@ def method_entry(found: Found) -> MethodEntry:
         source_sha256=found.source_sha256(),
         file=f"{found.source.parent.name}/{found.source.name}" if built_in else found.source.name,
         description=_own_docstring(method) if built_in else _read_docstring(found),
-        hyperparameters=_hyperparameters(method) if built_in else (),
+        hyperparameters=found.hyperparameters(),
         scale_range=method.scale_range,
         order_matters=method.order_matters,
         n_tasks=method.n_tasks,
     )
-
-
-def in_words(schema: Mapping[str, Any]) -> str:
-    """Say what a JSON Schema allows: `{"type": "number", "minimum": 0}` -> "number ≥ 0"."""
-    if "anyOf" in schema:
-        return " or ".join(in_words(one) for one in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        values = schema.get("enum", [schema.get("const")])
-        return " or ".join(json.dumps(value) for value in values)
-    kind = str(schema.get("type", "value"))
-    if kind == "array":
-        one = in_words(schema["items"]) if schema.get("items") else "value"
-        return f"list, each a {one}"
-    bounds = [f"{sign} {schema[bound]:g}" for bound, sign in _BOUNDS if bound in schema]
-    return f"{_TYPES.get(kind, kind)} {', '.join(bounds)}".strip()
 
 
 def _own_docstring(method: type[Method]) -> str:
@@ -135,20 +109,6 @@ def _states(line: ast.stmt, found: Found) -> bool:
         and [ast.unparse(target) for target in line.targets] == ["name"]
         and isinstance(line.value, ast.Constant)
         and line.value.value == found.method.name
-    )
-
-
-def _hyperparameters(method: type[Method]) -> tuple[HyperParameter, ...]:
-    schemas = method.model_json_schema()["properties"] if method.model_fields else {}
-    return tuple(
-        HyperParameter(
-            name=name,
-            values=in_words(schemas[name]),
-            default=""
-            if field.is_required()
-            else json.dumps(to_jsonable_python(field.get_default(call_default_factory=True))),
-        )
-        for name, field in method.model_fields.items()
     )
 
 

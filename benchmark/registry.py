@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, unknown
+from taskmark.hyperparameters import hyperparameters_of
 from taskmark.method import Method
 from taskmark.recipes import RECIPES
 from taskmark.record import Role, Track
@@ -26,6 +27,8 @@ from taskmark.scale_search import is_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from taskmark.catalogue import HyperParameter
 
 ENTRY_POINT_GROUP = "taskmark.methods"
 _BUILT_IN_PACKAGE = "taskmark.methods"
@@ -39,8 +42,8 @@ Origin = Literal["built-in", "package", "file"]
 class Found:
     """A method class and where it was found.
 
-    `distribution` is the package that offers it; `files` are those whose code makes its results,
-    where they are known.
+    `distribution` is the package that offers it. `files`, those whose code makes its results, and
+    `fields` are given where the class is only a stand-in, which cannot be asked.
     """
 
     method: type[Method]
@@ -48,10 +51,15 @@ class Found:
     source: Path
     distribution: str | None = None
     files: tuple[Path, ...] | None = None
+    fields: tuple[HyperParameter, ...] | None = None
 
     def source_sha256(self) -> str:
         """Hash of the file that defines the class."""
         return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+    def hyperparameters(self) -> tuple[HyperParameter, ...]:
+        """The fields of the class, with what they may be and their defaults."""
+        return hyperparameters_of(self.method) if self.fields is None else self.fields
 
     def code(self) -> list[Path]:
         """The files whose code makes its results: its own, or all those of its package."""

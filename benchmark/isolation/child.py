@@ -254,7 +254,7 @@ def _facts(found: Found) -> dict[str, Any]:
         "scale_range": method.scale_range,
         "order_matters": method.order_matters,
         "n_tasks": method.n_tasks,
-        "takes": list(method.model_fields),
+        "fields": [field.model_dump() for field in found.hyperparameters()],
         "source": str(found.source),
         "distribution": found.distribution,
         "files": [str(file) for file in found.code()],

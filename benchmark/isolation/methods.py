@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from huggingface_hub import constants as hub
 from pydantic import ConfigDict, PrivateAttr, ValidationError, create_model
 
+from taskmark.catalogue import HyperParameter
 from taskmark.errors import TaskmarkError
 from taskmark.isolation.edit import edit_apart
 from taskmark.isolation.process import PluginError, PluginProcess, common_facts
@@ -149,7 +150,7 @@ class _Facts(Frozen):
     scale_range: tuple[float, float] | None
     order_matters: str
     n_tasks: tuple[int, int | None]
-    takes: tuple[str, ...]
+    fields: tuple[HyperParameter, ...]
     source: Path
     distribution: str | None
     files: tuple[Path, ...]
@@ -181,13 +182,15 @@ def _described(file: Path | None, limits: Limits) -> Iterator[Found]:
         method = _stand_in(facts, _Apart({**order, "name": facts.name}, limits))
         check_facts(method)
         if file is None:
-            yield Found(method, "package", facts.source, facts.distribution, facts.files)
+            yield Found(
+                method, "package", facts.source, facts.distribution, facts.files, facts.fields
+            )
         else:
-            yield Found(method, "file", file, None, (file,))
+            yield Found(method, "file", file, None, (file,), facts.fields)
 
 
 def _stand_in(facts: _Facts, apart: _Apart) -> type[StandIn]:
-    takes: Any = dict.fromkeys(facts.takes, (Any, None))
+    takes: Any = {field.name: (Any, None) for field in facts.fields}
     with warnings.catch_warnings():  # of a field that is named like something of pydantic's
         warnings.simplefilter("ignore")
         method = create_model("StandIn", __base__=StandIn, __module__=__name__, **takes)

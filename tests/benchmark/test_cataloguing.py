@@ -10,8 +10,8 @@ import pytest
 import tiny_provider
 from PIL import Image
 
-from taskmark.catalogue import Catalogue, method_path, read_catalogue
-from taskmark.cataloguing import in_words, method_entry
+from taskmark.catalogue import Catalogue, HyperParameter, method_path, read_catalogue
+from taskmark.cataloguing import method_entry
 from taskmark.errors import TaskmarkError
 from taskmark.registry import find, get
 
@@ -86,7 +86,8 @@ def test_every_built_in_method_can_be_catalogued():
 
 
 def test_a_plug_in_is_read_and_not_run(tiny_run, plugin, tmp_path):
-    path = plugin("return Edit(given.task_vectors.sum(0))", facts='"""Not this."""')
+    facts = '"""Not this."""\nshare: float = 0.5'
+    path = plugin("return Edit(given.task_vectors.sum(0))", facts=facts)
     text = path.read_text().replace('"""A plug-in."""', '"""A plug-in.\n\n    And how.\n    """')
     path.write_text(text)
     out = tmp_path / "out"
@@ -94,23 +95,7 @@ def test_a_plug_in_is_read_and_not_run(tiny_run, plugin, tmp_path):
     entry = read_catalogue(out).methods["sample"]
     assert entry.description == "A plug-in.\n\nAnd how."
     assert entry.file == "sample.py"
-    assert entry.hyperparameters == ()
-
-
-@pytest.mark.parametrize(
-    ("schema", "words"),
-    [
-        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "number > 0, ≤ 1"),
-        ({"type": "integer", "minimum": 1}, "whole number ≥ 1"),
-        ({"enum": ["a", 2]}, '"a" or 2'),
-        ({"const": "a"}, '"a"'),
-        ({"anyOf": [{"type": "number"}, {"type": "null"}]}, "number or none"),
-        ({"type": "array", "items": {"type": "integer"}}, "list, each a whole number"),
-        ({}, "value"),
-    ],
-)
-def test_a_schema_is_said_in_words(schema, words):
-    assert in_words(schema) == words
+    assert entry.hyperparameters == (HyperParameter(name="share", values="number", default="0.5"),)
 
 
 def test_no_catalogue_is_an_empty_one(tmp_path):

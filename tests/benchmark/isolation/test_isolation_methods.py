@@ -76,6 +76,7 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
     for fact in ("name", "recipe", "scale_range", "order_matters", "n_tasks"):
         assert getattr(stands.method, fact) == getattr(real.method, fact)
     assert (stands.source, stands.code()) == (real.source, real.code())
+    assert stands.hyperparameters() == real.hyperparameters()
     assert find_apart([plugin], LIMITS)["other"].method.summary() == "Do not."
 
 
