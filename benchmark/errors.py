@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,10 +34,21 @@ class BudgetSpentError(TaskmarkError):
     """A method asked for more gradient images than the suite grants to every method."""
 
 
-def sentence(error: BaseException) -> str:
-    """Say in one line, and not too long a one, what went wrong."""
+def sentence(error: BaseException, file: str | None = None) -> str:
+    """Say in one line, and not too long a one, what went wrong.
+
+    Args:
+        error: what was raised.
+        file: whose line is named that raised it, or that called what did; an error that a user
+            can mend says itself what to do.
+    """
     text = " ".join(str(error).split())[:500]
-    return text if isinstance(error, TaskmarkError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, TaskmarkError):
+        return text
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == file]
+    place = f", line {lines[-1]} of {Path(file).name}" if file and lines else ""
+    return f"{type(error).__name__}: {text}{place}"
 
 
 def first_fault(error: ValidationError) -> tuple[str, str]:

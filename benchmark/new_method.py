@@ -44,7 +44,9 @@ def write_method(name: str, folder: Path) -> Path:
             there already or cannot be written.
     """
     name = name.removesuffix(".py")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if keyword.iskeyword(name):
+        raise TaskmarkError(f"The name {name!r} is a word of Python; choose another name.")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise TaskmarkError(
             f"The name {name!r} is not an identifier in lower case; use letters, digits and "
             "underscores, such as my_method."

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from taskmark.errors import TaskmarkError, unknown
+from taskmark.errors import TaskmarkError, sentence, unknown
 from taskmark.hyperparameters import hyperparameters_of
 from taskmark.method import Method
 from taskmark.recipes import RECIPES
@@ -261,13 +261,13 @@ def from_file(path: Path) -> Iterator[Found]:
                 raise
             raise TaskmarkError(
                 f"The plug-in {str(path)!r} cannot be imported "
-                f"({type(error).__name__}: {error}); mend it and run again."
+                f"({sentence(error, module.__file__)}); mend it and run again."
             ) from error
     found = list(_defined_in(sys.modules[name], "file"))
     if not found:
         raise TaskmarkError(
-            f"The plug-in {str(path)!r} defines no subclass of taskmark.Method with a name; "
-            "write one, as CONTRIBUTING.md shows."
+            f"The plug-in {str(path)!r} defines no subclass of taskmark.Method with a name; write "
+            'one that says name = "my_method", without a type.'
         )
     yield from found
 

@@ -235,7 +235,12 @@ def load(name: str) -> Suite:
     suites = known()
     if name in suites:
         return read(suites[name])
-    if name.endswith(".toml") and Path(name).is_file():
+    if name.endswith(".toml"):
+        if not Path(name).is_file():
+            raise TaskmarkError(
+                f"There is no suite file {name!r}; give the path of one, or a name that "
+                "`taskmark list` shows."
+            )
         return read(Path(name))
     raise unknown("suite", name, suites)
 

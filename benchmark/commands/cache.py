@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from taskmark.errors import TaskmarkError
+from taskmark.errors import TaskmarkError, unknown
 from taskmark.run import default_store
 from taskmark.storage import cache
 from taskmark.storage.store import Store
@@ -23,10 +23,13 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
     """Print what each kind of artifact takes, or each artifact of one kind and what uses it.
 
     Raises:
-        TaskmarkError: if there is no such store.
+        TaskmarkError: if there is no such store, or nothing of that kind in it.
     """
     store, console = _store(folder), Console()
     stored = cache.entries(store)
+    kinds = {entry.kind for entry in stored.values()}
+    if kind is not None and kind not in kinds:
+        raise unknown("kind of artifact", kind, kinds)
     used, needed = cache.users(stored), cache.needed_by_records(stored)
     if kind is None:
         table = Table("kind", "number", "MB", "needed by records", "used by", box=None)

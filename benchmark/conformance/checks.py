@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from taskmark.conformance import drawn, memory, repetition, results, stated
 from taskmark.conformance.finding import Finding, UnmetError
-from taskmark.errors import TaskmarkError
+from taskmark.errors import TaskmarkError, sentence
 from taskmark.switches import restored
 
 if TYPE_CHECKING:
@@ -74,5 +75,5 @@ def run_check(method: type[Method], check: str) -> Finding:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - foreign code may even exit
-            reason = f"{type(error).__name__}: {error}"
+            reason = sentence(error, getattr(sys.modules.get(method.__module__), "__file__", None))
             return Finding(check, passed=False, sentence=f"It raised {reason}; mend the method.")

@@ -49,7 +49,7 @@ def serve(line: socket.socket) -> None:
     try:
         answer, tensors = _ANSWERS[facts["do"]](asking, order)
     except BaseException as error:  # noqa: BLE001 - whatever a plug-in does, its row says so
-        asking.tell({"op": "failed", "sentence": sentence(error)})
+        asking.tell({"op": "failed", "sentence": sentence(error, facts["file"])})
     else:
         asking.tell(answer, tensors)
 

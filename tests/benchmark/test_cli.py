@@ -66,7 +66,7 @@ def test_a_run_leaves_records_tables_and_a_page(run, tmp_path):
     ("arguments", "words"),
     [
         (("--suite", "mni"), ("no suite 'mni'",)),
-        (("--suite", "nowhere.toml"), ("no suite 'nowhere.toml'",)),
+        (("--suite", "nowhere.toml"), ("no suite file 'nowhere.toml'",)),
         (("--method", "task_aritmetic"), ("did you mean 'task_arithmetic'?",)),
         (("--method", "ties["), ("'ties[' cannot be read",)),
         (("--method", "ties[densty=1]"), ("did you mean 'density'?",)),

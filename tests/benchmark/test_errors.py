@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from taskmark.errors import first_fault, unknown
+from taskmark.errors import TaskmarkError, first_fault, sentence, unknown
 
 
 def test_a_close_name_is_suggested():
@@ -17,6 +19,38 @@ def test_where_none_is_close_all_are_named_in_order():
     error = unknown("suite", "zzz", ["mini", "clip-8"])
     assert str(error) == "There is no suite 'zzz'; known: clip-8, mini."
     assert str(unknown("suite", "zzz", [])).endswith("known: none.")
+
+
+def _called(raising):
+    raising()
+
+
+def _raised(error, file=None):
+    def raising():
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        _called(raising)
+    return sentence(caught.value, file)
+
+
+def test_the_line_of_a_file_is_named_that_raised():
+    (line,) = [
+        number
+        for number, text in enumerate(Path(__file__).read_text("utf-8").splitlines(), 1)
+        if text.strip() == "raise error"
+    ]
+    error = ValueError("no\n  more")
+    assert _raised(error, __file__) == f"ValueError: no more, line {line} of test_errors.py"
+
+
+@pytest.mark.parametrize("file", [None, "elsewhere.py"])
+def test_no_line_is_named_of_a_file_that_took_no_part(file):
+    assert _raised(ValueError("no"), file) == "ValueError: no"
+
+
+def test_what_a_user_can_mend_needs_no_line():
+    assert _raised(TaskmarkError("Do this."), __file__) == "Do this."
 
 
 class _Inner(BaseModel):

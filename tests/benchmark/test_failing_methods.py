@@ -33,7 +33,7 @@ BODIES = {
     ),
     "rewrites the account of what it used": (
         "given.gradient_images = 0; return Edit(given.pretrained)",
-        "AttributeError: ",
+        ", line 11 of sample.py",
     ),
     "hides that it wrote to its inputs": (
         (

@@ -23,11 +23,16 @@ def test_a_new_method_is_found_and_conforms(tmp_path, name, class_name):
     assert len(code) <= 10
 
 
-@pytest.mark.parametrize("name", ["", "My", "a-b", "1st", "a b", "../x", "lambda", "é"])
+@pytest.mark.parametrize("name", ["", "My", "a-b", "1st", "a b", "../x", "é"])
 def test_a_name_that_no_method_can_have_is_one_sentence(tmp_path, name):
     with pytest.raises(TaskmarkError, match="is not an identifier in lower case; use"):
         write_method(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_word_of_python_is_no_name(tmp_path):
+    with pytest.raises(TaskmarkError, match="'lambda' is a word of Python; choose another"):
+        write_method("lambda", tmp_path)
 
 
 def test_a_taken_name_is_one_sentence(tmp_path):

@@ -119,9 +119,13 @@ def test_a_class_that_is_only_imported_is_not_the_plugins_own(write):
 FAULTY = {
     "a syntax error": ("def (:", "cannot be imported (SyntaxError: "),
     "an import that is not there": ("import no_such", "cannot be imported (ModuleNotFoundError: "),
-    "an exit at import": ("raise SystemExit(3)", "cannot be imported (SystemExit: 3)"),
-    "an error at import": ("1 / 0", "cannot be imported (ZeroDivisionError: division by zero)"),
+    "an exit at import": ("raise SystemExit(3)", "cannot be imported (SystemExit: 3, line 1 of "),
+    "an error at import": ("1 / 0", "division by zero, line 1 of "),
     "no method": ("x = 1", "defines no subclass of taskmark.Method with a name"),
+    "a name with a type": (
+        HEADER + 'class A(Method):\n    name: str = "a"',
+        'write one that says name = "my_method", without a type',
+    ),
     "a method without a name": (HEADER + "class A(Method):\n    pass", "defines no subclass"),
     "a taken name": (HEADER + 'class A(Method):\n    name = "ties"', "Two methods are called"),
     "a name in capitals": (HEADER + 'class A(Method):\n    name = "A b"', "is not an identifier"),

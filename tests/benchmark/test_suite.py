@@ -52,6 +52,11 @@ def test_shipped_suites_go_by_name_and_version_and_the_newest_by_name_alone(tmp_
     }
 
 
+def test_a_suite_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(TaskmarkError, match=r"no suite file .*none\.toml'; give the path"):
+        load(str(tmp_path / "none.toml"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

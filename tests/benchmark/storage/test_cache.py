@@ -48,6 +48,12 @@ def command(monkeypatch, capsys, store):
     return call
 
 
+def test_a_kind_that_the_store_has_not_is_one_sentence(command):
+    code, _, err = command("list", "expert")
+    assert code == 2
+    assert "no kind of artifact 'expert'; did you mean 'experts'?" in err
+
+
 def test_records_need_all_that_they_stand_on(store):
     stored = cache.entries(store)
     needed = cache.needed_by_records(stored)
