@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_up_records import made_up_board, made_up_method, made_up_record
 from site_elements import text_of
 
-from taskmark.record import Storage
+from taskmark.record import Storage, TaskResult, pack_bits
 from taskmark.reports.board import boards
 from taskmark.reports.site.board_pages import axis
 
@@ -35,6 +36,38 @@ def test_a_shared_rank_is_marked_and_explained(site_of):
     page = site_of(records)[BOARD]
     assert page.count('class="shared"') == 2
     assert "the data cannot tell two from it" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("n_expert", "said"), [(40, True), (96, False)], ids=["weaker experts", "as good experts"]
+)
+def test_a_leader_whose_own_experts_are_weaker_is_said_to_be_behind(site_of, n_expert, said):
+    def row(name, recipe, n_correct):
+        correct = np.arange(100) < n_correct
+        result = TaskResult(
+            task="digits",
+            n=100,
+            n_correct=n_correct,
+            accuracy=n_correct / 100,
+            low=0.0,
+            high=1.0,
+            normalised_accuracy=n_correct / {"standard": 96, "post_hoc": n_expert}[recipe],
+            bits=pack_bits(correct),
+            disagreement=0.0,
+        )
+        made = made_up_record(method=made_up_method(name), recipe=recipe, tasks=("digits",), n=100)
+        return made.model_copy(update={"tasks": (result,)}).identified()
+
+    records = [
+        row("experts", "standard", 96),
+        row("experts", "post_hoc", n_expert),
+        row("near", "standard", 60),
+        row("far", "post_hoc", n_expert - 2),
+    ]
+    page = text_of(site_of(records)[BOARD])
+    assert "far leads with" in page
+    assert ("by absolute accuracy near is ahead with 60.0 %" in page) == said
+    assert ("against 38.0 %" in page) == said
 
 
 def test_each_seed_has_a_page_without_ranks(site_of):
