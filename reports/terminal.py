@@ -91,8 +91,15 @@ def terminal_findings(out: Path) -> Text:
     lines = []
     for summary in found.summaries:
         edition = f"{summary.suite.name}@{summary.suite.version}"
-        verdicts = (f"{finding.number} {finding.verdict}" for finding in summary.findings)
-        lines.append(f"Findings on {edition}: {', '.join(verdicts)}.")
+        measured = [
+            f"{finding.number} {finding.verdict}"
+            for finding in summary.findings
+            if finding.verdict != "not measured"
+        ]
+        if measured:
+            n_missing = len(summary.findings) - len(measured)
+            missing = f"; {n_missing} not measured" if n_missing else ""
+            lines.append(f"Findings on {edition}: {', '.join(measured)}{missing}.")
         power = summary.power
         if power.n_pairs:
             stable = power.mean_correlation

@@ -79,6 +79,12 @@ def check_writable(folder: Path) -> None:
     probe = folder / f".can-write.{Owner.this().tag}{_DRAFT}"  # swept, if nothing else removes it
     try:
         atomic_write(probe, b"")
+    except TaskmarkError as error:
+        why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+        raise TaskmarkError(
+            f"The folder {str(folder)!r} cannot be written ({why}); free some space or choose "
+            "another."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -16,13 +16,16 @@ def test_each_finding_has_its_verdict_and_pairs_are_counted(tmp_path):
     out = write_out(tmp_path, rows(skills, seeds=(0, 1)), maps(depths))
     build(out)
     findings, power = str(terminal_findings(out)).splitlines()
-    assert findings == (
-        "Findings on mini@1.0: 1 does not hold, 2 not measured, 3 not measured, 4 holds, "
-        "5 not measured, 6 not measured."
-    )
+    assert findings == "Findings on mini@1.0: 1 does not hold, 4 holds; 4 not measured."
     assert power == (
         "1 of 1 pairs of methods differ on at least one backbone; mean Kendall tau over seeds 1.00."
     )
+
+
+def test_findings_of_which_none_is_measured_are_not_listed(tmp_path):
+    out = write_out(tmp_path, rows({"task_arithmetic": 0.6}), maps({}))
+    build(out)
+    assert "Findings" not in str(terminal_findings(out))
 
 
 def test_a_folder_without_records_has_no_findings(tmp_path):
