@@ -11,6 +11,7 @@ from torch import nn
 
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.isolation.methods import Limits, find_apart
+from taskmark.passes import Passes, fast_dtype
 from taskmark.provider import Provider, provider
 from taskmark.readers import Setting
 from taskmark.storage.checkpoints import CHECKPOINT_SECONDS
@@ -60,19 +61,37 @@ class Context:
         """What a record says of experts that are brought along; None where the run tunes them."""
         return self.experts.facts if self.experts else None
 
-    def dtype(self, mode: Mode) -> torch.dtype:
-        """What evaluation computes in: bfloat16 on CUDA, float32 elsewhere and for tangents."""
-        fast = self.device.startswith("cuda") and mode == "standard"
-        return torch.bfloat16 if fast else torch.float32
+    @property
+    def passes(self) -> Passes:
+        """How images are passed where nothing is chosen by the machine: as the protocol says."""
+        return Passes(self.suite.protocol.batch_size)
+
+    def fast_dtype(self, mode: Mode) -> torch.dtype | None:
+        """What evaluation computes in where that moves no accuracy; None where that is float32.
+
+        Derivatives along task vectors are taken in float32 everywhere.
+        """
+        return fast_dtype(torch.device(self.device)) if mode == "standard" else None
 
     def methods(self) -> dict[str, Found]:
         """All methods, with the run's plug-ins as their files are now."""
         contents = tuple(p.read_bytes() for p in self.plugins if p.is_file())
         return _methods(self.plugins, contents, Limits(self.time_limit, self.suite.provider))
 
-    def setting(self, encoder: nn.Module, pretrained: torch.Tensor | None = None) -> Setting:
-        """How readers compute on an encoder; theta0 is the encoder's own unless given."""
-        space = WeightSpace.of(encoder)
+    def setting(
+        self,
+        encoder: nn.Module,
+        pretrained: torch.Tensor | None = None,
+        passes: Passes | None = None,
+    ) -> Setting:
+        """How readers compute on an encoder.
+
+        Args:
+            encoder: it.
+            pretrained: theta0, [P]; the encoder's own unless given.
+            passes: how an evaluation passes images; as the protocol says unless given.
+        """
+        space, passes = WeightSpace.of(encoder), passes or self.passes
         return Setting(
             encoder=encoder,
             space=space,
@@ -80,8 +99,8 @@ class Context:
             if pretrained is None
             else pretrained,
             device=torch.device(self.device),
-            batch_size=self.suite.protocol.batch_size,
-            dtype=self.dtype("standard"),
+            batch_size=passes.batch_size,
+            dtype=passes.dtype,
         )
 
 

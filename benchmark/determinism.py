@@ -26,6 +26,8 @@ def ask_for_it() -> None:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
+    # Convolutions are in float32 where a record says so; of products of matrices that is the rule.
+    torch.backends.cudnn.allow_tf32 = False
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory before it writes it, and filling it would take time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

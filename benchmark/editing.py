@@ -12,6 +12,7 @@ from taskmark.costs import Spent, measured
 from taskmark.data import SuiteData
 from taskmark.edit import Edit
 from taskmark.errors import TaskmarkError
+from taskmark.experts.normaliser import stored_passes
 from taskmark.given import Given
 from taskmark.isolation.methods import StandIn
 from taskmark.readers import Reader, reader
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.experts.vectors import Stand
     from taskmark.method import Method
+    from taskmark.passes import Passes
     from taskmark.storage.in_file import InFile
     from taskmark.storage.store import Artifact
 
@@ -54,7 +56,8 @@ def give(
     """
     pretrained = vectors.tensors["pretrained"]
     encoder = context.encoder(stand.backbone)
-    read = own_reader(context, stand, pretrained.clone())
+    # What a method learns depends on no choice that a machine makes for its evaluation.
+    read = own_reader(context, stand, pretrained.clone(), passes=context.passes)
     keys = stand.inputs if method.track != "weights" else {}
     inputs = {task: context.store.get("inputs", key) for task, key in keys.items()}
     given = Given(
@@ -79,16 +82,20 @@ def give(
     return given, {**vectors.places, **images}
 
 
-def own_reader(context: Context, stand: Stand, pretrained: Tensor) -> Reader:
+def own_reader(
+    context: Context, stand: Stand, pretrained: Tensor, *, passes: Passes | None = None
+) -> Reader:
     """A reader of theta0 [P] with an encoder of its own, which nothing else uses.
 
-    What is noted of the stand's experts is noted of all that is read with it.
+    It passes images as the stand's experts were read unless something else is said. What is noted
+    of them is noted of all that is read with it.
     """
     read_from(
         f"normaliser/{stand.normaliser}", context.store.made("normaliser", stand.normaliser).notes
     )
     encoder = context.encoder(stand.backbone)
-    return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained))
+    passes = passes or stored_passes(context, stand.normaliser)
+    return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained, passes))
 
 
 def apply(

@@ -96,7 +96,7 @@ class Protocol(Frozen):
         scale_ranges: intervals of scales searched in place of the methods' own, by method name.
         gradient_images: images a learning method may pass backward.
         probe_strengths: inverse L2 strengths tried for a probed head, chosen on validation.
-        batch_size: images a forward pass takes in evaluation.
+        batch_size: images a forward pass takes in evaluation; on a GPU, the least that it takes.
         standard: how standard experts are tuned.
         tangent: how tangent experts are tuned.
         disentanglement: the grid of xi.

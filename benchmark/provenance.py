@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlparse
 import torch
 
 from taskmark.devices import kind_of
-from taskmark.recipes import recipe_named
 from taskmark.record import MethodFacts, Provenance
 from taskmark.registry import Found, build
 from taskmark.storage.keys import library_versions
@@ -23,20 +22,26 @@ from taskmark.storage.lineage import under_way
 
 if TYPE_CHECKING:
     from taskmark.context import Context
+    from taskmark.passes import Passes
 
 _OWN = "taskmark"
 
 
-def provenance(context: Context, recipe: str) -> Provenance:
-    """Say where and by what a record of a recipe is made, now."""
+def provenance(context: Context, passes: Passes) -> Provenance:
+    """Say where and by what a record is made, now.
+
+    Args:
+        context: of the run.
+        passes: how its images were passed.
+    """
     commit, dirty = own_commit()
     return Provenance(
         created_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         commit=commit,
         dirty=dirty,
         device=device_name(context.device),
-        dtype=str(context.dtype(recipe_named(recipe).read)).removeprefix("torch."),
-        batch_size=context.suite.protocol.batch_size,
+        dtype=passes.dtype_name,
+        batch_size=passes.batch_size,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},

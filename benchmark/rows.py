@@ -13,6 +13,7 @@ from taskmark.costs import Spent, measured
 from taskmark.editing import apply, give, own_reader
 from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.evaluation import Outcome, evaluate
+from taskmark.experts.normaliser import stored_passes
 from taskmark.metrics.geometry import geometry
 from taskmark.provenance import method_facts, provenance
 from taskmark.record import CountedCost, Geometry, MeasuredCost, Record, Seeds, Storage, Trial
@@ -72,7 +73,7 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
                 raise
             found = _failed(error)
     # Made anew, since more may be worth a note now than when the row began.
-    found["provenance"] = provenance(context, row.stand.recipe)
+    found["provenance"] = provenance(context, stored_passes(context, row.stand.normaliser))
     record = blank.model_copy(update=found)
     text = record.identified().model_dump_json()
     if record.state == "ok":
@@ -93,7 +94,7 @@ def blank_record(context: Context, row: Row) -> Record:
         seeds=Seeds(expert=row.stand.expert_seed, method=row.method_seed),
         state="skipped",
         reason="not run",
-        provenance=provenance(context, row.stand.recipe),
+        provenance=provenance(context, stored_passes(context, row.stand.normaliser)),
     )
 
 
@@ -142,6 +143,8 @@ def _racing(context: Context, read: Reader) -> Racing | None:
     if suite.protocol.search == "exact" or not read.pays_per_scale:
         return None
     seed = int(suite.sha256[:16], 16)  # one order of the images for all rows of the suite
+    # The protocol's batch even where more images pass at once: which scales are read how far must
+    # not depend on the memory of the machine.
     return Racing(seed=seed, block=2 * suite.protocol.batch_size)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from taskmark.experts.checks import Scored, judge
+from taskmark.experts.passing import Tuned, choose
 from taskmark.heads import stored_head
-from taskmark.readers import reader
+from taskmark.passes import Passes, total_bytes
+from taskmark.readers import Reader, reader
 from taskmark.recipes import recipe_named
 
 if TYPE_CHECKING:
@@ -32,6 +36,10 @@ def make_normaliser(
 ) -> None:
     """Read every expert on its own task under the recipe: predictions on validation and test.
 
+    On a GPU it is also found out here how all that stands on these experts passes images: how many
+    fit into its memory at once, and whether a faster precision keeps the experts' accuracies. Test
+    images have no part in that.
+
     Args:
         context: of the run.
         key: of what is made.
@@ -48,20 +56,34 @@ def make_normaliser(
         TaskmarkError: if an expert looks wrong and nobody said why it is not.
     """
     weights = context.store.get("vectors", vectors).tensors
-    encoder = context.encoder(backbone)
     how = recipe_named(recipe)
-    read = reader(how.read, context.setting(encoder, weights["pretrained"]))
+
+    def read(passes: Passes) -> Reader:
+        # A reader has the encoder's weights for itself.
+        encoder = context.encoder(backbone)
+        return reader(how.read, context.setting(encoder, weights["pretrained"], passes))
+
+    shown = {task: context.store.get("inputs", stored).tensors for task, stored in inputs.items()}
+    experts = Tuned(
+        dict(zip(inputs, weights["task_vectors"], strict=True)),
+        {task: stored_head(context, stored) for task, stored in heads.items()},
+        {task: tensors["validation"] for task, tensors in shown.items()},
+        {task: tensors["validation_labels"] for task, tensors in shown.items()},
+    )
+    chosen = choose(
+        experts,
+        read,
+        usual=context.passes,
+        fast=context.fast_dtype(how.read),
+        memory=total_bytes(torch.device(context.device)),
+    )
     predictions: dict[str, Tensor] = {}
     scored: list[Scored] = []
-    for row, task in enumerate(inputs):
-        head, vector = stored_head(context, heads[task]), weights["task_vectors"][row]
-        tensors = context.store.get("inputs", inputs[task]).tensors
-        labels = tensors["validation_labels"]
-        work = {task: (head, tensors["validation"])}
-        before, classes = read.predict(vector, [0.0, 1.0], work)[task]
+    for task, stored in inputs.items():
+        (before, classes), labels = chosen.on_validation[task], experts.labels[task]
         predictions |= _told("validation", task, classes, labels)
-        tensors = context.store.get("inputs_test", inputs[task]).tensors
-        on_test = read.predict(vector, [1.0], {task: (head, tensors["test"])})[task][0]
+        tensors = context.store.get("inputs_test", stored).tensors
+        on_test = experts.predict(chosen.reader, task, [1.0], tensors["test"])[0]
         predictions |= _told("test", task, on_test, tensors["test_labels"])
         scored.append(
             Scored(
@@ -74,7 +96,12 @@ def make_normaliser(
             )
         )
     judge(scored, foreign=foreign, read_as_tuned=how.read == how.tuned, accepted=accepted)
-    context.store.put("normaliser", key, predictions, {})
+    context.store.put("normaliser", key, predictions, chosen.passes.facts)
+
+
+def stored_passes(context: Context, key: str) -> Passes:
+    """How all that stands on some experts passes images, by the key of their normaliser."""
+    return Passes.of(context.store.get("normaliser", key).facts)
 
 
 def _told(split: str, task: str, classes: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
+from taskmark.experts.normaliser import stored_passes
 from taskmark.provenance import provenance
 from taskmark.record import DisentanglementRecord, PairGrid, pack_counts
 from taskmark.statistics.intervals import disentanglement_interval
@@ -96,7 +97,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
         low=low,
         high=high,
         seconds=spent.seconds,
-        provenance=provenance(context, stand.recipe),
+        provenance=provenance(context, stored_passes(context, stand.normaliser)),
     )
     text = record.identified().model_dump_json()
     context.store.put("disentanglement", key, {}, {"record": text})

@@ -193,7 +193,7 @@ def make_localisation(
             peak_bytes=spent.peak_bytes,
             device_peak_bytes=spent.device_peak_bytes,
         ),
-        provenance=provenance(context, "tangent"),
+        provenance=provenance(context, context.passes),
     )
     text = record.identified().model_dump_json()
     context.store.put("localisation", key, {}, {"record": text})

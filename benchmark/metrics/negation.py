@@ -17,6 +17,7 @@ import numpy as np
 from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
+from taskmark.experts.normaliser import stored_passes
 from taskmark.metrics.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -205,7 +206,7 @@ def negated(
         target=_mean((target, rows[target][1]) for target, rows in bits.items()),
         control=_mean((c, rows[c][1]) for target, rows in bits.items() for c in controls[target]),
         seconds=spent.seconds,
-        provenance=provenance(context, stand.recipe),
+        provenance=provenance(context, stored_passes(context, stand.normaliser)),
     )
 
 
