@@ -191,7 +191,7 @@ def reproduce(
     ] = None,
     experts: Annotated[
         Path | None,
-        typer.Option(help="Folder of experts for a paper's run, as for `taskmark run`."),
+        typer.Option(help="Experts for a paper's run, as for `taskmark run`."),
     ] = None,
     accept_experts: Annotated[
         str | None, typer.Option(help="Why experts that look wrong are taken nevertheless.")
@@ -266,12 +266,14 @@ def compare(
 
 @experts.command("export")
 def experts_export(
-    folder: Annotated[Path, typer.Argument(help="Folder to write them to, one file a task.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder to write to, BACKBONE/SEED/TASK.safetensors.")
+    ],
     suite: Suite = "mini",
-    backbone: Annotated[str | None, typer.Option(help="Whose experts.")] = None,
+    backbone: Backbones = None,
     recipe: Annotated[str, typer.Option(help="standard or tangent.")] = "standard",
     task: Tasks = None,
-    seed: Annotated[int, typer.Option(help="Seed of their tuning.", min=0, max=2**63 - 1)] = 0,
+    seed: Seeds = None,
     device: Device = "auto",
     store: StoreFolder = None,
 ) -> None:
@@ -281,10 +283,10 @@ def experts_export(
     export_command(
         folder,
         suite=suite,
-        backbone=backbone,
+        backbones=backbone or [],
         recipe=recipe,
         tasks=task or [],
-        seed=seed,
+        seeds=tuple(dict.fromkeys(seed or [0])),
         device=device,
         store=store,
     )

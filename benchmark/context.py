@@ -56,10 +56,14 @@ class Context:
         """The encoder of a backbone of the suite, with its own weights."""
         return self.provider.backbone(self.suite.backbones[backbone].weights)[1]
 
-    @property
-    def expert_facts(self) -> Experts | None:
-        """What a record says of experts that are brought along; None where the run tunes them."""
-        return self.experts.facts if self.experts else None
+    def expert_facts(self, backbone: str, seed: int) -> Experts | None:
+        """What a record says of experts that are brought along; None where the run tunes them.
+
+        Args:
+            backbone: theirs.
+            seed: of their tuning.
+        """
+        return self.experts.facts(backbone, seed) if self.experts else None
 
     @property
     def passes(self) -> Passes:

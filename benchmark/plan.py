@@ -10,8 +10,9 @@ from taskmark.choosing import chosen_rows
 from taskmark.data import make_data, make_inputs
 from taskmark.devices import kind_of
 from taskmark.errors import TaskmarkError
-from taskmark.experts.foreign import check_choice, make_foreign_expert, suited
+from taskmark.experts.foreign import suited
 from taskmark.experts.normaliser import make_normaliser
+from taskmark.experts.reading import make_foreign_expert
 from taskmark.experts.vectors import Stand, make_expert, stack_vectors
 from taskmark.heads import make_head
 from taskmark.jobs import Job
@@ -38,8 +39,8 @@ class Selection:
 
     `negation` adds task negation under every recipe in play, of the task vectors themselves and of
     what each method makes of them, `localisation` that of the NTK of each backbone. `experts` is a
-    folder of experts to bring along instead of tuning them, `accept_experts` why those that look
-    wrong are right.
+    folder, or a tree of folders, of experts to bring along instead of tuning them, `accept_experts`
+    why those that look wrong are right.
     """
 
     backbones: tuple[str, ...] = ()
@@ -87,16 +88,14 @@ class _Planner:
         facts = [self._suite.backbones[backbone] for backbone in backbones]
         self._weights_sha256 = {each.weights: each.sha256 for each in facts}
         if experts := self._context.experts:
-            check_choice(backbones, selection.seeds)
-            mode = experts.label.recipe
+            mode = experts.recipe
             chosen = suited(chosen, mode, methods=selection.methods, recipes=selection.recipes)
-            for task in experts.files:  # first, so that what is wrong with a file is said at once
-                self._foreign_expert(backbones[0], task, experts)
+            self._foreign_experts(experts)  # first, so that what is wrong with a file is said soon
         for backbone in backbones:
             if selection.localisation:
                 self._localisation(backbone)
             for seed in dict.fromkeys(selection.seeds):
-                tuned_under = 0 if experts else seed  # nothing was tuned here that it could order
+                tuned_under = experts.tuned_under(backbone, seed) if experts else seed
                 stands = {
                     recipe: self._stand(backbone, recipe, tuned_under)
                     for recipe in RECIPES.values()
@@ -128,7 +127,7 @@ class _Planner:
         heads = {task: self._head(backbone, task, inputs[task]) for task in tasks}
         foreign = self._context.experts
         experts = {
-            task: self._foreign_expert(backbone, task, foreign)
+            task: self._foreign_expert(backbone, task, seed, foreign)
             if foreign
             else self._expert(backbone, task, recipe.tuned, seed, inputs[task], heads[task])
             for task in tasks
@@ -225,14 +224,21 @@ class _Planner:
             pace=f"{mode} for {tuning.epochs} epochs",
         )
 
-    def _foreign_expert(self, backbone: str, task: str, foreign: ForeignExperts) -> str:
-        file, weights = foreign.files[task], self._suite.backbones[backbone].weights
+    def _foreign_experts(self, foreign: ForeignExperts) -> None:
+        for backbone, seed in foreign.folders:
+            for task in self._suite.tasks:
+                self._foreign_expert(backbone, task, seed, foreign)
+
+    def _foreign_expert(self, backbone: str, task: str, seed: int, foreign: ForeignExperts) -> str:
+        file = foreign.folders[backbone, seed].files[task]
+        weights = self._suite.backbones[backbone].weights
         return self._add(
             "experts",
             f"{backbone}: reading the expert of {task} of {foreign.family}",
             make_foreign_expert,
             {
                 "backbone": backbone,
+                "seed": seed,
                 "task": task,
                 "sha256": file.sha256,
                 "remainder": file.remainder,

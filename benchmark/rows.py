@@ -89,7 +89,7 @@ def blank_record(context: Context, row: Row) -> Record:
         backbone=row.stand.backbone,
         heads=context.suite.backbones[row.stand.backbone].heads,
         recipe=row.stand.recipe,
-        experts=context.expert_facts,
+        experts=context.expert_facts(row.stand.backbone, row.stand.expert_seed),
         method=method_facts(found, dict(row.choice.hyperparameters)),
         seeds=Seeds(expert=row.stand.expert_seed, method=row.method_seed),
         state="skipped",

@@ -19,7 +19,7 @@ from taskmark.cataloguing import catalogue_methods, catalogue_suite
 from taskmark.context import Context, choose_device
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.executor import Event, execute
-from taskmark.experts.foreign import read_folder
+from taskmark.experts.foreign import read_experts
 from taskmark.foresight import before_start, forecast_of, sentences, tasks_of
 from taskmark.metrics.localisation_record import LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
@@ -178,7 +178,12 @@ def _context(options: Options, watcher: Watcher, *, whole: bool = True) -> Conte
         watcher.say(sentence(suite, hashes))
     experts = None
     if options.selection.experts is not None:
-        experts = read_folder(options.selection.experts, suite.tasks)
+        experts = read_experts(
+            options.selection.experts,
+            suite.tasks,
+            backbones=suite.chosen(options.selection.backbones),
+            seeds=options.selection.seeds,
+        )
         suite = suite.on_experts_of(experts.family)
     return Context(
         suite=suite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from taskmark.record_files import age
 from taskmark.reports.row_labels import row_labels
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskmark.record import Experts, MethodFacts, Record
 
 RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
+_Stand: TypeAlias = tuple[str, str, str, int]  # the suite's hash, backbone, recipe, expert seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def current_sources(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     return newest
 
 
-def current_experts(records: Iterable[Record]) -> dict[tuple[str, str, str], Experts]:
-    """The newest experts that were brought along, by the suite's hash, backbone and recipe."""
+def current_experts(records: Iterable[Record]) -> dict[_Stand, Experts]:
+    """The newest experts that were brought along, by what a row stands on."""
     newest = {}
     for record in sorted(records, key=age):
         if record.experts is not None:
@@ -115,8 +116,8 @@ def _weights(record: Record) -> str:
     return record.provenance.resolved.get(f"backbones.{record.backbone}", "")
 
 
-def _stand(record: Record) -> tuple[str, str, str]:
-    return record.suite.sha256, record.backbone, record.recipe
+def _stand(record: Record) -> _Stand:
+    return record.suite.sha256, record.backbone, record.recipe, record.seeds.expert
 
 
 def rows_of(
@@ -156,7 +157,7 @@ def _on_current_weights(row: Row, weights: Mapping[tuple[str, str], str]) -> Row
     return row
 
 
-def _on_current_experts(row: Row, experts: Mapping[tuple[str, str, str], Experts]) -> Row:
+def _on_current_experts(row: Row, experts: Mapping[_Stand, Experts]) -> Row:
     """The row, stale if it stands on other files of its family than the newest of its board."""
     for record in row.records if row.state == "ok" else ():
         newest = experts.get(_stand(record))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from taskmark.errors import TaskmarkError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -18,10 +16,10 @@ def export_command(
     folder: Path,
     *,
     suite: str,
-    backbone: str | None,
+    backbones: Sequence[str],
     recipe: str,
     tasks: Sequence[str],
-    seed: int,
+    seeds: Sequence[int],
     device: str,
     store: Path | None,
 ) -> None:
@@ -37,15 +35,10 @@ def export_command(
     from taskmark.storage.durable import check_writable  # noqa: PLC0415
     from taskmark.suite import load  # noqa: PLC0415
 
-    backbones = (backbone,) if backbone else ()
     defined = load(suite).only(tuple(tasks))
-    chosen = defined.chosen(backbones)
-    if len(chosen) > 1:
-        raise TaskmarkError(
-            f"The suite {defined.name!r} runs several backbones ({', '.join(chosen)}); name the "
-            "one whose experts you want with --backbone."
-        )
-    resolved, hashes = prepared(defined, backbones=backbones, negation=False)
+    wanted = tuple(defined.backbones) if "all" in backbones else tuple(backbones)
+    chosen = defined.chosen(wanted)
+    resolved, hashes = prepared(defined, backbones=wanted, negation=False)
     context = Context(
         suite=resolved,
         store_root=(store or default_store()).expanduser().resolve(),
@@ -54,9 +47,10 @@ def export_command(
     )
     check_writable(folder)
     written = export_experts(
-        context, folder, backbone=chosen[0], recipe=recipe, seed=seed, named=suite
+        context, folder, backbones=chosen, recipe=recipe, seeds=seeds, named=suite
     )
-    words = words_of_run(resolved, backbone=chosen[0], named=suite)  # the label says the recipe
+    # The labels say the recipe.
+    words = words_of_run(resolved, backbones=chosen, seeds=seeds, named=suite)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(f"{len(written)} experts are in {folder}; bring them along with:")
     console.print(f"  {shlex.join([*words, '--experts', str(folder)])}")

@@ -63,7 +63,10 @@ Submissions = Annotated[
     Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
 ]
 ExpertsFolder = Annotated[
-    Path | None, typer.Option("--experts", help="Folder of experts to bring along, one a task.")
+    Path | None,
+    typer.Option(
+        "--experts", help="Experts to bring along, one a task: a folder, or FOLDER/BACKBONE/SEED."
+    ),
 ]
 AcceptExperts = Annotated[
     str | None, typer.Option(help="Why experts are right that look wrong; stands on the records.")

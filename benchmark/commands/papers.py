@@ -194,15 +194,19 @@ def _measured(
     console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
 ) -> Found:
     """What the runs of a paper make, one run a recipe, with progress."""
-    from taskmark.experts.foreign import read_folder  # noqa: PLC0415
-    from taskmark.papers.runs import rows_left_out, selections  # noqa: PLC0415
+    from taskmark.experts.foreign import read_experts  # noqa: PLC0415
+    from taskmark.papers.runs import backbones_of, rows_left_out, selections  # noqa: PLC0415
     from taskmark.papers.table import Found  # noqa: PLC0415
     from taskmark.progress import Display  # noqa: PLC0415
     from taskmark.run import Watcher, run  # noqa: PLC0415
 
     tuned = None
     if wanted.experts is not None:
-        tuned = read_folder(wanted.experts, suite.tasks).label.recipe
+        backbones = backbones_of(paper, wanted.backbones)
+        brought = read_experts(
+            wanted.experts, suite.tasks, backbones=backbones, seeds=(wanted.seed,)
+        )
+        tuned = brought.recipe
         if left_out := rows_left_out(paper, tuned):
             console.print(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
     outcomes = []

@@ -11,7 +11,8 @@ from safetensors.torch import save
 
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
-from taskmark.experts.foreign import LABEL
+from taskmark.experts.labels import LABEL, Label, read_label
+from taskmark.experts.trees import place_of
 from taskmark.plan import Selection, plan
 from taskmark.recipes import recipe_named
 from taskmark.record import digest
@@ -19,6 +20,7 @@ from taskmark.registry import MethodChoice
 from taskmark.storage.durable import atomic_write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -35,9 +37,15 @@ _SHOWN = 16  # letters of the suite's name, and digits of the hash, in a family'
 
 
 def export_experts(
-    context: Context, folder: Path, *, backbone: str, recipe: str, seed: int, named: str = ""
+    context: Context,
+    root: Path,
+    *,
+    backbones: Sequence[str],
+    recipe: str,
+    seeds: Sequence[int],
+    named: str = "",
 ) -> list[Path]:
-    """Write the experts of a run, `<task>.safetensors`, with what `experts.toml` says of them.
+    """Write the experts of a run, `<backbone>/<seed>/<task>.safetensors`, and what is said of them.
 
     A file holds theta = theta0 + tau, rounded to float32, by the names of the encoder's parameters.
     Where theta - theta0 in float32 is not tau, number for number, what it lacks is written beside,
@@ -47,23 +55,52 @@ def export_experts(
 
     Args:
         context: of the run.
-        folder: to write to.
-        backbone: whose experts.
+        root: folder to write to.
+        backbones: whose experts.
         recipe: under which they were tuned.
-        seed: of their tuning.
+        seeds: of their tuning.
         named: what the user called the suite; its name and version unless said.
 
     Returns:
         The files of weights.
 
     Raises:
-        TaskmarkError: if the run has not made them, or a file cannot be written.
+        TaskmarkError: if the run has not made one of them, other experts are there already, or a
+            file cannot be written.
     """
-    suite = context.suite
-    encoder = context.encoder(backbone)
-    setting = context.setting(encoder)
+    suite, mode = context.suite, recipe_named(recipe).tuned
+    label = Label(
+        family=family_of(suite, mode),
+        source=f"taskmark, {suite.name} {suite.version}",
+        recipe=mode,
+    )
+    stored = {
+        (backbone, seed): _experts(context, backbone, recipe, seed, named)
+        for backbone in backbones
+        for seed in seeds
+    }
+    for place in stored:
+        _check_free(place_of(root, *place), label)
+    return [
+        path
+        for (backbone, seed), keys in stored.items()
+        for path in _export(
+            context,
+            place_of(root, backbone, seed),
+            backbone=backbone,
+            keys=keys,
+            label=label.model_copy(update={"seed": seed}),
+        )
+    ]
+
+
+def _export(
+    context: Context, folder: Path, *, backbone: str, keys: Mapping[str, str], label: Label
+) -> list[Path]:
+    """Write the experts of one backbone and seed, by their keys in the store."""
+    setting = context.setting(context.encoder(backbone))
     written = []
-    for task, key in _experts(context, backbone, recipe, seed, named).items():
+    for task, key in keys.items():
         vector = context.store.get("experts", key).tensors["vector"]
         weights, remainder = split(setting.pretrained, vector)
         path = folder / f"{task}.safetensors"
@@ -73,36 +110,51 @@ def export_experts(
         else:
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
-    told = {
-        "family": family_of(suite, backbone, recipe_named(recipe).tuned, seed),
-        "source": f"taskmark, {suite.name} {suite.version}, {backbone}, expert seed {seed}",
-        "recipe": recipe_named(recipe).tuned,
-    }
+    told = label.model_dump(exclude_none=True, exclude={"licence"})
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
     atomic_write(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written
 
 
-def family_of(suite: Suite, backbone: str, mode: Mode, seed: int) -> str:
-    """A name that no other experts share: the suite's, shortened, and a hash of what made them."""
-    made_by = [suite.sha256, backbone, suite.backbones[backbone].sha256, mode, seed]
+def _check_free(folder: Path, label: Label) -> None:
+    """See that a folder holds no experts of another family, which would be lost or mixed up."""
+    path = folder / LABEL
+    if path.exists() and (found := read_label(path).family) != label.family:
+        raise TaskmarkError(
+            f"The folder {str(folder)!r} holds experts of the family {found or 'without a name'}, "
+            f"and these are of {label.family}; name another folder."
+        )
+
+
+def family_of(suite: Suite, mode: Mode) -> str:
+    """A name that only experts share that were made alike: the suite's, shortened, and a hash.
+
+    Those of several backbones and seeds are one family, since records tell them apart.
+    """
     short = _NO_NAME.sub("-", suite.name.lower())[:_SHOWN].strip("._-") or "suite"
-    return f"{short}-{digest([*made_by, *suite.tasks])[:_SHOWN]}"
+    return f"{short}-{digest([suite.sha256, mode, *suite.tasks])[:_SHOWN]}"
 
 
-def words_of_run(suite: Suite, *, backbone: str, named: str = "") -> list[str]:
+def words_of_run(
+    suite: Suite, *, backbones: Sequence[str], seeds: Sequence[int], named: str = ""
+) -> list[str]:
     """The words of a command that runs a suite on the same tasks.
 
     Args:
         suite: as a run takes it, whose version says what was changed of it.
-        backbone: of the run.
+        backbones: of the run.
+        seeds: of the run.
         named: what the user called the suite; its name and version unless said.
     """
     version, *parts = suite.version.split("+")
     words = ["taskmark", "run", "--suite", named or f"{suite.name}@{version}"]
     for part in parts:
         words += ["--task", part] if part in suite.tasks else []
-    return [*words, "--backbone", backbone]
+    for backbone in backbones:
+        words += ["--backbone", backbone]
+    for seed in seeds:
+        words += ["--seed", str(seed)]
+    return words
 
 
 def split(pretrained: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,8 +180,8 @@ def _experts(context: Context, backbone: str, recipe: str, seed: int, named: str
     )
     mode = recipe_named(recipe).tuned
     jobs = [job for job in plan(context, selection).jobs if _is_expert(job, mode)]
-    words = words_of_run(context.suite, backbone=backbone, named=named)
-    command = shlex.join([*words, "--recipe", recipe, "--seed", str(seed)])
+    words = words_of_run(context.suite, backbones=[backbone], seeds=[seed], named=named)
+    command = shlex.join([*words, "--recipe", recipe])
     for job in jobs:
         if not context.store.has(job.kind, job.key):
             raise TaskmarkError(

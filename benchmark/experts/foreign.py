@@ -1,56 +1,29 @@
-"""Experts that somebody else tuned: what is said of them, and their task vectors from files."""
+"""Experts that somebody else tuned: which files they are, and what is said of them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from pydantic import Field
-
-from taskmark.costs import measured
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import find_files, remainder_of
+from taskmark.experts.labels import LABEL, Label, label_of
+from taskmark.experts.trees import find_folders
 from taskmark.recipes import Mode, recipe_named
-from taskmark.record import Experts, Frozen
-from taskmark.storage.lineage import note
-from taskmark.suites.weight_files import read_tensors
-from taskmark.toml_files import faults_in_sentences
+from taskmark.record import Experts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
-
-    from taskmark.context import Context
     from taskmark.recipes import Recipe
     from taskmark.registry import MethodChoice
-    from taskmark.weights import WeightSpace
-
-LABEL = "experts.toml"
-"""The file in a folder of experts that says whose they are."""
 
 _log = logging.getLogger(__name__)
 
-
-class Label(Frozen):
-    """What `experts.toml` says.
-
-    Attributes:
-        family: the name under which all experts of this kind go, in figures that are compared.
-        source: where they are from.
-        licence: under which they may be used.
-        recipe: how they were tuned.
-    """
-
-    family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")] | None = None
-    source: str = ""
-    licence: str = ""
-    recipe: Mode = "standard"
+_Said = TypeVar("_Said")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +36,68 @@ class ForeignFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignExperts:
-    """The experts that a run brings along, task -> file, with what is said of them."""
+class ForeignFolder:
+    """The experts of one backbone and seed, task -> file, with what is said of them."""
 
+    path: Path
     label: Label
     files: Mapping[str, ForeignFile]
 
-    @property
-    def family(self) -> str:
-        """The family's name; of one without a name that of its files."""
-        if self.label.family is not None:
-            return self.label.family
-        told = "".join(file.sha256 for file in self.files.values())
-        return f"unnamed-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
-    @property
-    def facts(self) -> Experts:
-        """What a record says of them."""
-        files = self.files.items()
+@dataclass(frozen=True, slots=True)
+class ForeignExperts:
+    """The experts that a run brings along, by backbone and by the seed of their tuning."""
+
+    family: str
+    recipe: Mode
+    folders: Mapping[tuple[str, int], ForeignFolder]
+
+    def tuned_under(self, backbone: str, seed: int) -> int:
+        """The seed of the experts that stand for a seed of the run: it, or the only one."""
+        own = [tuned for name, tuned in self.folders if name == backbone]
+        return seed if seed in own else own[0]
+
+    def facts(self, backbone: str, seed: int) -> Experts:
+        """What a record says of those of a backbone that were tuned under a seed."""
+        folder = self.folders[backbone, seed]
+        files = folder.files.items()
         return Experts(
             family=self.family,
-            source=self.label.source,
-            licence=self.label.licence,
+            source=folder.label.source,
+            licence=folder.label.licence,
             files={task: file.sha256 for task, file in files},
             remainders={task: file.remainder for task, file in files if file.remainder},
         )
 
 
-def read_folder(folder: Path, tasks: Iterable[str]) -> ForeignExperts:
-    """Find the experts in a folder and hash their files.
+def read_experts(
+    root: Path, tasks: Iterable[str], *, backbones: Sequence[str], seeds: Sequence[int]
+) -> ForeignExperts:
+    """Find the experts of a run in a folder or a tree of folders, and hash their files.
 
     Args:
-        folder: see `taskmark.experts.files.find_files`; with `experts.toml`, which may be missing.
+        root: see `taskmark.experts.trees.find_folders`.
         tasks: the tasks that need an expert.
+        backbones: of the run.
+        seeds: of the run.
 
     Raises:
-        TaskmarkError: if a task has no file or two, or if a file cannot be read.
+        TaskmarkError: if a backbone or a seed has no folder, a task has no file or two, a file
+            cannot be read, or the folders hold experts of several families or recipes.
     """
-    label = _label(folder)
-    found = find_files(folder, tasks, label.recipe)
-    if found.others:
-        _log.warning("No task of the suite is meant by %s; not used.", ", ".join(found.others))
-    files = {}
-    for task, path in found.files.items():
-        remainder = remainder_of(path)
-        files[task] = ForeignFile(
-            path.absolute(), _sha256(path), _sha256(remainder) if remainder.exists() else None
-        )
-    by_hash: dict[str, str] = {}
-    for task, file in files.items():
-        if (other := by_hash.setdefault(file.sha256, task)) != task:
+    tasks = tuple(tasks)
+    folders: dict[tuple[str, int], ForeignFolder] = {}
+    for (backbone, seed), path in find_folders(root, backbones, seeds).items():
+        folder = _read_folder(path, root, tasks)
+        said = folder.label.seed
+        if seed is not None and said not in (None, seed):
             raise TaskmarkError(
-                f"The files of the tasks {other!r} and {task!r} in {str(folder)!r} are the same; "
-                "bring each task's own expert."
+                f"The folder {str(path)!r} is called by the seed {seed}, but {LABEL} says {said}; "
+                "mend one of the two."
             )
-    return ForeignExperts(label, files)
+        folders[backbone, seed if seed is not None else said or 0] = folder
+    _check_apart(folders)
+    return ForeignExperts(_family(root, folders), _recipe(root, folders), folders)
 
 
 def suited(
@@ -155,86 +135,12 @@ def suited(
     return kept
 
 
-def check_choice(backbones: Sequence[str], seeds: Sequence[int]) -> None:
-    """Check that experts that are brought along can stand for what was chosen.
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file of an expert.
 
     Raises:
-        TaskmarkError: if there is more than one backbone or seed.
+        TaskmarkError: if it cannot be read.
     """
-    if len(backbones) > 1:
-        raise TaskmarkError(
-            f"Experts belong to one backbone, and this run has {', '.join(backbones)}; "
-            "choose one with --backbone."
-        )
-    if len(seeds) > 1:
-        raise TaskmarkError(
-            f"Experts that are brought along are the same under every seed, and this run has "
-            f"{', '.join(map(str, seeds))}; choose one with --seed."
-        )
-
-
-def make_foreign_expert(
-    context: Context, key: str, *, backbone: str, task: str, sha256: str, remainder: str | None
-) -> None:
-    """Read one expert and keep its task vector, theta - theta0.
-
-    The difference is taken in float32, as tuning does. Where a remainder is given it is added.
-
-    Raises:
-        TaskmarkError: if the file is not an expert of the backbone, or changed since it was hashed.
-    """
-    if context.experts is None:
-        raise TaskmarkError("There are no experts to read; give their folder with --experts.")
-    path = context.experts.files[task].path
-    weights = context.suite.backbones[backbone].weights
-    setting = context.setting(context.encoder(backbone))
-    with measured() as spent:
-        tensors = context.provider.expert_weights(weights, path)
-        dtypes = _other_dtypes(tensors)
-        vector = _read(path, tensors, setting.space)
-        del tensors  # a remainder may be as large
-        vector -= setting.pretrained
-        if remainder is not None:
-            rest = remainder_of(path)
-            vector += _read(rest, read_tensors(rest), setting.space)
-            _check_unchanged(rest, remainder)
-        _check_unchanged(path, sha256)
-    if dtypes:
-        note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
-    facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
-    context.store.put("experts", key, {"vector": vector}, facts)
-
-
-def _read(path: Path, tensors: Mapping[str, Tensor], space: WeightSpace) -> Tensor:
-    """Named tensors as one vector [P], float32, all finite."""
-    try:
-        vector = space.flatten(tensors)
-    except TaskmarkError as error:
-        raise TaskmarkError(
-            f"The file {str(path)!r} is of another architecture than the backbone: {error}"
-        ) from error
-    for part in space:
-        if not torch.isfinite(vector[part.slice]).all():
-            raise TaskmarkError(
-                f"The tensor {part.name!r} in {str(path)!r} has numbers that are not finite; the "
-                "expert diverged or its file is damaged, bring another."
-            )
-    return vector
-
-
-def _other_dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
-    kinds = {tensor.dtype for tensor in tensors.values()}
-    return sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
-
-
-def _check_unchanged(path: Path, sha256: str) -> None:
-    if _sha256(path) != sha256:
-        raise TaskmarkError(
-            f"The file {str(path)!r} changed since the run began; run again once it is whole."
-        )
-
-
-def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -244,10 +150,62 @@ def _sha256(path: Path) -> str:
         ) from error
 
 
-def _label(folder: Path) -> Label:
-    path = folder / LABEL
-    if not path.exists():
-        return Label()
-    fields = "family (small letters, digits and marks), source, licence and recipe"
-    with faults_in_sentences(f"The file {str(path)!r}", hint=f"; it may have {fields}"):
-        return Label(**tomllib.loads(path.read_text("utf-8")))
+def _read_folder(path: Path, root: Path, tasks: Sequence[str]) -> ForeignFolder:
+    label = label_of(path, root)
+    found = find_files(path, tasks, label.recipe)
+    if found.others:
+        _log.warning("No task of the suite is meant by %s; not used.", ", ".join(found.others))
+    files = {}
+    for task, file in found.files.items():
+        remainder = remainder_of(file)
+        files[task] = ForeignFile(
+            file.absolute(), hash_of(file), hash_of(remainder) if remainder.exists() else None
+        )
+    return ForeignFolder(path, label, files)
+
+
+def _check_apart(folders: Mapping[tuple[str, int], ForeignFolder]) -> None:
+    """See that no file stands for two tasks or two seeds of a backbone."""
+    met: dict[tuple[str, str], tuple[str, Path]] = {}
+    for (backbone, _), folder in folders.items():
+        for task, file in folder.files.items():
+            other, place = met.setdefault((backbone, file.sha256), (task, folder.path))
+            if (other, place) == (task, folder.path):
+                continue
+            if place == folder.path:
+                raise TaskmarkError(
+                    f"The files of the tasks {other!r} and {task!r} in {str(place)!r} are the "
+                    "same; bring each task's own expert."
+                )
+            raise TaskmarkError(
+                f"The files of {other!r} in {str(place)!r} and of {task!r} in "
+                f"{str(folder.path)!r} are the same; bring each seed's own expert."
+            )
+
+
+def _family(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> str:
+    """The family's name; of one without a name that of its files."""
+    label = _one(root, {folder.path: folder.label.family for folder in folders.values()}, "family")
+    if label is not None:
+        return label
+    files = (file for folder in folders.values() for file in folder.files.values())
+    told = "".join(file.sha256 for file in files)
+    return f"unnamed-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+def _recipe(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> Mode:
+    return _one(root, {folder.path: folder.label.recipe for folder in folders.values()}, "recipe")
+
+
+def _one(root: Path, said: Mapping[Path, _Said], what: str) -> _Said:
+    """What all labels say alike."""
+    first, *rest = said.items()
+    for path, other in rest:
+        if other != first[1]:
+            raise TaskmarkError(
+                f"The experts in {str(root)!r} are not of one {what}: {LABEL} says "
+                f"{first[1] or 'nothing'} of {str(first[0])!r} and {other or 'nothing'} of "
+                f"{str(path)!r}; run them one at a time with --backbone and --seed, or mend the "
+                "labels."
+            )
+    return first[1]

@@ -88,7 +88,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
         recipe=stand.recipe,
-        experts=context.expert_facts,
+        experts=context.expert_facts(stand.backbone, stand.expert_seed),
         expert_seed=stand.expert_seed,
         n_images=grid.n_images,
         alphas=grid.alphas,

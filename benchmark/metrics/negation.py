@@ -191,7 +191,7 @@ def negated(
         backbone=stand.backbone,
         heads=context.suite.backbones[stand.backbone].heads,
         recipe=stand.recipe,
-        experts=context.expert_facts,
+        experts=context.expert_facts(stand.backbone, stand.expert_seed),
         expert_seed=stand.expert_seed,
         keep=keep,
         tasks=tuple(

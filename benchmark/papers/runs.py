@@ -29,7 +29,7 @@ class Wanted:
         suite: one of the paper's suites; its first where None.
         backbones: some of the paper's; all where empty.
         seed: of the experts and of the methods.
-        experts: folder of experts to bring along instead of tuning them.
+        experts: folder or tree of experts to bring along instead of tuning them.
         accept_experts: why experts that look wrong are taken nevertheless.
     """
 

@@ -282,5 +282,5 @@ def test_experts_go_out_of_a_run_and_into_another(run, taskmark, tiny_suite, tin
         *("--method", "ties", *choice),
     )
     assert (code, err) == (0, "")
-    told = tomllib.loads((tmp_path / "files" / "experts.toml").read_text("utf-8"))
+    told = tomllib.loads((tmp_path / "files" / "plain" / "0" / "experts.toml").read_text("utf-8"))
     assert f"plain, experts of {told['family']}" in " ".join(out.split())

@@ -19,7 +19,8 @@ from taskmark.context import Context
 from taskmark.errors import TaskmarkError
 from taskmark.experts import foreign
 from taskmark.experts.exporting import export_experts, family_of, split
-from taskmark.experts.foreign import Label, read_folder
+from taskmark.experts.foreign import read_experts
+from taskmark.experts.labels import Label
 from taskmark.plan import Selection
 from taskmark.registry import MethodChoice
 from taskmark.reports import build, read_records, terminal_table
@@ -64,13 +65,13 @@ def start(long_suite, tiny_store, tmp_path):
 
 @pytest.fixture
 def exported(start, long_suite, tiny_store, tmp_path):
-    """A folder with the experts that the tiny suite tunes itself, of two tasks."""
+    """A tree with the experts that the tiny suite tunes itself, of two tasks and one backbone."""
 
     def export(recipe="standard"):
         start(methods=("experts",), out="own", recipes=(recipe,))
         context = Context(read(long_suite).only(TASKS[:2]), tiny_store, "cpu")
         folder = tmp_path / "exported"
-        export_experts(context, folder, backbone="worded", recipe=recipe, seed=0)
+        export_experts(context, folder, backbones=["worded"], recipe=recipe, seeds=[0])
         return folder
 
     return export
@@ -78,8 +79,8 @@ def exported(start, long_suite, tiny_store, tmp_path):
 
 @pytest.fixture
 def brought(exported):
-    """The same, as if somebody had published it."""
-    folder = exported()
+    """A folder with the same, as if somebody had published it."""
+    folder = exported() / "worded" / "0"
     (folder / "experts.toml").write_text(LABEL, "utf-8")
     return folder
 
@@ -308,13 +309,13 @@ def test_experts_that_look_wrong_can_be_accepted_with_a_reason_on_every_record(s
 
 
 def test_a_file_that_changes_after_it_was_hashed_is_refused(brought, monkeypatch, start):
-    def read_then_change(folder, tasks):
-        found = read_folder(folder, tasks)
-        files = dict(found.files)
-        files["hills"] = replace(files["hills"], sha256="0" * 64)
-        return replace(found, files=files)
+    def read_then_change(folder, tasks, **choice):
+        found = read_experts(folder, tasks, **choice)
+        (place, own) = next(iter(found.folders.items()))
+        files = {**own.files, "hills": replace(own.files["hills"], sha256="0" * 64)}
+        return replace(found, folders={place: replace(own, files=files)})
 
-    monkeypatch.setattr("taskmark.run.read_folder", read_then_change)
+    monkeypatch.setattr("taskmark.run.read_experts", read_then_change)
     with pytest.raises(TaskmarkError, match="changed since the run began"):
         start(brought)
 
@@ -346,26 +347,22 @@ def test_without_a_choice_only_the_recipes_of_the_experts_are_run(start, brought
 def test_experts_that_were_not_made_cannot_be_exported(tiny_suite, tmp_path):
     context = Context(read(tiny_suite), tmp_path / "empty", "cpu")
     with pytest.raises(TaskmarkError, match=r"'hills' on 'plain' is not in the store.*--seed 0"):
-        export_experts(context, tmp_path, backbone="plain", recipe="standard", seed=0)
+        export_experts(context, tmp_path / "out", backbones=["plain"], recipe="standard", seeds=[0])
+    assert not (tmp_path / "out").exists()
 
 
 def test_whatever_made_experts_another_way_gives_their_family_another_name(tiny_suite):
     suite = read(tiny_suite)
-    plain = suite.backbones["plain"]  # backbones may share weights and differ in their heads
-    suite = suite.model_copy(update={"backbones": {"plain": plain, "worded": plain}})
     long = suite.model_copy(update={"name": "A Name (of 40 letters or more) that is cut"})
     part = suite.only(TASKS[:2])
     racing = suite.racing()
     names = [
-        family_of(each, backbone, mode, seed)
-        for each in (suite, long, part, racing)
-        for backbone in ("plain", "worded")
+        family_of(each, mode)
+        for each in (suite, part, racing, racing.only(TASKS[:2]))
         for mode in ("standard", "tangent")
-        for seed in (0, 2**63 - 1)
     ]
-    # The name of a suite is in its hash; here two suites have one hash, and only then one ending.
     assert len(set(names)) == len(names)
-    for name in names:
+    for name in (*names, family_of(long, "standard")):
         assert Label(family=name).family == name
 
 
@@ -377,10 +374,10 @@ def test_the_commands_that_are_suggested_can_be_typed(
         export_command(
             tmp_path / "my experts",
             suite=str(long_suite),
-            backbone="worded",
+            backbones=["worded"],
             recipe="tangent",
             tasks=tasks,
-            seed=1,
+            seeds=[1],
             device="cpu",
             store=store,
         )
@@ -402,9 +399,11 @@ def test_the_commands_that_are_suggested_can_be_typed(
         recipes=tuple(second["recipe"] or ()),
         backbones=tuple(second["backbone"]),
         tasks=tuple(second["task"] or ()),
+        seeds=tuple(second["seed"]),
         accept_experts="they are small",
     )
     assert {(record.state, record.recipe) for record in brought.records} == {("ok", "tangent")}
+    assert {record.seeds.expert for record in brought.records} == {1}
 
 
 def parsed(line):
@@ -430,10 +429,14 @@ def test_links_keep_the_names_that_say_how_to_read_them(brought, tmp_path):
     blob = tmp_path / ("b" * 64)
     (brought / "hills.safetensors").rename(blob)
     (brought / "hills.safetensors").symlink_to(blob)
-    assert read_folder(brought, TASKS[:2]).files["hills"].path == brought / "hills.safetensors"
+    (folder,) = read_experts(brought, TASKS[:2], backbones=["any"], seeds=[0]).folders.values()
+    assert folder.files["hills"].path == brought / "hills.safetensors"
 
 
 def test_the_label_of_an_export_can_be_read_back(exported):
-    found = read_folder(exported("tangent"), TASKS[:2])
-    assert found.label.recipe == "tangent"
-    assert json.loads(json.dumps(found.facts.model_dump()))["source"].endswith("expert seed 0")
+    found = read_experts(exported("tangent"), TASKS[:2], backbones=["worded"], seeds=[0])
+    assert found.recipe == "tangent"
+    facts = json.loads(json.dumps(found.facts("worded", 0).model_dump()))
+    assert facts["source"] == "taskmark, tiny 0.1+hills+lakes"
+    ((_, folder),) = found.folders.items()
+    assert folder.label.seed == 0

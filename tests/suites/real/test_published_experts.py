@@ -82,10 +82,10 @@ def start(small, monkeypatch, tmp_path):  # noqa: ARG001 - small backbones must 
         export_command(
             tmp_path / "exported",
             suite=str(suite),
-            backbone=BACKBONE,
+            backbones=[BACKBONE],
             recipe="standard",
             tasks=TASKS,
-            seed=0,
+            seeds=[0],
             device="cpu",
             store=tmp_path / "store",
         )
@@ -107,7 +107,7 @@ def test_published_layouts_of_one_expert_leave_the_same_results(start, tmp_path)
     folder = tmp_path / "checkpoints"
     for name, task in (("MNISTVal", "mnist"), ("SVHNVal", "svhn")):
         (folder / name).mkdir(parents=True)
-        state = names_of_open_clip(load_file(exported / f"{task}.safetensors"))
+        state = names_of_open_clip(load_file(exported / BACKBONE / "0" / f"{task}.safetensors"))
         whole = {f"model.{n}": t for n, t in state.items()}
         whole["model.token_embedding.weight"] = torch.zeros(3, 2)  # of a text tower
         torch.save(whole, folder / name / "nonlinear_finetuned.pt")
@@ -121,7 +121,7 @@ def test_experts_of_transformers_keep_the_projection_that_was_pretrained(start, 
     exported = start.export()
     folder = tmp_path / "repositories"
     for task in TASKS:
-        state = names_of_open_clip(load_file(exported / f"{task}.safetensors"))
+        state = names_of_open_clip(load_file(exported / BACKBONE / "0" / f"{task}.safetensors"))
         place = folder / f"clip-vit-base-patch32_{task}"
         place.mkdir(parents=True)
         save_file(names_of_transformers(state), place / "model.safetensors")
