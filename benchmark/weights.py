@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from taskmark.allocation import empty
@@ -132,7 +133,12 @@ class WeightSpace:
                 f"The vector has the shape {tuple(vector.shape)}, but the weight space has "
                 f"{self.size} numbers; give one flat vector of that length."
             )
-        return {part.name: vector[part.slice].view(part.shape) for part in self.parts}
+        # Cut at once: the gradient of a slice is as long as the vector, and each part would have one.
+        pieces = torch.split(vector, [part.size for part in self.parts])
+        return {
+            part.name: piece.view(part.shape)
+            for part, piece in zip(self.parts, pieces, strict=True)
+        }
 
 
 def _heads(model: nn.Module) -> dict[str, int]:

@@ -57,6 +57,13 @@ def test_unflattened_tensors_are_views_that_pass_gradients():
     assert space.unflatten(vector)["a"].data_ptr() == vector.data_ptr()
 
 
+def test_all_parts_hand_their_gradients_to_the_vector_at_once():
+    """A gradient as long as the vector for each part would cost parts times the vector."""
+    space = WeightSpace.of({"a": torch.zeros(2, 2), "b": torch.zeros(3), "c": torch.zeros(1, 4)})
+    parts = space.unflatten(torch.zeros(11).requires_grad_()).values()
+    assert len({part.grad_fn.next_functions[0][0] for part in parts}) == 1
+
+
 def test_shared_parameters_of_a_module_are_laid_out_once():
     model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
     model[1].weight = model[0].weight
