@@ -254,8 +254,8 @@ class Given:
             parts: names of the weights that are asked for, all where not said.
 
         Returns:
-            Name of the weight, as in `space` -> [d_in, d_in], float64, in the order in which the
-            layers run.
+            Name of the weight, as in `space` -> [d_in, d_in], float64, on the vector's device, in
+            the order in which the layers run.
 
         Raises:
             DataRefusedError: if the track is "weights" or there is no suite behind this.
@@ -273,7 +273,8 @@ class Given:
 
     def logits(self, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
         """Logits [B, C] of theta0 + vector under the suite's head of the task."""
-        return self.heads[task].logits(self.features(vector, inputs))
+        features = self.features(vector, inputs)
+        return self.heads[task].to(features.device).logits(features)
 
     def _check_sees_images(self, what: str) -> None:
         """Refuse a method on weights alone, whatever the inputs: they may be made up or its own."""

@@ -140,7 +140,8 @@ class StandardReader:
         with gathered(self._setting.encoder, parts) as found:
             for batch in self._setting.batches(inputs):
                 self.features(vector, batch)
-        return found
+        # Where the weights are that they are multiplied with.
+        return {name: gram.to(vector.device) for name, gram in found.items()}
 
     @torch.inference_mode()
     def predict(

@@ -133,7 +133,7 @@ class WeightSpace:
                 f"The vector has the shape {tuple(vector.shape)}, but the weight space has "
                 f"{self.size} numbers; give one flat vector of that length."
             )
-        # Cut at once: the gradient of a slice is as long as the vector, and each part would have one.
+        # Cut at once: slices would each have a gradient as long as the vector.
         pieces = torch.split(vector, [part.size for part in self.parts])
         return {
             part.name: piece.view(part.shape)
