@@ -17,7 +17,7 @@ from taskmark import cli
 from taskmark.commands.experts import export_command
 from taskmark.context import Context
 from taskmark.errors import TaskmarkError
-from taskmark.experts import foreign
+from taskmark.experts import reading
 from taskmark.experts.exporting import export_experts, family_of, split
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.labels import Label
@@ -189,12 +189,12 @@ def test_half_precision_is_read_once_as_float32_and_said(start, brought, monkeyp
     save_file({name: t.bfloat16() for name, t in load_file(path).items()}, path)
     files = []
 
-    def reading(file):
+    def read_file(file):
         files.append(file.name)
         return weight_files.read_tensors(file)
 
-    for module in (tiny_provider, foreign):
-        monkeypatch.setattr(module, "read_tensors", reading)
+    for module in (tiny_provider, reading):
+        monkeypatch.setattr(module, "read_tensors", read_file)
     for record in start(brought).records:
         assert record.provenance.notes == (
             "The expert of hills is stored as bfloat16 and was read as float32.",
