@@ -1,4 +1,4 @@
-"""Small inputs with their exact outputs, worked out by hand: one name, one definition."""
+"""Small inputs with their outputs, worked out without the method: one name, one definition."""
 
 import json
 import re
@@ -6,20 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_inputs import given_rows
+from vector_inputs import given_of
 
 from taskmark.methods import vectors as published
 from taskmark.registry import built_in, find, get
 
 FOLDER = Path(published.__file__).parent
 FILES = sorted(FOLDER.glob("*.json"))
+OPTIONAL = {"expected_per_task", "tolerance"}
+WITH_DATA = {"pretrained", "network", "heads", "data", "gradient_images", "expected_heads"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_method_gives_the_expected_vector(file):
     case = json.loads(file.read_text("utf-8"))
-    given = given_rows(case["task_vectors"], case["shapes"])
-    edit = get(case["method"])(**case["hyperparameters"]).edit(given)
+    method = get(case["method"])
+    edit = method(**case["hyperparameters"]).edit(given_of(case, method.track))
     assert edit.vector.dtype == torch.float32
     # What LAPACK computes may differ in the last digit from one machine to the next.
     tolerance = case.get("tolerance", 0)
@@ -28,25 +30,31 @@ def test_a_method_gives_the_expected_vector(file):
     assert set(own) == set(edit.served_apart)
     for task, expected in own.items():
         assert edit.for_task(task).tolist() == pytest.approx(expected, rel=0, abs=tolerance)
+    heads = case.get("expected_heads", {})
+    assert set(heads) == set(edit.heads)
+    for task, expected in heads.items():
+        for row, stated in zip(edit.heads[task].weight, expected["weight"], strict=True):
+            assert row.tolist() == pytest.approx(stated, rel=0, abs=tolerance)
+        bias = edit.heads[task].bias.tolist()
+        assert bias == pytest.approx(expected["bias"], rel=0, abs=tolerance)
 
 
-def test_every_method_on_weights_alone_has_a_vector():
+def test_every_method_has_a_vector():
     covered = {json.loads(file.read_text("utf-8"))["method"] for file in FILES}
-    on_weights = {
+    defined = {
         name
         for name, found in find().items()
-        if found.origin == "built-in"
-        and found.method.track == "weights"
-        and {"merge", "edit"} & vars(found.method).keys()
+        if found.origin == "built-in" and {"merge", "edit"} & vars(found.method).keys()
     }
-    assert on_weights == covered
+    assert defined == covered
 
 
 def test_the_vectors_are_published_with_all_that_a_reader_needs():
     assert [name for name, _ in published.vectors()] == [file.name for file in FILES]
     for name, case in published.vectors():
         needed = {"method", "hyperparameters", "why", "shapes", "task_vectors", "expected"}
-        assert needed <= set(case) <= needed | {"expected_per_task", "tolerance"}, name
+        assert needed <= set(case) <= needed | OPTIONAL | (WITH_DATA if "data" in case else set())
+        assert {"network", "data"} & set(case) in (set(), {"network", "data"}), name
         assert all(f"`{field}`" in published.page() for field in case)
 
 
