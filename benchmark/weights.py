@@ -134,7 +134,7 @@ class WeightSpace:
                 f"{self.size} numbers; give one flat vector of that length."
             )
         # Cut at once: slices would each have a gradient as long as the vector.
-        pieces = torch.split(vector, [part.size for part in self.parts])
+        pieces = vector.split_with_sizes([part.size for part in self.parts])
         return {
             part.name: piece.view(part.shape)
             for part, piece in zip(self.parts, pieces, strict=True)

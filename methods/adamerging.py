@@ -41,5 +41,5 @@ class AdaMerging(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t, i] tau_t, [P]; memory: a few vectors [P] for the gradient."""
+        """Return sum_t c[t, i] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
         return self.adapted(given, given.task_vectors, "tensor")

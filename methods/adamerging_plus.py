@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,23 +47,53 @@ class AdaMergingPlus(Adaptation, Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] Phi(tau_t), [P].
 
-        Memory: a second set of task vectors, and a few vectors [P] for the gradient.
+        Memory: two vectors [P] beside it, see `descent`; a byte an entry for the elected signs, and
+        the largest tensor twice for each task.
         """
-        return self.adapted(given, agreeing(given.task_vectors, self.density), "tensor")
+        return self.adapted(given, Agreeing.of(given.task_vectors, self.density), "tensor")
 
 
-def agreeing(vectors: Tensor, density: float) -> Tensor:
-    """Keep what is among the largest of its row and has the sign elected by all: [T, P] -> [T, P].
+@dataclass(frozen=True, slots=True)
+class Agreeing:
+    """Phi(tau_t), [T, P]: what is among the largest of its row and has the sign elected by all.
 
-    Args:
-        vectors: one row a task.
-        density: share of the entries that each row keeps before signs are elected.
+    Entries are made when they are looked at, since all of them would be as large as the task
+    vectors.
+
+    Attributes:
+        vectors: tau, [T, P].
+        thresholds: the smallest magnitude that each row keeps, T numbers.
+        signs: what is elected, -1, 0 or 1, [P], int8.
     """
-    kept = torch.empty_like(vectors)
-    scratch = torch.empty(vectors.shape[1])  # thresholds are found on the CPU
-    thresholds = [threshold(row.cpu(), density, scratch=scratch) for row in vectors]
-    for chunk, rows, room in pieces(vectors, slice(0, vectors.shape[1])):
-        trimmed = trim(rows, thresholds, out=room)
-        sign = trimmed.sum(0).sign_()
-        torch.mul(trimmed.mul_(sign).relu_(), sign, out=kept[:, chunk])
-    return kept
+
+    vectors: Tensor
+    thresholds: tuple[float, ...]
+    signs: Tensor
+
+    @classmethod
+    def of(cls, vectors: Tensor, density: float) -> Agreeing:
+        """Rank each row and elect the signs.
+
+        Args:
+            vectors: one row a task, [T, P].
+            density: share of the entries that each row keeps before signs are elected.
+        """
+        scratch = torch.empty(vectors.shape[1])  # thresholds are found on the CPU
+        thresholds = tuple(threshold(row.cpu(), density, scratch=scratch) for row in vectors)
+        signs = torch.empty_like(vectors[0], dtype=torch.int8)
+        for chunk, rows, room in pieces(vectors, slice(0, vectors.shape[1])):
+            signs[chunk] = trim(rows, thresholds, out=room).sum(0).sign_()
+        return cls(vectors, thresholds, signs)
+
+    @property
+    def shape(self) -> torch.Size:
+        """T and P."""
+        return self.vectors.shape
+
+    def __getitem__(self, index: tuple[slice, slice | Tensor], /) -> Tensor:
+        """The same entries of some rows, [T, n]."""
+        which, entries = index
+        rows = self.vectors[which, entries]
+        sign = self.signs[entries].float()
+        trimmed = trim(rows, self.thresholds[which], out=torch.empty_like(rows))
+        return trimmed.mul_(sign).relu_().mul_(sign)

@@ -28,5 +28,5 @@ class AdaMergingTask(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t] tau_t, [P]; memory: a few vectors [P] for the gradient."""
+        """Return sum_t c[t] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
         return self.adapted(given, given.task_vectors, "scalar")

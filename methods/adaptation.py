@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-    from taskmark.methods.coefficients import Granularity
+    from taskmark.methods.coefficients import Directions, Granularity
 
 
 class Adaptation(BaseModel):
@@ -37,7 +37,7 @@ class Adaptation(BaseModel):
     steps: int = Field(default=500, ge=0)
     images_per_task: int = Field(default=16, ge=1)
 
-    def adapted(self, given: Given, directions: Tensor, granularity: Granularity) -> Tensor:
+    def adapted(self, given: Given, directions: Directions, granularity: Granularity) -> Tensor:
         """Minimise the sum over tasks of the entropy of the predictions on validation images.
 
         Args:
@@ -51,14 +51,13 @@ class Adaptation(BaseModel):
         loss = TaskLoss(given, labelled=False, hold_out=False)
         slices = groups(given.space, granularity)
         coefficients = torch.full(
-            (len(directions), len(slices)), self.initial, device=directions.device
+            (len(given.tasks), len(slices)), self.initial, device=given.task_vectors.device
         )
         budget = given.gradient_images_left // loss.n_tasks  # images of each task
         per_task = min(self.images_per_task, max(1, budget // max(1, self.steps)))
         n_steps = min(self.steps, budget // per_task)
         optimiser = torch.optim.Adam([coefficients], lr=self.learning_rate)
-        base = torch.zeros_like(directions[0])
         batches = islice(loss.batches(per_task), n_steps)
-        for _ in descent(loss, batches, coefficients, optimiser, directions, slices, base=base):
+        for _ in descent(loss, batches, coefficients, optimiser, directions, slices, base=0):
             pass
         return combine(coefficients, directions, slices)

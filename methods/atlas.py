@@ -67,7 +67,8 @@ class Atlas(Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] tau_t, [P].
 
-        Memory: a few vectors [P] for the gradient, and with K > 1 the indices of all entries.
+        Memory: two vectors [P] beside it, see `descent`, and with K > 1 two more for the indices of
+        all entries and the largest group once for each task.
         """
         training = Training(
             learning_rate=self.learning_rate,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.methods.coefficients import Groups
+    from taskmark.methods.coefficients import Directions, Groups
     from taskmark.methods.task_loss import TaskLoss
 
 
@@ -54,10 +54,10 @@ class Learnt:
 def learn(
     loss: TaskLoss,
     coefficients: Tensor,
-    directions: Tensor,
+    directions: Directions,
     slices: Groups,
     *,
-    base: Tensor,
+    base: Tensor | float,
     training: Training,
 ) -> Learnt:
     """Minimise the loss of base + combine(c, directions) over c by AdamW.
@@ -65,12 +65,14 @@ def learn(
     After every epoch, and when the budget ends, the loss on the images held out is taken; the
     coefficients with the lowest are returned, which may be those that it started from.
 
+    Memory: as `descent`, which the vector that it returns is part of, and the best coefficients.
+
     Args:
         loss: the loss of a vector on a batch.
         coefficients: where to start, [K, G].
         directions: [K, P].
         slices: G of them.
-        base: the vector that c = 0 stands for, [P].
+        base: the vector that c = 0 stands for, [P], or 0.
         training: the optimiser and when it ends.
     """
     coefficients = coefficients.clone()
@@ -82,23 +84,25 @@ def learn(
     batches = loss.batches(per_task)
 
     steps = descent(loss, batches, coefficients, optimiser, directions, slices, base=base)
-    vector = base + combine(coefficients, directions, slices)
-    best = Learnt(coefficients.clone(), vector, loss.held_out(vector))
+    vector = next(steps)
+    best, lowest = coefficients.clone(), loss.held_out(vector)
     stale = 0
     for _ in range(training.epochs):
         n_steps = min(steps_left, math.ceil(loss.fit_size / per_task))
         if not n_steps:
             break
-        *_, vector = islice(steps, n_steps)
+        for vector in islice(steps, n_steps):  # noqa: B007 - the last is looked at
+            pass
         steps_left -= n_steps
         held_out_loss = loss.held_out(vector)
-        if held_out_loss < best.held_out_loss:
-            best, stale = Learnt(coefficients.clone(), vector, held_out_loss), 0
+        if held_out_loss < lowest:
+            best, lowest, stale = coefficients.clone(), held_out_loss, 0
         else:
             stale += 1
         if stale == training.patience:
             break
-    return best
+    vector = combine(best, directions, slices).add_(base)
+    return Learnt(best, vector, lowest)
 
 
 def descent(
@@ -106,12 +110,15 @@ def descent(
     batches: Iterator[Mapping[str, Tensor]],
     coefficients: Tensor,
     optimiser: torch.optim.Optimizer,
-    directions: Tensor,
+    directions: Directions,
     slices: Groups,
     *,
-    base: Tensor,
+    base: Tensor | float,
 ) -> Iterator[Tensor]:
-    """Take a step on each batch, and yield the vector that it leads to.
+    """Yield the vector of the start, then take a step on each batch, and yield where it leads.
+
+    Memory: the vector, the weights that run, and their gradient, [P] each; the activations of a
+    batch; and for each coefficient its gradient and the two moments of the optimiser.
 
     Args:
         loss: the loss of a vector on a batch.
@@ -120,13 +127,15 @@ def descent(
         optimiser: of `coefficients`.
         directions: [K, P].
         slices: G of them.
-        base: the vector that c = 0 stands for, [P].
+        base: the vector that c = 0 stands for, [P], or 0.
     """
     vector = combine(coefficients, directions, slices).add_(base)
+    yield vector
     for batch in batches:
         leaf = vector.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(leaf, batch), leaf)  # [P]
         coefficients.grad = coefficient_gradient(gradient, directions, slices)
+        del gradient, leaf  # or they are still there in the next pass
         optimiser.step()
         vector = combine(coefficients, directions, slices).add_(base)
         yield vector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 Granularity = Literal["tensor", "scalar"]
 Groups: TypeAlias = Sequence[slice | Tensor]
 """The entries that share a coefficient, each a slice or indices [n]; together they cover 0 .. P."""
+
+
+class Directions(Protocol):
+    """K directions, [K, P]: a tensor, or what makes the entries of a group when they are needed."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """K and P."""
+
+    def __getitem__(self, index: tuple[slice, slice | Tensor], /) -> Tensor:
+        """The same entries of all directions, [K, n]."""
 
 
 def groups(
@@ -46,7 +57,7 @@ def groups(
     return tuple(found)
 
 
-def combine(coefficients: Tensor, directions: Tensor, slices: Groups) -> Tensor:
+def combine(coefficients: Tensor, directions: Directions, slices: Groups) -> Tensor:
     """The vector whose entries in group i are those of sum_k c[k, i] d_k.
 
     Args:
@@ -57,13 +68,13 @@ def combine(coefficients: Tensor, directions: Tensor, slices: Groups) -> Tensor:
     Returns:
         [P], without a graph: see `coefficient_gradient`.
     """
-    vector = torch.empty_like(directions[0])
+    vector = coefficients.new_empty(directions.shape[1])
     for group, entries in enumerate(slices):
         vector[entries] = torch.mv(directions[:, entries].T, coefficients[:, group])
     return vector
 
 
-def coefficient_gradient(gradient: Tensor, directions: Tensor, slices: Groups) -> Tensor:
+def coefficient_gradient(gradient: Tensor, directions: Directions, slices: Groups) -> Tensor:
     """The gradient with respect to c of a loss L(base + combine(c)): dL/dc[k, i] = <g_i, d_k,i>.
 
     By the chain rule, g = dL/d(vector) is all that has to be propagated through the model: one

@@ -11,6 +11,8 @@ from taskmark.methods.coefficient_learning import Learnt, Training, learn
 from taskmark.methods.coefficients import Granularity, groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from taskmark import Given
@@ -41,8 +43,8 @@ class Loop(BaseModel):
     patience: int = Field(default=5, ge=1)
 
     def iterates(
-        self, given: Given, loss: TaskLoss, first: Tensor, *, budget: int | None = None
-    ) -> list[Learnt]:
+        self, given: Given, loss: TaskLoss, delta: Tensor, *, budget: int | None = None
+    ) -> Iterator[Learnt]:
         """Follow difference vectors: delta_m = delta_{m-1} + Lambda_m delta_{m-1}, m = 1 .. M.
 
         In weights, theta_m = theta_{m-1} + Lambda_m (theta_{m-1} - theta_pre), with one Lambda_m
@@ -51,15 +53,13 @@ class Loop(BaseModel):
         Args:
             given: for its layout, and for what is left of its budget.
             loss: what Lambda_m minimises.
-            first: delta_0, [P].
+            delta: delta_0, [P].
             budget: gradient images to spend; all that are left where not said.
 
-        Returns:
+        Yields:
             M results, with the coefficients Lambda_m [1, G] and the vectors delta_m.
         """
         slices = groups(given.space, self.granularity)
-        results: list[Learnt] = []
-        delta = first
         reserved = 0 if budget is None else given.gradient_images_left - budget
         for done in range(self.iterations):
             training = Training(
@@ -71,9 +71,9 @@ class Loop(BaseModel):
                 budget=(given.gradient_images_left - reserved) // (self.iterations - done),
             )
             scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
-            results.append(learn(loss, scale, delta[None], slices, base=delta, training=training))
-            delta = results[-1].vector
-        return results
+            result = learn(loss, scale, delta[None], slices, base=delta, training=training)
+            delta = result.vector
+            yield result
 
 
 class Refinement(Loop):
@@ -99,9 +99,11 @@ class Refinement(Loop):
         Returns:
             The best of delta_0 .. delta_M, [P].
         """
-        first = self.start(given, loss)
-        results = [first, *self.iterates(given, loss, first.vector)]
-        return min(results, key=lambda result: result.held_out_loss).vector
+        best = result = self.start(given, loss)
+        for result in self.iterates(given, loss, result.vector):  # noqa: B020 - lets the start go
+            if result.held_out_loss < best.held_out_loss:
+                best = result
+        return best.vector
 
     def start(self, given: Given, loss: TaskLoss) -> Learnt:
         """The first merged vector, delta_0, by aTLAS within its share of the budget."""
@@ -132,5 +134,4 @@ def learn_composition(
     slices = groups(given.space, granularity, partitions=partitions, generator=given.generator)
     vectors = given.task_vectors
     start = torch.zeros(len(vectors), len(slices), device=vectors.device)
-    base = torch.zeros_like(vectors[0])
-    return learn(loss, start, vectors, slices, base=base, training=training)
+    return learn(loss, start, vectors, slices, base=0, training=training)

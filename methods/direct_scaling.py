@@ -39,5 +39,8 @@ class DirectScaling(Refinement, Method):
     patience: int = Field(default=20, ge=1)
 
     def merge(self, given: Given) -> Tensor:
-        """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P]."""
+        """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
+
+        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        """
         return self.refined(given, TaskLoss(given, labelled=True))

@@ -44,5 +44,9 @@ class DvBasi(Refinement, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return the best delta_m, [P]."""
+        """Return the best delta_m, [P].
+
+        Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
+        `descent`.
+        """
         return self.refined(given, TaskLoss(given, labelled=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,7 +37,11 @@ class DvBasiSingleTask(Loop, Method):
     scale_range = None
 
     def edit(self, given: Given) -> Edit:
-        """Return a refined vector [P] for each task."""
+        """Return a refined vector [P] for each task.
+
+        Memory: three vectors [P] beside them: the last delta_m and two for the gradient, see
+        `descent`.
+        """
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         refined: dict[str, Tensor] = {}
         for task in sorted(vectors):
@@ -46,7 +51,7 @@ class DvBasiSingleTask(Loop, Method):
 
     def _refined(self, given: Given, task: str, vector: Tensor, budget: int) -> Tensor:
         loss = TaskLoss(given, labelled=True, tasks=[task])
+        stays = [(loss.held_out(vector), vector)]
         results = self.iterates(given, loss, vector, budget=budget)
-        losses = [(loss.held_out(vector), vector)]
-        losses += [(result.held_out_loss, result.vector) for result in results]
-        return min(losses, key=lambda pair: pair[0])[1]
+        moves = ((result.held_out_loss, result.vector) for result in results)
+        return min(chain(stays, moves), key=lambda pair: pair[0])[1]

@@ -32,5 +32,5 @@ class DvBasiStart(Refinement, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return delta_0, [P]."""
+        """Return delta_0, [P]; memory: two vectors [P] beside it, see `descent`."""
         return self.start(given, TaskLoss(given, labelled=True)).vector

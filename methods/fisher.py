@@ -59,7 +59,8 @@ class Fisher(Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t F_t tau_t / sum_t F_t, [P].
 
-        Memory: three vectors [P] beside the gradient.
+        Memory: four vectors [P] beside it: the sum of all F_t, one F_t, the weights that run and
+        their gradient; and the activations of one image.
         """
         share = given.gradient_images_left // len(given.tasks)
         images = samples(given, min(self.n_images, share))
@@ -70,6 +71,7 @@ class Fisher(Method):
             information = fisher(given, vectors[task], task, inputs).clamp_(min=self.floor)
             total += information
             merged += information.mul_(vectors[task])
+            del information  # before there is another one
         return merged.div_(total)
 
 
@@ -94,4 +96,5 @@ def fisher(given: Given, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
         drawn = torch.multinomial(log_p.detach().cpu().exp(), 1, generator=given.generator)
         (gradient,) = torch.autograd.grad(log_p[int(drawn)], leaf)
         found.addcmul_(gradient, gradient, value=1 / len(inputs))
+        del gradient, leaf  # or they are still there in the next pass
     return found

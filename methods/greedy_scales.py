@@ -49,7 +49,10 @@ class GreedyScales(Method):
     n_images: int = Field(default=64, ge=1)
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t] tau_t, [P]; memory: two vectors [P]."""
+        """Return sum_t c[t] tau_t, [P].
+
+        Memory: two vectors [P] beside it, and the activations of a batch without a gradient.
+        """
         loss = TaskLoss(given, labelled=True)
         index = next(loss.batches(self.n_images))
 

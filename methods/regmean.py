@@ -54,8 +54,8 @@ class RegMean(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [P].
 
-        Memory: the result, and for each linear weight a [d_in, d_in] and two [d_out, d_in] in
-        float64.
+        Memory: for each linear weight two [d_in, d_in] and one [d_out, d_in] in float64, one vector
+        [P], and the activations of a batch without a gradient.
         """
         equations: dict[str, NormalEquations] = {}
         parts = {part.name: part for part in given.space}

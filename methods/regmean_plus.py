@@ -58,16 +58,17 @@ class RegMeanPlus(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [P].
 
-        Memory: the result, one vector more, and for each linear weight of one block a
-        [d_in, d_in] and two [d_out, d_in] in float64.
+        Memory: two vectors [P], the activations of a batch without a gradient, and for each linear
+        weight of one block two [d_in, d_in] and one [d_out, d_in] in float64. The first look at the
+        layers, for their order, takes a vector [P] and one [d_in, d_in] for each of all linear
+        weights in float64.
         """
         images = samples(given, self.n_images)
         parts = {part.name: part for part in given.space}
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         merged = given.task_vectors.mean(0)
         first = next(iter(images.values()))[:1]
-        linear = given.gram_matrices(merged, first)  # in the order in which layers run
-        blocks = _grouped(linear)
+        blocks = _grouped(list(given.gram_matrices(merged, first)))  # in the order they run in
         waiting = {block: _slices_of(block, given.space) for block in blocks}
         for block, names in blocks.items():
             equations = {name: NormalEquations(self.alpha) for name in names}

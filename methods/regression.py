@@ -26,28 +26,26 @@ class NormalEquations:
     are multiplied by alpha first. W may stand for the change of the weight too, since theta0
     contributes theta0 itself.
 
-    Memory: [d_in, d_in] and two [d_out, d_in] in float64.
+    Memory: [d_in, d_in] and [d_out, d_in] in float64; the W_t are not copied.
     """
 
     def __init__(self, alpha: float) -> None:
         self._alpha = alpha
         self._left: Tensor | float = 0.0  # sum_t G_t
         self._right: Tensor | float = 0.0  # sum_t W_t G_t
-        self._sum: Tensor | float = 0.0  # sum_t W_t
-        self._count = 0
+        self._weights: list[Tensor] = []
 
     def add(self, weight: Tensor, gram: Tensor) -> None:
         """Add a task.
 
         Args:
-            weight: W_t, or what the task changes of it, [d_out, d_in].
+            weight: W_t, or what the task changes of it, [d_out, d_in]; looked at again in the end.
             gram: G_t, [d_in, d_in].
         """
-        weight, gram = weight.double(), shrunk(gram.double(), self._alpha)
+        gram = shrunk(gram.double(), self._alpha)
         self._left = self._left + gram
-        self._right = self._right + weight @ gram
-        self._sum = self._sum + weight
-        self._count += 1
+        self._right = self._right + weight.double() @ gram
+        self._weights.append(weight)
 
     def solve(self) -> Tensor:
         """W, [d_out, d_in], float64; of several minimisers the one nearest to the average.
@@ -55,9 +53,10 @@ class NormalEquations:
         There are several where inputs depend on each other, as far as float32 can tell: dividing by
         what rounding left of a direction would blow up what the experts differ by.
         """
-        if not self._count:
+        if not self._weights:
             raise ValueError("nothing was added")
-        left, mean = torch.as_tensor(self._left), torch.as_tensor(self._sum) / self._count
+        total: Tensor | float = sum(weight.double() for weight in self._weights)
+        left, mean = torch.as_tensor(self._left), torch.as_tensor(total) / len(self._weights)
         right = torch.as_tensor(self._right) - mean @ left  # of the difference from the average
         # An input that is always zero leaves its column open: there the average stays.
         silent = left.diagonal() == 0

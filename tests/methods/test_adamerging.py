@@ -12,11 +12,15 @@ from small_inputs import rows
 
 from taskmark.conformance import miniature
 from taskmark.methods.adamerging import AdaMerging
-from taskmark.methods.adamerging_plus import AdaMergingPlus, agreeing
+from taskmark.methods.adamerging_plus import AdaMergingPlus, Agreeing
 from taskmark.methods.adamerging_task import AdaMergingTask
 from taskmark.methods.task_loss import TaskLoss
 
 METHODS = (AdaMerging, AdaMergingTask, AdaMergingPlus)
+
+
+def agreeing(vectors, density):
+    return Agreeing.of(vectors, density)[:, :]
 
 
 def directions_of(method, given):

@@ -35,7 +35,7 @@ def set_up(method, budget=1200, **fields):
 def test_each_iteration_follows_the_difference_vector_of_the_one_before(method):
     competitor, given, loss = set_up(method)
     first = competitor.start(given, loss).vector
-    results = competitor.iterates(given, loss, first)
+    results = list(competitor.iterates(given, loss, first))
     assert len(results) == 4
     theta_pre, theta = given.pretrained.double(), given.pretrained.double() + first.double()
     for result in results:
@@ -51,7 +51,7 @@ def test_each_iteration_follows_the_difference_vector_of_the_one_before(method):
 def test_the_result_is_the_product_of_the_scales_times_the_first_merged_vector(method):
     competitor, given, loss = set_up(method)
     first = competitor.start(given, loss).vector
-    results = competitor.iterates(given, loss, first)
+    results = list(competitor.iterates(given, loss, first))
     product = torch.ones(len(given.space))
     for result in results:
         product = product * (1 + result.coefficients[0])
@@ -142,7 +142,7 @@ def test_the_start_takes_its_share_and_the_iterations_share_the_rest(method):
     given.features = lambda vector, inputs: (
         spent.append(given.gradient_images) or inner(vector, inputs)
     )
-    competitor.iterates(given, loss, first)
+    list(competitor.iterates(given, loss, first))
     assert given.gradient_images == 1200 // 24 * 24
     # Between iterations the held-out images are read twice without a gradient between.
     steps = set(spent)
