@@ -11,7 +11,7 @@ from pydantic import Field
 from taskmark import Method
 from taskmark.methods.adamerging import AdaMerging
 from taskmark.methods.adaptation import Adaptation
-from taskmark.methods.chunks import pieces
+from taskmark.methods.chunks import chunks, pieces
 from taskmark.methods.ties import trim
 from taskmark.methods.trimming import threshold
 
@@ -48,7 +48,7 @@ class AdaMergingPlus(Adaptation, Method):
         """Return sum_t c[t, i] Phi(tau_t), [P].
 
         Memory: two vectors [P] beside it, see `descent`; a byte an entry for the elected signs, and
-        the largest tensor twice for each task.
+        the largest tensor once for each task.
         """
         return self.adapted(given, Agreeing.of(given.task_vectors, self.density), "tensor")
 
@@ -93,7 +93,10 @@ class Agreeing:
     def __getitem__(self, index: tuple[slice, slice | Tensor], /) -> Tensor:
         """The same entries of some rows, [T, n]."""
         which, entries = index
-        rows = self.vectors[which, entries]
-        sign = self.signs[entries].float()
-        trimmed = trim(rows, self.thresholds[which], out=torch.empty_like(rows))
-        return trimmed.mul_(sign).relu_().mul_(sign)
+        rows, signs = self.vectors[which, entries], self.signs[entries]
+        kept = torch.empty_like(rows)
+        for chunk in chunks(slice(0, rows.shape[1]), len(rows)):
+            sign = signs[chunk].float()
+            trimmed = trim(rows[:, chunk], self.thresholds[which], out=kept[:, chunk])
+            trimmed.mul_(sign).relu_().mul_(sign)
+        return kept

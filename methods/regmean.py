@@ -61,12 +61,13 @@ class RegMean(Method):
         parts = {part.name: part for part in given.space}
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         for task, images in samples(given, self.n_images).items():
-            for name, gram in given.gram_matrices(vectors[task], images).items():
+            grams = given.gram_matrices(vectors[task], images)
+            for name in list(grams):
                 part = parts[name]
                 own = equations.setdefault(name, NormalEquations(self.alpha))
-                own.add(vectors[task][part.slice].view(part.shape), gram)
+                own.add(vectors[task][part.slice].view(part.shape), grams.pop(name))
         merged = given.task_vectors.mean(0)
-        for name, own in equations.items():
+        for name in list(equations):
             part = parts[name]
-            merged[part.slice].view(part.shape).copy_(own.solve())
+            merged[part.slice].view(part.shape).copy_(equations.pop(name).solve())
         return merged

@@ -77,11 +77,13 @@ class RegMeanPlus(Method):
                 mixed = merged.clone()
                 for entries in chain.from_iterable(waiting.values()):
                     mixed[entries] = vectors[task][entries]
-                for name, gram in given.gram_matrices(mixed, inputs, names).items():
-                    part = parts[name]
-                    equations[name].add(vectors[task][part.slice].view(part.shape), gram)
-            for name, own in equations.items():
-                merged[parts[name].slice].view(parts[name].shape).copy_(own.solve())
+                grams = given.gram_matrices(mixed, inputs, names)
+                for name in list(grams):
+                    own = vectors[task][parts[name].slice].view(parts[name].shape)
+                    equations[name].add(own, grams.pop(name))
+            for name in names:
+                found = equations.pop(name).solve()
+                merged[parts[name].slice].view(parts[name].shape).copy_(found)
             del waiting[block]
         return merged
 

@@ -31,8 +31,8 @@ class NormalEquations:
 
     def __init__(self, alpha: float) -> None:
         self._alpha = alpha
-        self._left: Tensor | float = 0.0  # sum_t G_t
-        self._right: Tensor | float = 0.0  # sum_t W_t G_t
+        self._left: Tensor | None = None  # sum_t G_t
+        self._right: Tensor | None = None  # sum_t W_t G_t
         self._weights: list[Tensor] = []
 
     def add(self, weight: Tensor, gram: Tensor) -> None:
@@ -40,28 +40,34 @@ class NormalEquations:
 
         Args:
             weight: W_t, or what the task changes of it, [d_out, d_in]; looked at again in the end.
-            gram: G_t, [d_in, d_in].
+            gram: G_t, [d_in, d_in], float64; kept and overwritten.
         """
-        gram = shrunk(gram.double(), self._alpha)
-        self._left = self._left + gram
-        self._right = self._right + weight.double() @ gram
+        shrink(gram, self._alpha)
+        product = weight.double() @ gram
+        self._left = gram if self._left is None else self._left.add_(gram)
+        self._right = product if self._right is None else self._right.add_(product)
         self._weights.append(weight)
 
     def solve(self) -> Tensor:
         """W, [d_out, d_in], float64; of several minimisers the one nearest to the average.
 
         There are several where inputs depend on each other, as far as float32 can tell: dividing by
-        what rounding left of a direction would blow up what the experts differ by.
+        what rounding left of a direction would blow up what the experts differ by. What was added
+        is used up.
         """
-        if not self._weights:
+        left, right = self._left, self._right
+        if left is None or right is None:
             raise ValueError("nothing was added")
-        total: Tensor | float = sum(weight.double() for weight in self._weights)
-        left, mean = torch.as_tensor(self._left), torch.as_tensor(total) / len(self._weights)
-        right = torch.as_tensor(self._right) - mean @ left  # of the difference from the average
+        self._left = self._right = None
+        total = torch.zeros_like(right)
+        for weight in self._weights:
+            total += weight
+        mean = total.div_(len(self._weights))
+        right -= mean @ left  # of the difference from the average
         # An input that is always zero leaves its column open: there the average stays.
-        silent = left.diagonal() == 0
         level = gram_rounding_level(left)
-        left = left + torch.diag(silent.to(left.dtype))
+        diagonal = left.diagonal()
+        diagonal += diagonal == 0
         factor, failed = torch.linalg.cholesky_ex(left)
         if failed or _least_pivot(factor, left) <= torch.finfo(torch.float32).eps ** 2 * len(left):
             inverse = torch.linalg.pinv(left, atol=level, rtol=0.0, hermitian=True)
@@ -76,9 +82,11 @@ def _least_pivot(factor: Tensor, gram: Tensor) -> float:
     return float((factor.diagonal().square() / gram.diagonal()).min())
 
 
-def shrunk(gram: Tensor, alpha: float) -> Tensor:
-    """The matrix with all but its diagonal multiplied by alpha, [d, d]."""
-    return alpha * gram + (1 - alpha) * torch.diag(gram.diagonal())
+def shrink(gram: Tensor, alpha: float) -> None:
+    """Multiply all but the diagonal of a matrix [d, d] by alpha, in place."""
+    rest = (1 - alpha) * gram.diagonal()
+    gram *= alpha
+    gram.diagonal().add_(rest)
 
 
 def samples(given: Given, n_images: int) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ MORE = {
     "adamerging": (2 * VECTOR + USUAL, "two vectors [P] beside it"),
     "adamerging_task": (2 * VECTOR + USUAL, "two vectors [P] beside it"),
     "adamerging_plus": (
-        2.25 * VECTOR + N_TASKS * LARGEST_BYTES + USUAL,
+        2.25 * VECTOR + N_TASKS * LARGEST_BYTES / 2 + USUAL,
         "two vectors [P] beside it, see `descent`; a byte an entry",
     ),
     "atlas": (2 * VECTOR + USUAL, "two vectors [P] beside it"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taskmark.conformance import miniature
 from taskmark.methods.regmean import RegMean
-from taskmark.methods.regression import NormalEquations, samples, shrunk
+from taskmark.methods.regression import NormalEquations, samples, shrink
 
 
 def solved(weights, inputs, alpha):
@@ -100,7 +100,16 @@ def test_nothing_at_all_is_an_error():
 
 def test_shrinking_leaves_the_diagonal():
     gram = torch.tensor([[4.0, 2.0], [2.0, 6.0]])
-    assert shrunk(gram, 0.5).tolist() == [[4.0, 1.0], [1.0, 6.0]]
+    shrink(gram, 0.5)
+    assert gram.tolist() == [[4.0, 1.0], [1.0, 6.0]]
+
+
+def test_what_was_added_is_used_up():
+    equations = NormalEquations(0.95)
+    equations.add(torch.ones(1, 2), torch.eye(2, dtype=torch.float64))
+    assert equations.solve().tolist() == [[1.0, 1.0]]
+    with pytest.raises(ValueError, match="nothing"):
+        equations.solve()
 
 
 def test_samples_are_train_images_without_repetition_and_by_name_of_the_task():
