@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ SPLITS = ("train", "validation", "test")
 FACTS = "facts.json"
 
 _HASHED_AT_ONCE = 256  # images
+_CANNOT_RESERVE = {errno.EINVAL, errno.EOPNOTSUPP}  # what some file systems answer
 
 
 class Facts(BaseModel):
@@ -81,9 +83,15 @@ def file(folder: Path, split: str) -> Path:
 
 
 def create(folder: Path, split: str, n_rows: int, size: int) -> None:
-    """Make the empty arrays of a split; on most systems they take no space until written."""
+    """Make the empty arrays of a split, with all the space that they need.
+
+    Raises:
+        OSError: if there is not that much.
+    """
     for name, dtype, shape in _forms(split, n_rows, size):
-        np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=shape).flush()
+        path = folder / name
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
+        _reserve(path)
 
 
 def writable(folder: Path, split: str) -> Arrays:
@@ -145,6 +153,18 @@ def digest(arrays: Arrays) -> str:
 def n_bytes(n_rows: int, size: int) -> int:
     """What so many images of that side take on disk, with their labels."""
     return n_rows * (3 * size * size + 8)
+
+
+def _reserve(path: Path) -> None:
+    """Take the space of a file at once: a disk that is full later ends whoever writes to a map."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
 
 
 def _forms(split: str, n_rows: int, size: int) -> list[tuple[str, Any, tuple[int, ...]]]:

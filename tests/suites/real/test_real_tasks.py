@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from concurrent.futures.process import BrokenProcessPool
@@ -275,3 +276,32 @@ def test_no_space_is_said_before_anything_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(TaskmarkError, match=r"need .* GB, but .* has 0.0 GB left"):
         obtain("dtd", place)
+
+
+def test_space_is_taken_before_anything_is_decoded(tmp_path, monkeypatch):
+    _, place = here(tmp_path, "dtd")
+    reserve, taken = os.posix_fallocate, []
+
+    def full(descriptor, offset, length):
+        if len(taken) == 4:  # the images of test
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        reserve(descriptor, offset, length)
+        taken.append(length)
+        assert os.fstat(descriptor).st_blocks * 512 >= length
+
+    with monkeypatch.context() as on_a_full_disk:
+        on_a_full_disk.setattr(os, "posix_fallocate", full)
+        with pytest.raises(TaskmarkError, match=r"No space left on device\); make room there"):
+            obtain("dtd", place)
+    assert sum(taken) > 30 * (3 * SIZE * SIZE + 8)
+    assert obtain("dtd", place).rows["test"] == N_ROWS["test"]
+
+
+def test_a_file_system_that_cannot_reserve_space_is_written_to_all_the_same(tmp_path, monkeypatch):
+    _, place = here(tmp_path, "dtd")
+
+    def cannot(*_):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", cannot)
+    assert obtain("dtd", place).rows["test"] == N_ROWS["test"]
