@@ -12,18 +12,15 @@ from typing import Annotated
 import typer
 
 from taskmark.commands.backbones_app import backbones
+from taskmark.commands.data_app import data
 from taskmark.commands.options import (
     AcceptExperts,
     Backbones,
-    DataFolder,
-    DataSets,
-    DecodingWorkers,
     Device,
     Estimate,
     ExpertsFolder,
     Json,
     Localisation,
-    LockFile,
     Methods,
     Negation,
     Out,
@@ -53,7 +50,6 @@ app = typer.Typer(
 cache = typer.Typer(help="Look after the store of artifacts.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
-data = typer.Typer(help="Get the data of the real suites.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
 experts = typer.Typer(help="Hand out the experts that a run tuned.", no_args_is_help=True)
@@ -324,51 +320,6 @@ def cache_prune(
     from taskmark.commands.cache import prune_cache  # noqa: PLC0415
 
     prune_cache(store, everything=everything, yes=yes)
-
-
-@data.command("list")
-def data_list(lock: LockFile = None, folder: DataFolder = None) -> None:
-    """Show each data set: where from, its licence and size, and what is missing."""
-    from taskmark.commands.data import list_data  # noqa: PLC0415 - imports torch
-
-    list_data(lock, folder)
-
-
-@data.command("fetch")
-def data_fetch(
-    names: DataSets = None,
-    lock: LockFile = None,
-    folder: DataFolder = None,
-    workers: DecodingWorkers = None,
-) -> None:
-    """Fetch data sets from the hub and decode them; goes on where it was interrupted."""
-    from taskmark.commands.data import fetch_data  # noqa: PLC0415 - imports torch
-
-    fetch_data(names or [], lock, folder, workers)
-
-
-@data.command("verify")
-def data_verify(names: DataSets = None, lock: LockFile = None, folder: DataFolder = None) -> None:
-    """Read every image, and list those of test that stand in train too; exit 1 if damaged."""
-    from taskmark.commands.data import verify_data  # noqa: PLC0415 - imports torch
-
-    verify_data(names or [], lock, folder)
-
-
-@data.command("lock")
-def data_lock(
-    names: DataSets = None,
-    lock: LockFile = None,
-    folder: DataFolder = None,
-    workers: DecodingWorkers = None,
-    revision: Annotated[
-        str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
-    ] = None,
-) -> None:
-    """Resolve data sets: fetch and decode them, and write commit and hashes to the lock file."""
-    from taskmark.commands.data import lock_data  # noqa: PLC0415 - imports torch
-
-    lock_data(names or [], lock, folder, workers, revision)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
 from taskmark.memory import Room
+from taskmark.storage.lineage import note
 from taskmark.storage.outside import Outside
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def make_data(context: Context, key: str, *, task: str) -> None:
             f"{context.suite.name} {context.suite.version} is frozen with {expected[:12]}; "
             "reinstall taskmark, and report the two hashes if that does not help."
         )
+    if data.note:
+        note(data.note)
     facts = {"classes": list(data.classes), "templates": list(data.templates)}
     splits = {"train": data.train, "validation": data.validation}
     for kind, own in (("data_test", {"test": data.test}), ("data", splits)):

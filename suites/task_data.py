@@ -42,6 +42,7 @@ class TaskData:
         train: what experts are tuned and heads are probed on.
         validation: where every choice is made.
         test: read by the evaluation stage alone.
+        note: a sentence that whoever reads figures of this task must know; empty if there is none.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +50,7 @@ class TaskData:
     train: Split
     validation: Split
     test: Split
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 """`taskmark backbones ...`: words on the command line to commands."""
 
+# ruff: noqa: TC001 - typer reads annotations when a command runs
+
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from taskmark.commands.options import OfSuite
 
 backbones = typer.Typer(
     help="Get the weights of the real suites. Files of your own, such as "
@@ -26,29 +30,33 @@ def backbones_list() -> None:
 
 
 @backbones.command("fetch")
-def backbones_fetch(names: Names = None) -> None:
+def backbones_fetch(names: Names = None, suite: OfSuite = None) -> None:
     """Fetch weights from the hub at their locked commits, and check them."""
     from taskmark.commands.backbones import fetch_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.of_suite import weights  # noqa: PLC0415
 
-    fetch_backbones(names or [])
+    fetch_backbones(weights(suite, names or []))
 
 
 @backbones.command("verify")
-def backbones_verify(names: Names = None) -> None:
+def backbones_verify(names: Names = None, suite: OfSuite = None) -> None:
     """Hold weights that are here against the lock and their architecture; exit 1 if bad."""
     from taskmark.commands.backbones import verify_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.of_suite import weights  # noqa: PLC0415
 
-    verify_backbones(names or [])
+    verify_backbones(weights(suite, names or []))
 
 
 @backbones.command("lock")
 def backbones_lock(
     names: Names = None,
+    suite: OfSuite = None,
     revision: Annotated[
         str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
     ] = None,
 ) -> None:
     """Resolve backbones: fetch their weights, and write commit and hash to the lock file."""
     from taskmark.commands.backbones import lock_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.of_suite import weights  # noqa: PLC0415
 
-    lock_backbones(names or [], revision)
+    lock_backbones(weights(suite, names or []), revision)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import arrays, locking, tasks
+from taskmark.suites.real.data import arrays, duplicate_list, locking, tasks
 from taskmark.suites.real.data.definition import definition, definitions
-from taskmark.suites.real.data.duplicates import duplicates, sketch
-from taskmark.suites.real.data.lock import locked, read_lock, write_lock
+from taskmark.suites.real.data.lock import read_lock, require_resolved, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from taskmark.suites.real.data.lock import Locked
 
 _GIGABYTE = 1e9
-_SHOWN = 5  # pairs of duplicates, of each kind
 
 
 def list_data(lock: Path | None, folder: Path | None) -> None:
@@ -36,8 +33,9 @@ def list_data(lock: Path | None, folder: Path | None) -> None:
     locks = read_lock(place.lock)
     table = Table(box=None)
     for heading in ("task", "repository", "licence", "images", "GB", "state"):
-        wraps = heading in {"repository", "licence"}
-        table.add_column(heading, no_wrap=not wraps, overflow="fold")
+        wraps, number = heading in {"repository", "licence"}, heading in {"images", "GB"}
+        justify: Literal["left", "right"] = "right" if number else "left"
+        table.add_column(heading, no_wrap=not wraps, overflow="fold", justify=justify)
     for task, data in definitions().items():
         found = locks.get(task)
         rows = found.rows if found and found.rows else data.official_rows
@@ -63,11 +61,14 @@ def fetch_data(
     """
     place = _place(lock, folder)
     locks = read_lock(place.lock)
-    chosen = [(task, locked(task, locks)) for task in _chosen(names, locks)]
-    for task, found in chosen:
+    for task in _chosen(names, locks):
+        found = locks[task]
         with _progress(task) as told:
             facts = tasks.obtain(task, found, place, workers=_workers(workers), progress=told)
         _say(f"{task}: {sum(facts.rows.values())} images of {facts.size} px are here.")
+        listed = duplicate_list.read(place.of(task, found.revision))
+        if listed.are_many(n_test := facts.rows["test"]):
+            _say(f"{task}: {listed.summary(n_test)}; `taskmark data verify {task}` lists them.")
 
 
 def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) -> None:
@@ -78,9 +79,9 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
     """
     place = _place(lock, folder)
     locks = read_lock(place.lock)
-    n_damaged = 0
+    n_here = n_damaged = 0
     for task in _chosen(names, locks):
-        found = locked(task, locks)
+        found = locks[task]
         where = place.of(task, found.revision)
         if (facts := arrays.read_facts(where)) is None:
             if names:
@@ -89,43 +90,38 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
                     f"fetch {task}`."
                 )
             continue
+        n_here += 1
         tasks.require_locked(task, facts, found)
         splits = {split: arrays.split_arrays(where, split) for split in arrays.SPLITS}
-        for split, told in facts.pixels.items():
-            if arrays.digest(splits[split]) != told:
-                n_damaged += 1
-                _say(
-                    f"{task}: the split {split} is damaged; remove {where}, and run "
-                    f"`taskmark data fetch {task}`."
-                )
+        damaged = [s for s, told in facts.pixels.items() if arrays.digest(splits[s]) != told]
+        n_damaged += bool(damaged)
+        _say(f"{task}: {_condition(task, where, damaged)}; {_duplicates(task, where, splits)}.")
         if found.missing:
             _say(f"{task}: not frozen, its lock lacks {', '.join(found.missing)}.")
-        _list_duplicates(task, where, splits)
+    if not n_here:
+        _say(f"Nothing is decoded in {place.arrays} yet; get it with `taskmark data fetch`.")
     if n_damaged:
         raise SystemExit(1)
 
 
-def _list_duplicates(task: str, where: Path, splits: Mapping[str, Arrays]) -> None:
+def _condition(task: str, where: Path, damaged: Sequence[str]) -> str:
+    if not damaged:
+        return "whole"
+    splits = f"split {damaged[0]} is" if len(damaged) == 1 else f"splits {', '.join(damaged)} are"
+    return f"the {splits} damaged (remove {where}, and run `taskmark data fetch {task}`)"
+
+
+def _duplicates(task: str, where: Path, splits: Mapping[str, Arrays]) -> str:
     """Count images of test that stand elsewhere; all pairs are written beside the arrays."""
-    sketched = {split: sketch(found.images) for split, found in splits.items()}
-    pairs = {
-        split: duplicates(sketched["test"], sketched[split]) for split in ("train", "validation")
-    }
-    file = where / "duplicates.json"
-    text = json.dumps({s: asdict(found) for s, found in pairs.items()})
+    found = duplicate_list.find(splits)
     try:
-        file.write_text(text, "utf-8")
-        listed = f" in {file}"
+        listed = f"; all in {duplicate_list.write(found, where)}"
     except OSError as error:
         listed = ""
-        _say(f"{task}: the list of duplicates was not written to {file} ({error.strerror}).")
-    for split, found in pairs.items():
-        for kind, those in (("exactly", found.exact), ("nearly", found.near)):
-            some = ", ".join(f"{row} = {other}" for row, other in those[:_SHOWN])
-            more = f", ...{listed}" if len(those) > _SHOWN else ""
-            rows = f" (rows {some}{more})" if those else ""
-            n_test = len(splits["test"].labels)
-            _say(f"{task}: {len(those)} of {n_test} test images are {kind} in {split}{rows}.")
+        _say(f"{task}: the list of duplicates was not written to {where} ({error.strerror}).")
+    shown = found.shown()
+    pairs = f" ({shown}{listed})" if shown else ""
+    return f"{found.summary(len(splits['test'].labels))}{pairs}"
 
 
 def lock_data(
@@ -145,8 +141,11 @@ def lock_data(
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one data set with it."
         )
-    for task in names or definitions():
+    if place.lock.exists():
+        read_lock(place.lock)  # one that cannot be used is told before anything is fetched
+    for task in names:
         definition(task)
+    for task in names or definitions():
         with _progress(task) as told:
             found, surprises = locking.resolve(
                 task, place, revision=revision, workers=_workers(workers), progress=told
@@ -172,6 +171,7 @@ def _chosen(names: Sequence[str], locks: dict[str, Locked]) -> list[str]:
             "No data set is resolved yet; run `taskmark data lock` where there is a network, or "
             "name another lock file with --lock."
         )
+    require_resolved(names, locks)
     return list(names or locks)
 
 

@@ -35,12 +35,6 @@ Workers = Annotated[
     int | None,
     typer.Option(help="Processes; one a core, or one a GPU, unless said; 0 for none.", min=0),
 ]
-DecodingWorkers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", help="Processes that decode, one a core unless said; 0 for none.", min=0
-    ),
-]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
 ]
@@ -78,13 +72,6 @@ Since = Annotated[
     str | None, typer.Option(help="Take what changed since a commit, such as origin/main.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-
-DataSets = Annotated[
-    list[str] | None, typer.Argument(help="Data sets; all that are known unless said.")
-]
-LockFile = Annotated[
-    Path | None, typer.Option("--lock", help="Lock file; TASKMARK_DATA_LOCK or ours otherwise.")
-]
-DataFolder = Annotated[
-    Path | None, typer.Option("--folder", help="For decoded images; TASKMARK_DATA otherwise.")
+OfSuite = Annotated[
+    str | None, typer.Option("--suite", help="All that this suite needs, such as clip-8.")
 ]

@@ -39,10 +39,16 @@ def read(file: Path, kind: type[Entry], *, command: str) -> dict[str, Entry]:
     try:
         tables = tomllib.loads(file.read_text("utf-8"))
         return {name: kind.model_validate(table) for name, table in tables.items()}
+    except FileNotFoundError as error:
+        raise TaskmarkError(
+            f"There is no lock file {file}; see how its name is spelt, or write it with "
+            f"`{command}`."
+        ) from error
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         told = "; ".join(str(error).splitlines()[:4])
         raise TaskmarkError(
-            f"The lock file {file} cannot be used ({told}); write it anew with `{command}`."
+            f"The lock file {file} cannot be used ({told}); mend it, or remove it and write it "
+            f"anew with `{command}`."
         ) from error
 
 

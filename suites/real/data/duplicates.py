@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ _FREQUENCIES = 8
 _FARTHEST = 4  # of 64 signs
 _LEVELS = 4.0  # mean absolute difference of thumbnails, of 255
 _BLOCK = 128  # images; a block of products with 260,000 others takes 130 MB
+_SKETCHED_AT_ONCE = 32  # images; each thread takes 25 MB for them at 224 pixels
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
 
 
@@ -56,24 +58,26 @@ def sketch(images: NDArray[np.uint8]) -> Sketches:
     not (a perceptual hash in the manner of Zauner 2010).
 
     Args:
-        images: [N, 3, S, S], uint8; read block by block.
+        images: [N, 3, S, S], uint8; read block by block, in threads.
     """
-    n, size = len(images), images.shape[-1]
-    cells = _cells(size)
-    pixels: list[bytes] = []
-    signs = np.empty((n, _FREQUENCIES**2), np.float32)
-    thumbnails = np.empty((n, _THUMBNAIL, _THUMBNAIL), np.uint8)
-    for start in range(0, n, _BLOCK):
-        block = np.ascontiguousarray(images[start : start + _BLOCK])
-        pixels += [hashlib.sha256(image).digest() for image in block]
+    cells = _cells(images.shape[-1])
+
+    def of_block(start: int) -> tuple[list[bytes], NDArray[np.float32], NDArray[np.uint8]]:
+        block = np.ascontiguousarray(images[start : start + _SKETCHED_AT_ONCE])
+        digests = [hashlib.sha256(image).digest() for image in block]
         grey = sum(share * block[:, channel] for channel, share in enumerate(_GREY))  # [b, S, S]
         small = cells @ grey @ cells.T
         waves = dctn(small, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES].reshape(len(block), -1)
         waves[:, 0] = 0
         above = waves > np.median(waves, axis=1, keepdims=True)
-        signs[start : start + len(block)] = np.where(above, 1, -1)
-        thumbnails[start : start + len(block)] = np.rint(small)
-    return Sketches(tuple(pixels), signs, thumbnails)
+        return digests, np.where(above, np.float32(1), np.float32(-1)), np.rint(small).astype("u1")
+
+    with ThreadPoolExecutor() as threads:
+        blocks = list(threads.map(of_block, range(0, len(images), _SKETCHED_AT_ONCE)))
+    signs = [np.empty((0, _FREQUENCIES**2), np.float32), *(block[1] for block in blocks)]
+    thumbnails = [np.empty((0, _THUMBNAIL, _THUMBNAIL), np.uint8), *(block[2] for block in blocks)]
+    pixels = tuple(digest for block in blocks for digest in block[0])
+    return Sketches(pixels, np.concatenate(signs), np.concatenate(thumbnails))
 
 
 def duplicates(test: Sketches, train: Sketches) -> Duplicates:

@@ -13,7 +13,7 @@ from taskmark.suites.real.data.definition import SourceSplit
 from taskmark.suites.real.lock_files import Commit, Sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 FILE = Path(__file__).with_name("datasets.lock.toml")
 
@@ -86,12 +86,25 @@ def locked(task: str, locks: Mapping[str, Locked]) -> Locked:
     Raises:
         TaskmarkError: if it is not resolved.
     """
-    if task not in locks:
-        raise TaskmarkError(
-            f"The data set {task!r} is unresolved: its commit on the hub is not known here; run "
-            f"`taskmark data lock {task}` where there is a network."
-        )
+    require_resolved([task], locks)
     return locks[task]
+
+
+def require_resolved(tasks: Iterable[str], locks: Mapping[str, Locked]) -> None:
+    """See that the commits of all these tasks' data are known.
+
+    Raises:
+        TaskmarkError: if any is not; it names them all.
+    """
+    absent = [task for task in tasks if task not in locks]
+    if absent:
+        one = len(absent) == 1
+        raise TaskmarkError(
+            f"The data set{'' if one else 's'} {', '.join(map(repr, absent))} "
+            f"{'is' if one else 'are'} unresolved: {'its' if one else 'their'} commit on the hub "
+            f"is not known here; run `taskmark data lock {' '.join(absent)}` where there is a "
+            "network."
+        )
 
 
 def require_frozen(task: str, locks: Mapping[str, Locked]) -> Locked:

@@ -17,7 +17,7 @@ import PIL
 from filelock import FileLock
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import arrays, shards
+from taskmark.suites.real.data import arrays, duplicate_list, shards
 from taskmark.suites.real.data.arrays import FACTS, SPLITS, Arrays, Facts
 from taskmark.suites.real.data.decoding import CorruptImageError, decode
 from taskmark.suites.real.data.definition import SOURCE_SPLITS
@@ -136,6 +136,8 @@ def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Pr
             progress(n_done, total)
     if wrong:
         raise _corrupt(source, sorted(wrong))
+    splits = {split: arrays.split_arrays(draft, split) for split in SPLITS}
+    duplicate_list.write(duplicate_list.find(splits), draft)
     facts = Facts(
         repository=source.data.repository,
         revision=source.revision,
@@ -143,7 +145,7 @@ def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Pr
         rows=rows,
         classes=source.classes,
         validation=source.manifest.sha256,
-        pixels={split: arrays.digest(arrays.split_arrays(draft, split)) for split in SPLITS},
+        pixels={split: arrays.digest(found) for split, found in splits.items()},
         pillow=PIL.__version__,
     )
     (draft / FACTS).write_text(facts.model_dump_json(indent=1), "utf-8")

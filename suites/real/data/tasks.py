@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import arrays, checking, hub, preparing, shards
+from taskmark.suites.real.data import (
+    arrays,
+    checking,
+    duplicate_list,
+    hub,
+    preparing,
+    shards,
+)
 from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
 from taskmark.suites.real.data.lock import FILE as LOCK_FILE
 from taskmark.suites.real.data.lock import Locked, locked, read_lock
@@ -74,7 +81,13 @@ def load(task: str, place: Place | None = None, *, size: int = RESOLUTION) -> Ta
         found = arrays.split_arrays(folder, split)
         images, file = found.images.transpose(0, 2, 3, 1), arrays.file(folder, split)
         splits.append(Split(images, found.labels, file, facts.pixels[split]))
-    return TaskData(words(task, data, facts.classes), data.templates, *splits)
+    named = words(task, data, facts.classes)
+    return TaskData(named, data.templates, *splits, note=_note(task, folder, facts))
+
+
+def _note(task: str, folder: Path, facts: Facts) -> str:
+    listed, n_test = duplicate_list.read(folder), facts.rows["test"]
+    return f"{task}: {listed.summary(n_test)}." if listed.are_many(n_test) else ""
 
 
 def obtain(

@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from taskmark.cli import app
+from taskmark.commands.of_suite import weights
 from taskmark.errors import TaskmarkError
+from taskmark.suite import load
 from taskmark.suites.real.backbones.lock import read_lock, write_lock
 
 NAME, DRAWN = "dino-b-16", "vit-b-16-random"
@@ -52,6 +54,14 @@ def test_from_unresolved_to_verified(made):
     assert f"{NAME}: {made.file(NAME)} is here." in call("fetch")
     assert f"{NAME}: whole, SHA-256 {whole[NAME].sha256[:12]}." in call("verify")
     assert "clip-b-32-openai" not in call("verify")
+
+
+def test_what_a_suite_runs_is_named_by_the_suite(made):
+    assert f"clip-b-32-openai: {made.file('clip-b-32-openai')} is here." in call(
+        "fetch", "--suite", "clip-20"
+    )
+    assert weights("closed-vocabulary", []) == list(load("closed-vocabulary").default_backbones)
+    assert weights(None, [NAME]) == [NAME]
 
 
 def test_verify_finds_damage_and_what_does_not_fit(made, tmp_path, monkeypatch):

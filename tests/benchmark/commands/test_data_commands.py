@@ -15,7 +15,10 @@ from loopback_hub import Hub, cut, serve
 from typer.testing import CliRunner
 
 from taskmark.cli import app
+from taskmark.commands.of_suite import data_sets
 from taskmark.errors import TaskmarkError
+from taskmark.suite import load
+from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.definition import definition
 from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
 from taskmark.suites.real.data.tasks import Place
@@ -73,14 +76,18 @@ def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
 def test_verify_lists_duplicates_and_finds_damage(data):
     write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
     data("fetch", TASK, "--workers", "0")
-    assert "0 of 8 test images are exactly in train." in data("verify", TASK)
+    assert f"{TASK}: whole; 0 of 8 test images stand in train or validation too." in data(
+        "verify", TASK
+    )
     test = np.lib.format.open_memmap(folder() / "test.npy", mode="r+")
     train = np.lib.format.open_memmap(folder() / "train.npy", mode="r")
     test[5] = train[11]
     test.flush()
     said = data("verify", TASK, code=1)
-    assert "the split test is damaged" in said
-    assert "1 of 8 test images are exactly in train (rows 5 = 11)." in said
+    told = "1 of 8 test images (12.5%) stand in train or validation too, 1 exactly and 0 nearly"
+    where = folder() / "duplicates.json"
+    assert f"`taskmark data fetch {TASK}`); {told} (test 5 = train 11; all in {where})." in said
+    assert f"{TASK}: the split test is damaged (remove {folder()}" in said
     told = json.loads((folder() / "duplicates.json").read_text())
     assert told == {"train": {"exact": [[5, 11]], "near": []}, "validation": NOTHING}
 
@@ -88,6 +95,7 @@ def test_verify_lists_duplicates_and_finds_damage(data):
 def test_verify_goes_on_where_it_may_not_write(data):
     write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
     data("fetch", TASK, "--workers", "0")
+    (folder() / "duplicates.json").unlink()
     (folder() / "duplicates.json").mkdir()  # cannot be written, not even by root
     train = np.lib.format.open_memmap(folder() / "train.npy", mode="r")
     test = np.lib.format.open_memmap(folder() / "test.npy", mode="r+")
@@ -96,8 +104,53 @@ def test_verify_goes_on_where_it_may_not_write(data):
     said = data("verify", TASK, code=1)
     assert f"{TASK}: the list of duplicates was not written to {folder()}" in said
     assert "(Is a directory)." in said
-    assert "8 of 8 test images are exactly in train" in said
+    assert "8 of 8 test images (100.0%) stand in train or validation too, 8 exactly" in said
     assert ", ...)." in said
+
+
+def test_verify_says_where_nothing_is_here(data):
+    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    assert f"Nothing is decoded in {Place().arrays} yet; get it with" in data("verify")
+
+
+def test_what_a_suite_needs_is_named_by_the_suite(data):
+    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    with pytest.raises(TaskmarkError, match=r"'cars', 'dtd', .* are unresolved: .* lock cars dtd "):
+        data("fetch", TASK, "--suite", "clip-8")
+    needed = data_sets("clip-8-imagenet-control", [TASK])
+    assert needed == [TASK, *(task for task in load("clip-8").tasks if task != TASK), "imagenet"]
+    with pytest.raises(TaskmarkError, match="mini brings its own data and weights"):
+        data("lock", "--suite", "mini")
+    with pytest.raises(TaskmarkError, match="did you mean 'clip-8'"):
+        data("verify", "--suite", "clip-88")
+
+
+def test_fetching_counts_duplicates_and_says_if_they_are_many(data, tmp_path):
+    content = make(definition(TASK)).files
+    # Both tables of test are those of train.
+    for path in [path for path in content if "test" in path]:
+        content[path] = content[path.replace("test", "train")]
+    fill(tmp_path / "hub", definition(TASK).repository, content, revision="f" * 40)
+    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    said = data("fetch", TASK, "--workers", "0")
+    told = "30 of 30 test images (100.0%) stand in train or validation too, 30 exactly and 0 nearly"
+    assert f"{TASK}: {told}; `taskmark data verify {TASK}` lists them." in said
+    assert tasks.load(TASK).note == f"{TASK}: {told}."
+    (Place().of(TASK, "f" * 40) / "duplicates.json").write_text("{}")
+    with pytest.raises(TaskmarkError, match="missing or damaged; write it anew with `taskmark"):
+        tasks.load(TASK)
+    data("verify", TASK)
+    assert tasks.load(TASK).note == f"{TASK}: {told}."
+
+
+def test_a_lock_file_that_cannot_be_used_is_told_before_anything_is_fetched(data):
+    Place().lock.write_text("[mnist]\nrevision = 3\n")
+    with pytest.raises(TaskmarkError, match=r"cannot be used .*remove it and write it anew with"):
+        data("lock", TASK, "--revision", REVISION)
+    assert not Place().arrays.exists()
+    Place().lock.unlink()
+    with pytest.raises(TaskmarkError, match=r"There is no lock file .*write it with `taskmark dat"):
+        data("list")
 
 
 def test_the_workers_of_data_are_processes_that_decode(data):
