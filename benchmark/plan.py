@@ -20,6 +20,7 @@ from taskmark.metrics.disentanglement import make_disentanglement
 from taskmark.metrics.localisation import make_localisation
 from taskmark.metrics.negation import controls_of, make_negation
 from taskmark.metrics.negation_of_methods import has_direction_of_its_own, make_negation_of_method
+from taskmark.provider import fetched
 from taskmark.recipes import RECIPES, Mode, Recipe, recipe_named
 from taskmark.registry import MethodChoice, build
 from taskmark.rows import Row, make_row
@@ -75,6 +76,7 @@ class _Planner:
         self._context = context
         self._suite = context.suite
         self._provider_file = source_of(context.suite.provider)
+        self._is_fetched = fetched(context.provider) is not None
         self._weights_sha256: dict[str, str] = {}
         self._jobs: dict[str, Job] = {}
         self._rows: dict[str, Row] = {}
@@ -171,14 +173,16 @@ class _Planner:
     def _inputs(self, weights: str, task: str) -> str:
         data = self._add(
             "data",
-            f"making the images of {task}",
+            f"{'checking' if self._is_fetched else 'making'} the images of {task}",
             make_data,
             {"task": task},
             also={"sha256": self._suite.data_of(task).sha256},
         )
+        # What is fetched has no stem: its encoders take the images as they are.
+        doing = "taking over the images of" if self._is_fetched else "running the frozen stem on"
         return self._add(
             "inputs",
-            f"{weights}: running the frozen stem on {task}",
+            f"{weights}: {doing} {task}",
             make_inputs,
             {"weights": weights, "data": data},
             needs=[data],

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from huggingface_hub.utils import disable_progress_bars
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -63,6 +64,8 @@ def fetch_data(
     locks = read_lock(place.lock)
     for task in _chosen(names, locks):
         found = locks[task]
+        if arrays.read_facts(place.of(task, found.revision)) is None:
+            _announce(task)
         with _progress(task) as told:
             facts = tasks.obtain(task, found, place, workers=_workers(workers), progress=told)
         _say(f"{task}: {sum(facts.rows.values())} images of {facts.size} px are here.")
@@ -146,6 +149,7 @@ def lock_data(
     for task in names:
         definition(task)
     for task in names or definitions():
+        _announce(task)
         with _progress(task) as told:
             found, surprises = locking.resolve(
                 task, place, revision=revision, workers=_workers(workers), progress=told
@@ -193,12 +197,28 @@ def _say(text: str) -> None:
     Console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 
+def _announce(task: str) -> None:
+    repository = definition(task).repository
+    Console(stderr=True).print(f"{task}: fetching {repository}", soft_wrap=True, highlight=False)
+
+
 @contextmanager
 def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of decoding; until that begins, the hub's own bars have the terminal to themselves."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        disable_progress_bars()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as bars:
-        bar = bars.add_task(f"decoding {task}", total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+    bars = Progress(*columns, TimeRemainingColumn(), console=console)
+    bar = bars.add_task(f"decoding {task}", total=None)
+
+    def told(done: int, total: int) -> None:
+        if console.is_terminal:
+            bars.start()
+        bars.update(bar, completed=done, total=total)
+
+    try:
+        yield told
+    finally:
+        if bars.live.is_started:
+            bars.stop()

@@ -44,7 +44,14 @@ def _page(content: Content, edition: Edition, whole: Board, board: Board, seed: 
         recipes=in_order({row.recipe for row in rows}),
         tracks=[track for track in TRACKS if any(row.method.track == track for row in rows)],
         citations=citations.entries(rows),
+        notes=common_notes(rows),
     )
+
+
+def common_notes(rows: Sequence[Row]) -> list[str]:
+    """What the records of all rows with a score say alike, so of what the board stands on."""
+    noted = [record.provenance.notes for row in rows if row.cells for record in row.records]
+    return [note for note in noted[0] if all(note in notes for notes in noted)] if noted else []
 
 
 def axis(rows: Sequence[Row]) -> tuple[float, float]:

@@ -201,6 +201,8 @@ def test_a_user_fetches_from_a_hub_and_goes_on_without_one(tmp_path):
     with serve(there):
         done = call("lock", TASK, "--workers", "0", HF_ENDPOINT=there.endpoint)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"{TASK}: fetching {there.repository}\n")
+    assert "%|" not in done.stderr  # no bars in a log
     assert f"{TASK}: train has 30 images, the official split 60000." in done.stdout
     shutil.rmtree(tmp_path / "arrays")
     done = call("fetch", TASK, "--workers", "0", HF_HUB_OFFLINE="1")

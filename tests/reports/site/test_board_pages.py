@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up_records import made_up_board, made_up_method, made_up_record
+from made_up_records import (
+    made_up_board,
+    made_up_failure,
+    made_up_method,
+    made_up_provenance,
+    made_up_record,
+)
 from site_elements import text_of
 
 from taskmark.record import Storage, TaskResult, pack_bits
@@ -121,3 +127,17 @@ def test_range_bars_have_a_length_whatever_the_rows(n_rows):
     rows = boards([record])[0].references[:n_rows]
     low, high = axis(rows)
     assert low < high
+
+
+def test_what_the_records_of_all_rows_note_stands_on_the_board(site_of):
+    leak = "dtd: 90 of 900 test images (10.0%) stand in train or validation too <b>"
+    records = [
+        made_up_record(n=50, provenance=made_up_provenance(notes=(leak, "batches of 64"))),
+        made_up_record(
+            n=50, method=made_up_method("ties"), provenance=made_up_provenance(notes=(leak,))
+        ),
+        made_up_failure(),
+    ]
+    text = text_of(site_of(records)[BOARD])
+    assert f"note {leak}" in text
+    assert "batches of 64" not in text
