@@ -72,4 +72,5 @@ def _cubic(x: torch.Tensor) -> torch.Tensor:
 
 def _levels(pixels: torch.Tensor) -> torch.Tensor:
     # Halves go up, as in Pillow; torch.round would take them to the even level.
-    return pixels.add_(0.5).floor_().clamp_(0, _WHITE).to(torch.uint8)
+    # Not clamp_, for which vmap has no rule: it goes image by image, and warns.
+    return pixels.add_(0.5).floor_().clamp_min_(0).clamp_max_(_WHITE).to(torch.uint8)

@@ -65,6 +65,12 @@ def test_resizing_is_the_same_under_autocast(size):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
 
 
+def test_resizing_is_the_same_for_each_image_of_a_map():
+    images = noise(24, n=3)
+    found = torch.vmap(lambda image: resize(image[None], 40)[0])(images)
+    assert torch.equal(found, resize(images, 40))
+
+
 def test_the_kernel_is_moved_to_a_device_once_whatever_mode_asks_first():
     images = noise(31)
     expected = resize(images, 37)
