@@ -21,6 +21,7 @@ from taskmark.suites.real import lock_files
 from taskmark.suites.real.backbones.definition import definition
 from taskmark.suites.real.backbones.lock import Locked, read_lock
 from taskmark.suites.real.hub_errors import in_sentences
+from taskmark.suites.real.hub_files import anew, require_announced
 from taskmark.suites.weight_files import SUFFIXES
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def checked(name: str) -> Path:
     if lock is not None and (found := digest(path)) != lock.sha256:
         raise TaskmarkError(
             f"The weights of the backbone {name!r} in {path} have the SHA-256 {found}, but "
-            f"{lock.sha256} is locked; remove the file and run `taskmark backbones fetch {name}`."
+            f"{lock.sha256} is locked; {anew(path, f'taskmark backbones fetch {name}')}."
         )
     return path
 
@@ -100,7 +101,10 @@ def resolve(name: str, revision: str | None = None) -> Locked:
     if revision is not None:
         lock_files.require_commit(revision)
     revision = revision or _newest(str(backbone.repository))
-    return Locked(revision=revision, sha256=digest(_fetched(backbone, revision)))
+    path = _fetched(backbone, revision)
+    found, command = digest(path), f"taskmark backbones lock {name}"
+    require_announced(path, found, name=str(backbone.file), command=command)
+    return Locked(revision=revision, sha256=found)
 
 
 def digest(path: Path) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.lock import LockedFile
+from taskmark.suites.real.hub_files import anew, require_announced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_BLOB_OF_LFS = re.compile(r"[0-9a-f]{64}")
+_FETCH = "taskmark data fetch"
 
 
 def hashes(folder: Path, files: Sequence[Path]) -> dict[str, LockedFile]:
@@ -26,23 +26,25 @@ def hashes(folder: Path, files: Sequence[Path]) -> dict[str, LockedFile]:
     for file in files:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        blob = file.resolve()
-        if _BLOB_OF_LFS.fullmatch(blob.name) and blob.name != digest:
-            raise TaskmarkError(
-                f"{file.relative_to(folder)} in the hub's cache is damaged: it has the SHA-256 "
-                f"{digest[:12]} and not {blob.name[:12]}; remove {blob}, and fetch it again with "
-                "`taskmark data fetch`."
-            )
-        found[file.relative_to(folder).as_posix()] = LockedFile(
-            size=file.stat().st_size, sha256=digest
-        )
+        name = file.relative_to(folder).as_posix()
+        require_announced(file, digest, name=name, command=_FETCH)
+        found[name] = LockedFile(size=file.stat().st_size, sha256=digest)
     return found
 
 
 def require_same(
-    found: Mapping[str, LockedFile], locked: Mapping[str, LockedFile], repository: str
+    found: Mapping[str, LockedFile],
+    locked: Mapping[str, LockedFile],
+    repository: str,
+    folder: Path,
 ) -> None:
     """See that files are those of the lock; a lock without files allows any.
+
+    Args:
+        found: what is here.
+        locked: what is locked.
+        repository: whose files they are.
+        folder: of the snapshot.
 
     Raises:
         TaskmarkError: if one is missing, is new, or has other bytes.
@@ -56,11 +58,12 @@ def require_same(
             )
         if path not in locked:
             raise TaskmarkError(
-                f"{path} of {repository} is not in the lock file; somebody put it there: remove it."
+                f"{path} of {repository} is not in the lock file; somebody put it there: "
+                f"remove {folder / path}."
             )
         if found[path] != locked[path]:
             raise TaskmarkError(
                 f"{path} of {repository} has the SHA-256 {found[path].sha256[:12]}, but "
                 f"{locked[path].sha256[:12]} is locked: the file was changed upstream or on the "
-                "way; remove it and run `taskmark data fetch`, or lock the new one on purpose."
+                f"way; {anew(folder / path, _FETCH)}, or lock the new one on purpose."
             )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from taskmark.errors import TaskmarkError
+from taskmark.suites.real.hub_files import anew
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -187,7 +188,5 @@ def _present(names: Sequence[str], there: Sequence[str], file: Path, data: DataS
 
 
 def _damaged(file: Path, error: Exception) -> TaskmarkError:
-    return TaskmarkError(
-        f"{file} cannot be read ({' '.join(str(error).split())[:200]}); remove it, and fetch it "
-        "again with `taskmark data fetch`."
-    )
+    told = " ".join(str(error).split())[:200]
+    return TaskmarkError(f"{file} cannot be read ({told}); {anew(file, 'taskmark data fetch')}.")

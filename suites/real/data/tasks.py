@@ -129,7 +129,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         (class_file,) = hub.matching(snapshot, [data.class_file], data)
     everything = [file for split in SOURCE_SPLITS for file in files[split]]
     found = checking.hashes(snapshot, [*everything, class_file] if class_file else everything)
-    checking.require_same(found, lock.files, data.repository)
+    checking.require_same(found, lock.files, data.repository, snapshot)
     chunks = {split: shards.chunks(files[split], data) for split in SOURCE_SPLITS}
     rows = {split: sum(chunk.n_rows for chunk in chunks[split]) for split in SOURCE_SPLITS}
     if lock.rows and rows != lock.rows:

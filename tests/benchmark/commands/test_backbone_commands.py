@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import backbone_fixtures as fixtures
 import pytest
 from dataset_fixtures import REVISION
@@ -126,6 +129,12 @@ def test_weights_are_fetched_from_a_hub_by_commit_after_a_cut_connection(
         monkeypatch.setattr(f"{where}.HF_HUB_CACHE", str(tmp_path / "other"))
         monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
         monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _seconds: None)
+        there.sent[table["file"]] = bytes([content[0] ^ 1]) + content[1:]
+        with pytest.raises(TaskmarkError, match=r"cache is damaged: .*; remove ") as of:
+            call("lock", NAME)
+        assert read_lock() == {}
+        there.sent.clear()
+        Path(re.search(r"remove (.*), and", str(of.value)).group(1)).unlink()
         call("lock", NAME)
         assert read_lock() == {NAME: locked}
         there.faults["resolve"] = [refuse(503)] * 99

@@ -120,8 +120,12 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
     content = loopback.files[path]
     loopback.sent[path] = bytes([content[0] ^ 1]) + content[1:]
     folder = hub.fetch(DATA, REVISION, cache=tmp_path)
-    with pytest.raises(TaskmarkError, match=f"{path} in the hub's cache is damaged"):
+    blob = (folder / path).resolve()
+    with pytest.raises(TaskmarkError, match=f"{path} in the hub's cache is damaged.*remove {blob}"):
         checking.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+    loopback.sent.clear()
+    blob.unlink()  # as the sentence says
+    assert fetched(tmp_path) == wanted(loopback)
 
 
 @pytest.mark.usefixtures("loopback")
@@ -176,13 +180,21 @@ def test_the_newest_commit_is_what_the_hub_says():
     assert hub.newest(DATA) == REVISION
 
 
-def test_files_must_be_those_of_the_lock():
+def test_files_must_be_those_of_the_lock(tmp_path):
     one, other = (LockedFile(size=1, sha256=c * 64) for c in "ab")
-    checking.require_same({"x": one}, {"x": one}, "o/n")
-    checking.require_same({"x": one}, {}, "o/n")
-    with pytest.raises(TaskmarkError, match=r"x of o/n has the SHA-256 b.*changed upstream"):
-        checking.require_same({"x": other}, {"x": one}, "o/n")
+    blob = tmp_path / "blob"
+    blob.touch()
+    (tmp_path / "x").symlink_to(blob)
+
+    def check(found, locked):
+        checking.require_same(found, locked, "o/n", tmp_path)
+
+    check({"x": one}, {"x": one})
+    check({"x": one}, {})
+    with pytest.raises(TaskmarkError, match=r"x of o/n has the SHA-256 b.*changed upstream") as of:
+        check({"x": other}, {"x": one})
+    assert f"remove {blob}, and fetch" in str(of.value)
     with pytest.raises(TaskmarkError, match="x of o/n is missing"):
-        checking.require_same({}, {"x": one}, "o/n")
-    with pytest.raises(TaskmarkError, match="y of o/n is not in the lock file"):
-        checking.require_same({"x": one, "y": one}, {"x": one}, "o/n")
+        check({}, {"x": one})
+    with pytest.raises(TaskmarkError, match=rf"y of o/n is not in .* remove {tmp_path / 'y'}\."):
+        check({"x": one, "y": one}, {"x": one})

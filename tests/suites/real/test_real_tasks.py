@@ -305,3 +305,22 @@ def test_a_file_system_that_cannot_reserve_space_is_written_to_all_the_same(tmp_
 
     monkeypatch.setattr(os, "posix_fallocate", cannot)
     assert obtain("dtd", place).rows["test"] == N_ROWS["test"]
+
+
+@pytest.mark.parametrize("task", ["dtd", "fer2013"])
+def test_a_file_that_is_cut_off_is_told_with_what_to_remove(tmp_path, task):
+    made = make(definition(task))
+    path = next(path for path in made.files if "train" in path)
+    made.files[path] = made.files[path][: len(made.files[path]) // 2]
+    fill(tmp_path / "hub", definition(task).repository, made.files)
+    place = place_of(tmp_path, [task])
+    told = rf"{Path(path).name} cannot be read .*remove .*/blobs/"
+    with pytest.raises(TaskmarkError, match=told):
+        obtain(task, place)
+
+
+def test_files_without_the_names_of_their_classes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("dataset_fixtures.json.dumps", lambda _: "{}")
+    _, place = here(tmp_path, "dtd")
+    with pytest.raises(TaskmarkError, match="do not name its classes; give them as `words`"):
+        obtain("dtd", place)
