@@ -50,7 +50,7 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, on up to four cores; `-- -n 0` keeps them in one process."""
     install(session, "test")
-    options = ("-m", "not browser and not timing", *IN_PARALLEL)
+    options = ("-m", "not browser and not timing and not complete", *IN_PARALLEL)
     session.run("pytest", *options, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
@@ -218,6 +218,16 @@ def faults(session: nox.Session) -> None:
     kills = [] if "--kills" in session.posargs else ["--kills", "200"]
     session.run("pytest", "tests/faults", *kills, *session.posargs)
     session.run("pytest", "tests/fuzz", "--hypothesis-profile", "long")
+
+
+@nox.session
+def complete(session: nox.Session) -> None:
+    """Run each real suite whole at toy length: all tasks, all backbones, all that can be run.
+
+    It needs no network, and takes a quarter of an hour on two cores; `-- -k clip-8` runs a part.
+    """
+    install(session, "test")
+    session.run("pytest", "-m", "complete", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

@@ -70,20 +70,22 @@ def make_data(where: Path, names, monkeypatch) -> Data:
 def shortened(suite: str, where: Path) -> Path:
     """A file that extends a shipped suite, "name-version", and makes it short."""
     name, _, version = suite.rpartition("-")
+    tasks = load(f"{name}@{version}").tasks
     table = {
         "extends": suite,
         "name": f"{name}-toy",
         "version": version,
         "summary": f"{name} at toy length",
-        "tasks": {task: {"epochs": 4} for task in load(f"{name}@{version}").tasks},
+        "tasks": {task: {"epochs": 4} for task in tasks},
         "protocol": {
             "trials": 3,
-            "gradient_images": 64,
+            "gradient_images": 2 * 8 * len(tasks),  # two steps of the learning methods
             "probe_strengths": [0.01],
             "batch_size": 64,
             "standard": SHORT,
             "tangent": SHORT,
             "disentanglement": {"alphas": [0.0, 1.0], "n_images": 4},
+            "localisation": {"n_images": 4, "n_directions": 2},
         },
     }
     path = where / f"{name}-toy-{version}.toml"
