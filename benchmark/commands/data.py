@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.data.arrays import Arrays
+    from taskmark.suites.real.data.arrays import Arrays, Facts
     from taskmark.suites.real.data.lock import Locked
 
 _GIGABYTE = 1e9
@@ -98,7 +98,8 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
         splits = {split: arrays.split_arrays(where, split) for split in arrays.SPLITS}
         damaged = [s for s, told in facts.pixels.items() if arrays.digest(splits[s]) != told]
         n_damaged += bool(damaged)
-        _say(f"{task}: {_condition(task, where, damaged)}; {_duplicates(task, where, splits)}.")
+        listed = _duplicates(task, where, facts, splits)
+        _say(f"{task}: {_condition(task, where, damaged)}; {listed}.")
         if found.missing:
             _say(f"{task}: not frozen, its lock lacks {', '.join(found.missing)}.")
     if not n_here:
@@ -114,9 +115,9 @@ def _condition(task: str, where: Path, damaged: Sequence[str]) -> str:
     return f"the {splits} damaged (remove {where}, and run `taskmark data fetch {task}`)"
 
 
-def _duplicates(task: str, where: Path, splits: Mapping[str, Arrays]) -> str:
+def _duplicates(task: str, where: Path, facts: Facts, splits: Mapping[str, Arrays]) -> str:
     """Count images of test that stand elsewhere; all pairs are written beside the arrays."""
-    found = duplicate_list.find(splits)
+    found = duplicate_list.find(splits, facts.removed)
     try:
         listed = f"; all in {duplicate_list.write(found, where)}"
     except OSError as error:

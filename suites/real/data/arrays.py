@@ -23,6 +23,7 @@ SPLITS = ("train", "validation", "test")
 FACTS = "facts.json"
 
 _HASHED_AT_ONCE = 256  # images
+_KEPT = "kept"  # a split while rows are dropped
 _CANNOT_RESERVE = {errno.EINVAL, errno.EOPNOTSUPP}  # what some file systems answer
 
 
@@ -36,6 +37,8 @@ class Facts(BaseModel):
         rows: images in each of the three splits.
         classes: names in label order, as the files have them; may be empty.
         validation: SHA-256 of the manifest of the validation split.
+        removed: images of the official train split that test has too, pixel by pixel, and train and
+            validation have no more: (row of test, row of the official train split).
         pixels: SHA-256 of each split, see `digest`.
         pillow: the version that decoded; others may differ in a level.
     """
@@ -48,6 +51,7 @@ class Facts(BaseModel):
     rows: dict[str, int]
     classes: tuple[str, ...]
     validation: str
+    removed: tuple[tuple[int, int], ...]
     pixels: dict[str, str]
     pillow: str
 
@@ -97,6 +101,25 @@ def create(folder: Path, split: str, n_rows: int, size: int) -> None:
 def writable(folder: Path, split: str) -> Arrays:
     """Open the arrays of a split for writing."""
     return _open(folder, split, "r+")
+
+
+def keep(folder: Path, split: str, rows: NDArray[np.int64]) -> None:
+    """Drop all rows of a split but some, in their order; meanwhile these lie there twice.
+
+    Raises:
+        OSError: if there is no space for that.
+    """
+    before = split_arrays(folder, split)
+    create(folder, _KEPT, len(rows), before.images.shape[-1])
+    after = writable(folder, _KEPT)
+    for start in range(0, len(rows), _HASHED_AT_ONCE):
+        these = rows[start : start + _HASHED_AT_ONCE]
+        after.images[start : start + len(these)] = before.images[these]
+    after.labels[:] = before.labels[rows]
+    after.flush()
+    del before, after
+    for kept, name in zip(_names(_KEPT), _names(split), strict=True):
+        (folder / kept).replace(folder / name)
 
 
 def split_arrays(folder: Path, split: str) -> Arrays:
@@ -168,11 +191,15 @@ def _reserve(path: Path) -> None:
 
 
 def _forms(split: str, n_rows: int, size: int) -> list[tuple[str, Any, tuple[int, ...]]]:
-    images = (f"{split}.npy", np.uint8, (n_rows, 3, size, size))
-    return [images, (f"{split}_labels.npy", np.int64, (n_rows,))]
+    images, labels = _names(split)
+    return [(images, np.uint8, (n_rows, 3, size, size)), (labels, np.int64, (n_rows,))]
+
+
+def _names(split: str) -> tuple[str, str]:
+    return f"{split}.npy", f"{split}_labels.npy"
 
 
 def _open(folder: Path, split: str, mode: Any) -> Arrays:
-    names = (f"{split}.npy", f"{split}_labels.npy")
-    images, labels = (np.lib.format.open_memmap(folder / name, mode=mode) for name in names)
+    opened = (np.lib.format.open_memmap(folder / name, mode=mode) for name in _names(split))
+    images, labels = opened
     return Arrays(images, labels)

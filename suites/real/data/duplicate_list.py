@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data.duplicates import Duplicates, duplicates, sketch
+from taskmark.suites.real.data.duplicates import Pair, likenesses, sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from taskmark.suites.real.data.arrays import Arrays
+    from taskmark.suites.real.data.duplicates import Sketches
 
 FILE = "duplicates.json"
 
@@ -24,61 +25,68 @@ _SHOWN = 5  # pairs, of each kind
 
 @dataclass(frozen=True, slots=True)
 class DuplicateList:
-    """Test images that stand elsewhere too, each with its row there.
+    """Images of test that stand elsewhere too, each as (row of test, row there).
 
     Attributes:
-        train: pairs with images that experts are tuned on.
-        validation: pairs with images that choices are made on.
+        removed: copies, by their rows in the official train split. Neither train nor validation
+            has them any more.
+        train: images that experts are tuned on, nearly alike.
+        validation: images that choices are made on, nearly alike.
     """
 
-    train: Duplicates
-    validation: Duplicates
+    removed: tuple[Pair, ...]
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
 
-    def counts(self) -> tuple[int, int]:
-        """How many test images stand elsewhere exactly, and how many of the others nearly."""
-        both = (self.train, self.validation)
-        exact = {row for found in both for row, _ in found.exact}
-        near = {row for found in both for row, _ in found.near}
-        return len(exact), len(near - exact)
+    def n_near(self) -> int:
+        """How many test images have another nearly like them in train or validation."""
+        return len({row for found in (self.train, self.validation) for row, _ in found})
 
     def are_many(self, n_test: int) -> bool:
-        """Whether they may move an accuracy by more than a point."""
-        return sum(self.counts()) > _MANY * n_test
+        """Whether they are worth a note: what is nearly alike may move an accuracy by a point."""
+        return max(len(self.removed), self.n_near()) > _MANY * n_test
 
     def summary(self, n_test: int) -> str:
         """What is said of them, without a full stop."""
-        exact, near = self.counts()
-        of_all = f"{exact + near:,} of {n_test:,} test images"
-        if not exact + near:
-            return f"{of_all} stand in train or validation too"
-        share = (exact + near) / n_test
-        kinds = f"{exact:,} exactly and {near:,} nearly"
-        return f"{of_all} ({share:.1%}) stand in train or validation too, {kinds}"
+        near = f"{self.n_near():,} of {n_test:,} test images"
+        share = f" ({self.n_near() / n_test:.1%})" if self.n_near() else ""
+        taken = f"{len(self.removed):,} copies of test images were taken out of train; "
+        return f"{taken if self.removed else ''}{near}{share} nearly stand in train or validation"
 
     def shown(self) -> str:
-        """A few pairs in words: "test 5 = train 11, test 7 ~ train 3"."""
+        """A few pairs in words: "test 5 = official train 11 (taken out), test 7 ~ train 3"."""
+        kinds = (
+            (self.removed, "test {} = official train {} (taken out)"),
+            (self.train, "test {} ~ train {}"),
+            (self.validation, "test {} ~ validation {}"),
+        )
         parts = []
-        for split, found in (("train", self.train), ("validation", self.validation)):
-            for sign, pairs in (("=", found.exact), ("~", found.near)):
-                parts += [f"test {row} {sign} {split} {other}" for row, other in pairs[:_SHOWN]]
-                parts += ["..."] if len(pairs) > _SHOWN else []
+        for pairs, words in kinds:
+            parts += [words.format(*pair) for pair in pairs[:_SHOWN]]
+            parts += ["..."] if len(pairs) > _SHOWN else []
         return ", ".join(parts)
 
 
 _Form = TypeAdapter(DuplicateList)
 
 
-def find(splits: Mapping[str, Arrays]) -> DuplicateList:
+def find(splits: Mapping[str, Arrays], removed: Sequence[Pair]) -> DuplicateList:
     """Look for the images of test in train and validation.
 
     Args:
         splits: arrays of test, train and validation, read block by block.
+        removed: the copies that were taken out of them.
     """
-    sketched = {split: sketch(found.images) for split, found in splits.items()}
+    return found_in({split: sketch(arrays.images) for split, arrays in splits.items()}, removed)
+
+
+def found_in(sketched: Mapping[str, Sketches], removed: Sequence[Pair]) -> DuplicateList:
+    """As `find`, of sketches that were made already."""
     test = sketched["test"]
     return DuplicateList(
-        train=duplicates(test, sketched["train"]),
-        validation=duplicates(test, sketched["validation"]),
+        removed=tuple(removed),
+        train=likenesses(test, sketched["train"]),
+        validation=likenesses(test, sketched["validation"]),
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.fft import dctn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Pair: TypeAlias = tuple[int, int]  # a row of test, and one of train or validation
 
 _THUMBNAIL = 32  # side, pixels
 _FREQUENCIES = 8
@@ -20,19 +22,6 @@ _LEVELS = 4.0  # mean absolute difference of thumbnails, of 255
 _BLOCK = 128  # images; a block of products with 260,000 others takes 130 MB
 _SKETCHED_AT_ONCE = 32  # images; each thread takes 25 MB for them at 224 pixels
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """Pairs of an image of test and one of train.
-
-    Attributes:
-        exact: (row of test, row of train), pixels alike; the first such row of train.
-        near: likewise, alike to the eye; the nearest row of train, exact pairs left out.
-    """
-
-    exact: tuple[tuple[int, int], ...]
-    near: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +37,11 @@ class Sketches:
     pixels: tuple[bytes, ...]
     signs: NDArray[np.float32]
     thumbnails: NDArray[np.uint8]
+
+    def of(self, rows: NDArray[np.int64]) -> Sketches:
+        """Those of some rows."""
+        pixels = tuple(self.pixels[row] for row in rows.tolist())
+        return Sketches(pixels, self.signs[rows], self.thumbnails[rows])
 
 
 def sketch(images: NDArray[np.uint8]) -> Sketches:
@@ -80,33 +74,43 @@ def sketch(images: NDArray[np.uint8]) -> Sketches:
     return Sketches(pixels, np.concatenate(signs), np.concatenate(thumbnails))
 
 
-def duplicates(test: Sketches, train: Sketches) -> Duplicates:
-    """Pair images of test with images of train.
+def copies(test: Sketches, others: Sketches) -> tuple[Pair, ...]:
+    """Pair every other image that stands in test, pixel by pixel, with the first such test image.
 
-    A pair is near if at most 4 of the 64 signs differ, and the thumbnails by at most 4 of 255
-    levels on average: signs alone take all handwriting for one image.
+    Returns:
+        (row of test, row of the others), the latter ascending.
     """
     first: dict[bytes, int] = {}
-    for row, content in enumerate(train.pixels):
+    for row, content in enumerate(test.pixels):
         first.setdefault(content, row)
-    exact = [(row, first[content]) for row, content in enumerate(test.pixels) if content in first]
-    copied = {row for row, _ in exact}
-    near = []
+    return tuple(
+        (first[content], row) for row, content in enumerate(others.pixels) if content in first
+    )
+
+
+def likenesses(test: Sketches, others: Sketches) -> tuple[Pair, ...]:
+    """Pair images of test with the nearest other image that is alike to the eye, copies included.
+
+    A pair is alike if at most 4 of the 64 signs differ, and the thumbnails by at most 4 of 255
+    levels on average: signs alone take all handwriting for one image.
+
+    Returns:
+        (row of test, row of the others), the former ascending.
+    """
+    found: list[Pair] = []
     for start in range(0, len(test.signs), _BLOCK):
         # Signs agree in (64 + product) / 2 places; sums of 64 signs are exact in float32.
-        products = test.signs[start : start + _BLOCK] @ train.signs.T
+        products = test.signs[start : start + _BLOCK] @ others.signs.T
         limit = _FREQUENCIES**2 - 2 * _FARTHEST
         candidates: dict[int, list[int]] = {}
         for row, other in zip(*np.nonzero(products >= limit), strict=True):
             candidates.setdefault(start + int(row), []).append(int(other))
-        for row, others in candidates.items():
-            if row in copied:
-                continue
-            apart = train.thumbnails[others].astype(np.int16) - test.thumbnails[row]
+        for row, rows in candidates.items():
+            apart = others.thumbnails[rows].astype(np.int16) - test.thumbnails[row]
             differences = np.abs(apart).mean((1, 2))
             if differences.min() <= _LEVELS:
-                near.append((row, others[int(differences.argmin())]))
-    return Duplicates(tuple(exact), tuple(near))
+                found.append((row, rows[int(differences.argmin())]))
+    return tuple(found)
 
 
 def _cells(size: int) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from taskmark.suites.real.data import arrays, duplicate_list, shards
 from taskmark.suites.real.data.arrays import FACTS, SPLITS, Arrays, Facts
 from taskmark.suites.real.data.decoding import CorruptImageError, decode
 from taskmark.suites.real.data.definition import SOURCE_SPLITS
+from taskmark.suites.real.data.duplicates import copies, sketch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from taskmark.suites.real.data.definition import DataSet, SourceSplit
+    from taskmark.suites.real.data.duplicate_list import DuplicateList
+    from taskmark.suites.real.data.duplicates import Pair
     from taskmark.suites.real.data.shards import Chunk
     from taskmark.suites.real.data.validation import Manifest
 
@@ -136,23 +139,47 @@ def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Pr
             progress(n_done, total)
     if wrong:
         raise _corrupt(source, sorted(wrong))
+    listed = _without_copies(source, draft)
+    duplicate_list.write(listed, draft)
     splits = {split: arrays.split_arrays(draft, split) for split in SPLITS}
-    duplicate_list.write(duplicate_list.find(splits), draft)
     facts = Facts(
         repository=source.data.repository,
         revision=source.revision,
         size=size,
-        rows=rows,
+        rows={split: len(found.labels) for split, found in splits.items()},
         classes=source.classes,
         validation=source.manifest.sha256,
+        removed=listed.removed,
         pixels={split: arrays.digest(found) for split, found in splits.items()},
         pillow=PIL.__version__,
     )
     (draft / FACTS).write_text(facts.model_dump_json(indent=1), "utf-8")
-    for name in (_DONE, _PLAN):
-        (draft / name).unlink()
+    (draft / _DONE).unlink()
     os.replace(draft, folder)  # noqa: PTH105 - atomic: the folder is whole or not there
     return facts
+
+
+def _without_copies(source: Source, draft: Path) -> DuplicateList:
+    """Take images that test has too, pixel by pixel, out of train and validation."""
+    # Rows are counted anew from here on: a draft that is left half done must be begun again.
+    (draft / _PLAN).unlink()
+    sketched = {split: sketch(arrays.split_arrays(draft, split).images) for split in SPLITS}
+    official = {"train": source.manifest.train, "validation": source.manifest.validation}
+    removed: list[Pair] = []
+    for split, rows in official.items():
+        found = copies(sketched["test"], sketched[split])
+        if not found:
+            continue
+        kept = np.delete(np.arange(len(rows)), [row for _, row in found])
+        if not len(kept):
+            raise TaskmarkError(
+                f"All images of {source.task!r} ({source.data.repository}) in the split {split} "
+                "stand in test too; its files name a wrong split."
+            )
+        arrays.keep(draft, split, kept)
+        sketched[split] = sketched[split].of(kept)
+        removed += [(row, int(rows[other])) for row, other in found]
+    return duplicate_list.found_in(sketched, sorted(removed))
 
 
 def _begin(draft: Path, source: Source, size: int, rows: Mapping[str, int]) -> None:

@@ -24,7 +24,6 @@ from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 TASK = "mnist"
-NOTHING = {"exact": [], "near": []}
 
 
 @pytest.fixture
@@ -76,7 +75,7 @@ def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
 def test_verify_lists_duplicates_and_finds_damage(data):
     write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
     data("fetch", TASK, "--workers", "0")
-    assert f"{TASK}: whole; 0 of 8 test images stand in train or validation too." in data(
+    assert f"{TASK}: whole; 0 of 8 test images nearly stand in train or validation." in data(
         "verify", TASK
     )
     test = np.lib.format.open_memmap(folder() / "test.npy", mode="r+")
@@ -84,12 +83,12 @@ def test_verify_lists_duplicates_and_finds_damage(data):
     test[5] = train[11]
     test.flush()
     said = data("verify", TASK, code=1)
-    told = "1 of 8 test images (12.5%) stand in train or validation too, 1 exactly and 0 nearly"
+    told = "1 of 8 test images (12.5%) nearly stand in train or validation"
     where = folder() / "duplicates.json"
-    assert f"`taskmark data fetch {TASK}`); {told} (test 5 = train 11; all in {where})." in said
+    assert f"`taskmark data fetch {TASK}`); {told} (test 5 ~ train 11; all in {where})." in said
     assert f"{TASK}: the split test is damaged (remove {folder()}" in said
     told = json.loads((folder() / "duplicates.json").read_text())
-    assert told == {"train": {"exact": [[5, 11]], "near": []}, "validation": NOTHING}
+    assert told == {"removed": [], "train": [[5, 11]], "validation": []}
 
 
 def test_verify_goes_on_where_it_may_not_write(data):
@@ -104,7 +103,7 @@ def test_verify_goes_on_where_it_may_not_write(data):
     said = data("verify", TASK, code=1)
     assert f"{TASK}: the list of duplicates was not written to {folder()}" in said
     assert "(Is a directory)." in said
-    assert "8 of 8 test images (100.0%) stand in train or validation too, 8 exactly" in said
+    assert "8 of 8 test images (100.0%) nearly stand in train or validation (" in said
     assert ", ...)." in said
 
 
@@ -125,22 +124,42 @@ def test_what_a_suite_needs_is_named_by_the_suite(data):
         data("verify", "--suite", "clip-88")
 
 
-def test_fetching_counts_duplicates_and_says_if_they_are_many(data, tmp_path):
+def test_copies_of_test_images_are_taken_out_of_train_and_counted(data, tmp_path):
     content = make(definition(TASK)).files
-    # Both tables of test are those of train.
+    test, train = ([path for path in content if split in path] for split in ("test", "train"))
+    content[test[0]] = content[train[0]]  # one of two tables
+    fill(tmp_path / "hub", definition(TASK).repository, content, revision="f" * 40)
+    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    said = data("fetch", TASK, "--workers", "0")
+    told = "15 copies of test images were taken out of train; 0 of 19 test images nearly stand"
+    assert f"{TASK}: {told} in train or validation; `taskmark data verify {TASK}` lists" in said
+    assert f"{TASK}: 34 images of" in said  # 15 of 30 of train and validation, 19 of test
+    found = tasks.load(TASK)
+    assert found.note == f"{TASK}: {told} in train or validation."
+    seen = {image.tobytes() for image in np.asarray(found.test.images)}
+    kept = [*np.asarray(found.train.images), *np.asarray(found.validation.images)]
+    assert len(kept) == len(found.train.labels) + len(found.validation.labels) == 15
+    assert not seen & {image.tobytes() for image in kept}
+    where = Place().of(TASK, "f" * 40)
+    listed = json.loads((where / "duplicates.json").read_text())
+    assert sorted(row for _, row in listed["removed"]) == list(range(15))
+    (where / "duplicates.json").write_text("{}")
+    with pytest.raises(TaskmarkError, match="missing or damaged; write it anew with `taskmark"):
+        tasks.load(TASK)
+    said = data("verify", TASK)
+    assert f"{TASK}: whole; {told} in train or validation (test " in said
+    assert "= official train 4 (taken out), ...; all in " in said
+    assert json.loads((where / "duplicates.json").read_text()) == listed
+
+
+def test_a_test_split_that_is_train_stops_the_decoding(data, tmp_path):
+    content = make(definition(TASK)).files
     for path in [path for path in content if "test" in path]:
         content[path] = content[path.replace("test", "train")]
     fill(tmp_path / "hub", definition(TASK).repository, content, revision="f" * 40)
     write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
-    said = data("fetch", TASK, "--workers", "0")
-    told = "30 of 30 test images (100.0%) stand in train or validation too, 30 exactly and 0 nearly"
-    assert f"{TASK}: {told}; `taskmark data verify {TASK}` lists them." in said
-    assert tasks.load(TASK).note == f"{TASK}: {told}."
-    (Place().of(TASK, "f" * 40) / "duplicates.json").write_text("{}")
-    with pytest.raises(TaskmarkError, match="missing or damaged; write it anew with `taskmark"):
-        tasks.load(TASK)
-    data("verify", TASK)
-    assert tasks.load(TASK).note == f"{TASK}: {told}."
+    with pytest.raises(TaskmarkError, match="in the split train stand in test too; its files name"):
+        data("fetch", TASK, "--workers", "0")
 
 
 def test_a_lock_file_that_cannot_be_used_is_told_before_anything_is_fetched(data):

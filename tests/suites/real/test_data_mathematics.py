@@ -15,7 +15,7 @@ from torch.utils.data import random_split
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
-from taskmark.suites.real.data.duplicates import duplicates, sketch
+from taskmark.suites.real.data.duplicates import copies, likenesses, sketch
 from taskmark.suites.real.data.resize import _weights_on, resize
 from taskmark.suites.real.data.validation import manifest
 
@@ -119,21 +119,29 @@ def test_copies_are_found_and_nothing_else(size):
     test[5] = np.clip(train[20].astype(int) + 2, 0, 255)  # a little brighter
     noise = np.random.default_rng(0).integers(-2, 3, test[7].shape)
     test[7] = np.clip(train[39].astype(int) + noise, 0, 255)
-    found = duplicates(sketch(test), sketch(train))
-    assert found.exact == ((3, 17),)
-    assert found.near == ((5, 20), (7, 39))
+    assert copies(sketch(test), sketch(train)) == ((3, 17),)
+    assert likenesses(sketch(test), sketch(train)) == ((3, 17), (5, 20), (7, 39))
 
 
 def test_an_image_that_is_much_brighter_is_no_duplicate():
     train = smooth(3, 32, seed=1) // 2
-    found = duplicates(sketch(train + 60), sketch(train))
-    assert found.exact == found.near == ()
+    assert copies(sketch(train + 60), sketch(train)) == ()
+    assert likenesses(sketch(train + 60), sketch(train)) == ()
 
 
-def test_the_first_of_many_copies_is_named():
+def test_every_copy_is_found_with_the_first_test_image_that_it_is_of():
     train = smooth(4, 32, seed=1)
     train[3] = train[1]
-    assert duplicates(sketch(train[3:]), sketch(train)).exact == ((0, 1),)
+    test = np.stack([train[0] // 2, train[1], train[1]])
+    assert copies(sketch(test), sketch(train)) == ((1, 1), (1, 3))
+
+
+def test_sketches_of_some_rows_are_those_of_these_images():
+    images, rows = smooth(5, 32, seed=1), np.array([4, 1])
+    some, alone = sketch(images).of(rows), sketch(images[rows])
+    assert some.pixels == alone.pixels
+    np.testing.assert_array_equal(some.signs, alone.signs)
+    np.testing.assert_array_equal(some.thumbnails, alone.thumbnails)
 
 
 def test_a_digest_covers_shape_pixels_and_labels():

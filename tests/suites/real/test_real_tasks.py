@@ -163,9 +163,9 @@ def test_a_native_image_of_another_size_is_named(tmp_path):
 
 
 def test_a_grey_image_is_stored_with_three_channels(tmp_path):
-    def grey(_split, _row, _encoded, label):
+    def grey(split, _row, _encoded, label):
         with io.BytesIO() as stream:
-            Image.new("L", (28, 28), 7).save(stream, "png")
+            Image.new("L", (28, 28), {"train": 5, "test": 7}[split]).save(stream, "png")
             return stream.getvalue(), label
 
     _, place = here(tmp_path, "mnist", corrupt=grey)
