@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from taskmark.definitions.provider import Provider, provider
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.isolation.methods import Limits, find_apart
-from taskmark.passes import Passes, fast_dtype
-from taskmark.provider import Provider, provider
-from taskmark.readers import Setting
+from taskmark.reading.passes import Passes, fast_dtype
+from taskmark.reading.readers import Setting
 from taskmark.storage.checkpoints import CHECKPOINT_SECONDS
 from taskmark.storage.store import Store
 from taskmark.weights import WeightSpace
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from taskmark.definitions.recipes import Mode
+    from taskmark.definitions.suite import Suite
     from taskmark.experts.foreign import ForeignExperts
-    from taskmark.recipes import Mode
-    from taskmark.record import Experts
-    from taskmark.registry import Found
-    from taskmark.suite import Suite
+    from taskmark.plugins.registry import Found
+    from taskmark.records.record import Experts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Context:
     time_limit: float = 3600.0  # seconds that one edit of a plug-in may take
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     experts: ForeignExperts | None = None  # those that are brought along instead of tuned
-    found: Mapping[str, str] = field(default_factory=dict)  # see `taskmark.resolving`
+    found: Mapping[str, str] = field(default_factory=dict)  # see `taskmark.definitions.resolving`
 
     @property
     def store(self) -> Store:

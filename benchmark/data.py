@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
-from taskmark.memory import Room
+from taskmark.machine.memory import Room
 from taskmark.storage.lineage import note
 from taskmark.storage.outside import Outside
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.costs import Spent, measured
 from taskmark.data import SuiteData
+from taskmark.definitions.recipes import recipe_named
 from taskmark.edit import Edit
 from taskmark.errors import TaskmarkError
 from taskmark.experts.normaliser import stored_passes
 from taskmark.given import Given
 from taskmark.isolation.methods import StandIn
-from taskmark.readers import Reader, reader
-from taskmark.recipes import recipe_named
+from taskmark.machine.costs import Spent, measured
+from taskmark.machine.switches import restored
+from taskmark.reading.readers import Reader, reader
 from taskmark.storage.lineage import read_from
-from taskmark.switches import restored
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.experts.vectors import Stand
     from taskmark.method import Method
-    from taskmark.passes import Passes
+    from taskmark.reading.passes import Passes
     from taskmark.storage.in_file import InFile
     from taskmark.storage.store import Artifact
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.picking import picked
-from taskmark.record import TaskResult, pack_bits
-from taskmark.scale_search import Split, predict
+from taskmark.metrics.picking import picked
+from taskmark.reading.scale_search import Split, predict
+from taskmark.records.record import TaskResult, pack_bits
 from taskmark.statistics.intervals import normalised_accuracy, proportion_interval
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.edit import Edit
     from taskmark.experts.vectors import Stand
-    from taskmark.picking import Pick
-    from taskmark.readers import Reader
+    from taskmark.metrics.picking import Pick
+    from taskmark.reading.readers import Reader
     from taskmark.storage.store import Artifact
 
 
@@ -98,7 +98,7 @@ def _served_by_expert(vectors: Artifact, edit: Edit) -> set[str]:
 def splits_of_test(
     context: Context, stand: Stand, *, n_images: int | None = None, pick: Pick = "first"
 ) -> dict[str, Split]:
-    """The test split of each task, or `n_images` of it, see `taskmark.picking`."""
+    """The test split of each task, or `n_images` of it, see `taskmark.metrics.picking`."""
     splits = {}
     for task, key in stand.inputs.items():
         tensors = context.store.get("inputs_test", key).tensors

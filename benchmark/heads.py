@@ -13,8 +13,8 @@ from taskmark.probing import probe
 
 if TYPE_CHECKING:
     from taskmark.context import Context
-    from taskmark.provider import Provider
-    from taskmark.readers import Setting
+    from taskmark.definitions.provider import Provider
+    from taskmark.reading.readers import Setting
     from taskmark.storage.store import Artifact
 
 

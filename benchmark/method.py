@@ -28,7 +28,7 @@ class Method(BaseModel):
         bibtex: the entry to cite.
         track: what the method may touch: "weights" (nothing but the vectors), "unlabelled"
             (images of train and validation), "labelled" (their labels too).
-        recipe: the recipe whose experts it stands on, see `taskmark.recipes`.
+        recipe: the recipe whose experts it stands on, see `taskmark.definitions.recipes`.
         role: "competitor"; "baseline" (ranked, and always run); "reference" (always run, never
             ranked).
         scale_range: the interval in which the harness searches the coefficient of the merged

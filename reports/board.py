@@ -13,7 +13,7 @@ from taskmark.reports.scores import ExpertBits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.record import Experts, Record, SuiteFacts
+    from taskmark.records.record import Experts, Record, SuiteFacts
     from taskmark.reports.rows import Row
     from taskmark.statistics.intervals import Pairs
 

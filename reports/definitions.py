@@ -6,7 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass
 
-from taskmark.record import CountedCost, DisentanglementRecord, Trial
+from taskmark.records.record import CountedCost, DisentanglementRecord, Trial
 from taskmark.statistics import intervals as statistics
 
 _ACCURACY = (

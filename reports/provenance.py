@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.record import Provenance, Record
+    from taskmark.records.record import Provenance, Record
 
 
 _OPTIONS: dict[str, list[str]] = {

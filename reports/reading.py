@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import (
+from taskmark.records.record import (
     DisentanglementRecord,
     Record,
     points_in_unit_square,
     unpack_bits,
     unpack_counts,
 )
-from taskmark.record_files import age, read_folder
+from taskmark.records.record_files import age, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

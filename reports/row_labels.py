@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.record import Record
+    from taskmark.records.record import Record
 
 
 def row_labels(grouped: Mapping[str, list[Record]]) -> dict[str, str]:

@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from taskmark.record_files import age
+from taskmark.records.record_files import age
 from taskmark.reports.row_labels import row_labels
 from taskmark.statistics.intervals import ScoreIntervals, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.record import Experts, MethodFacts, Record
+    from taskmark.records.record import Experts, MethodFacts, Record
 
 RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
 _Stand: TypeAlias = tuple[str, str, str, int]  # the suite's hash, backbone, recipe, expert seed

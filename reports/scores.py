@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.record import unpack_bits
+from taskmark.records.record import unpack_bits
 from taskmark.statistics.resampling import Scores
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.record import Record, TaskResult
+    from taskmark.records.record import Record, TaskResult
 
 EXPERTS = "experts"
 """Name of the reference row whose bits normalise all others."""

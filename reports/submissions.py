@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.submission import FILE, read_submission
+from taskmark.plugins.submission import FILE, read_submission
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskmark.record import Record
-    from taskmark.submission import Submission
+    from taskmark.plugins.submission import Submission
+    from taskmark.records.record import Record
 
 
 def read_submissions(folder: Path) -> list[tuple[Submission, list[Record]]]:

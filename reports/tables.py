@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from taskmark.record import Record
+from taskmark.records.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.record import DisentanglementRecord
+    from taskmark.records.record import DisentanglementRecord
 
 RECORD_TYPES = {
     "suite": "string",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from taskmark.record import Record
+    from taskmark.records.record import Record
     from taskmark.reports.rows import Row
 
 

@@ -20,7 +20,7 @@ from taskmark.metrics.negation_record import (
     NegationResult,
     NegationTrial,
 )
-from taskmark.record import (
+from taskmark.records.record import (
     CountedCost,
     DisentanglementRecord,
     Geometry,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from taskmark import cli, provenance
-from taskmark.submission import read_submission
+from taskmark import cli
+from taskmark.plugins.submission import read_submission
+from taskmark.records import provenance
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

@@ -14,7 +14,7 @@ import taskmark.methods
 from taskmark import Given
 from taskmark.cli import app
 from taskmark.conformance import check_method
-from taskmark.registry import find
+from taskmark.plugins.registry import find
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

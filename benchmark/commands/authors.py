@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskmark.conformance import Finding
-    from taskmark.registry import Found
+    from taskmark.plugins.registry import Found
 
 SUBMISSIONS = Path("submissions")
 
 
 def new_command(name: str, folder: Path) -> None:
     """Write a new method, and say what to do with it."""
-    from taskmark.new_method import write_method  # noqa: PLC0415 - imports torch
+    from taskmark.plugins.new_method import write_method  # noqa: PLC0415 - imports torch
 
     path = write_method(name, folder)
     console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -70,13 +70,13 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
     Raises:
         TaskmarkError: if the method is unknown or its records cannot be submitted.
     """
-    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
-    from taskmark.submitting import (  # noqa: PLC0415
+    from taskmark.plugins.submitting import (  # noqa: PLC0415
         Source,
         check_source,
         own_records,
         write_submissions,
     )
+    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     files = [Path(name)] if name.endswith(".py") else []
@@ -107,13 +107,13 @@ def reproduce_command(
     since: str | None,
 ) -> None:
     """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
-    from taskmark.changes import changed_files, touched  # noqa: PLC0415
     from taskmark.gate import views  # noqa: PLC0415 - imports torch
-    from taskmark.progress import Display  # noqa: PLC0415
-    from taskmark.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
-    from taskmark.run import Options, Watcher, run  # noqa: PLC0415
-    from taskmark.submission import read_submission  # noqa: PLC0415
-    from taskmark.submitting import write_state  # noqa: PLC0415
+    from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
+    from taskmark.plugins.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
+    from taskmark.plugins.submission import read_submission  # noqa: PLC0415
+    from taskmark.plugins.submitting import write_state  # noqa: PLC0415
+    from taskmark.running.progress import Display  # noqa: PLC0415
+    from taskmark.running.run import Options, Watcher, run  # noqa: PLC0415
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     if since is not None:
@@ -152,8 +152,8 @@ def reproduce_command(
 def _changed_methods(
     since: str, names: Sequence[str], files: Sequence[Path]
 ) -> tuple[list[str], list[Path]]:
-    from taskmark.changes import changed_files, changed_methods, touched  # noqa: PLC0415
-    from taskmark.submission import read_submission  # noqa: PLC0415
+    from taskmark.plugins.changes import changed_files, changed_methods, touched  # noqa: PLC0415
+    from taskmark.plugins.submission import read_submission  # noqa: PLC0415
 
     folders = touched(changed_files(since, Path()), {}, SUBMISSIONS).submissions
     submitted = [(folder, read_submission(folder)[0].file) for folder in folders]
@@ -162,8 +162,8 @@ def _changed_methods(
 
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
+    from taskmark.definitions.suite import load  # noqa: PLC0415
     from taskmark.isolation.methods import Limits, find_apart  # noqa: PLC0415
-    from taskmark.suite import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
     resolved = [file.resolve() for file in files]

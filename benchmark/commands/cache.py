@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.run import default_store
+from taskmark.running.run import default_store
 from taskmark.storage import cache
 from taskmark.storage.store import Store
 

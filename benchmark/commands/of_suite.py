@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.definitions.suite import load
 from taskmark.errors import TaskmarkError
-from taskmark.suite import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmark.suite import Suite
+    from taskmark.definitions.suite import Suite
 
 _PROVIDER = "taskmark.suites.real.provider"
 

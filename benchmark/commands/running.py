@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from taskmark.definitions.suite import Suite
     from taskmark.gate.compare import Comparison
-    from taskmark.record import Record
-    from taskmark.suite import Suite
+    from taskmark.records.record import Record
 
 
 def run_command(
@@ -45,13 +45,13 @@ def run_command(
     only_estimate: bool = False,
 ) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
-    from taskmark.changes import changed_methods  # noqa: PLC0415
-    from taskmark.event_lines import EventLines  # noqa: PLC0415
-    from taskmark.plan import Selection  # noqa: PLC0415 - imports torch
-    from taskmark.progress import Display  # noqa: PLC0415
-    from taskmark.registry import MethodChoice  # noqa: PLC0415
-    from taskmark.run import Options, Watcher, estimate, run  # noqa: PLC0415
-    from taskmark.suite import load  # noqa: PLC0415
+    from taskmark.definitions.suite import load  # noqa: PLC0415
+    from taskmark.plugins.changes import changed_methods  # noqa: PLC0415
+    from taskmark.plugins.registry import MethodChoice  # noqa: PLC0415
+    from taskmark.running.event_lines import EventLines  # noqa: PLC0415
+    from taskmark.running.plan import Selection  # noqa: PLC0415 - imports torch
+    from taskmark.running.progress import Display  # noqa: PLC0415
+    from taskmark.running.run import Options, Watcher, estimate, run  # noqa: PLC0415
 
     console = Console(quiet=quiet)
     if since is not None:
@@ -127,9 +127,9 @@ def report_command(
 
 def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
-    from taskmark.recipes import RECIPES  # noqa: PLC0415
-    from taskmark.registry import find  # noqa: PLC0415 - imports torch
-    from taskmark.suite import known, load, read  # noqa: PLC0415
+    from taskmark.definitions.recipes import RECIPES  # noqa: PLC0415
+    from taskmark.definitions.suite import known, load, read  # noqa: PLC0415
+    from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
 
     console = Console()
     suite = load(suite_name)
@@ -208,10 +208,10 @@ def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None,
 
 def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
     """The comparison, and what to know of how the two sides were made."""
+    from taskmark.definitions.suite import gate_of  # noqa: PLC0415
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
-    from taskmark.suite import gate_of  # noqa: PLC0415
 
     is_baseline = before.suffix == ".json"
     if is_baseline:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from taskmark.conformance.checks import CHECKS
 from taskmark.conformance.finding import Finding
 from taskmark.isolation.process import PluginError, PluginProcess
-from taskmark.record import Frozen
+from taskmark.records.record import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

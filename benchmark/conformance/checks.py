@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskmark.conformance import drawn, memory, repetition, results, stated
 from taskmark.conformance.finding import Finding, UnmetError
 from taskmark.errors import TaskmarkError, sentence
-from taskmark.switches import restored
+from taskmark.machine.switches import restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

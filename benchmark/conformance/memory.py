@@ -8,9 +8,9 @@ import torch
 
 from taskmark.conformance.edits import edited
 from taskmark.conformance.finding import UnmetError
-from taskmark.costs import measured
 from taskmark.given import Given
 from taskmark.head import Head
+from taskmark.machine.costs import measured
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, get_args
 import torch
 from torch import Tensor, nn
 
+from taskmark.definitions.recipes import recipe_named
 from taskmark.given import Given, PermittedSplit
 from taskmark.head import Head
-from taskmark.readers import Setting, reader
-from taskmark.recipes import recipe_named
+from taskmark.reading.readers import Setting, reader
 from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:

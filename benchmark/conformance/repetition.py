@@ -13,7 +13,7 @@ import torch
 from taskmark.conformance.edits import edited, same
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import miniature
-from taskmark.switches import restore, switches
+from taskmark.machine.switches import restore, switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

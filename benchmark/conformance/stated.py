@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, get_args
 
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import TASKS
-from taskmark.recipes import RECIPES
-from taskmark.record import Role, Track
-from taskmark.registry import is_number_of_tasks
-from taskmark.scale_search import is_interval
+from taskmark.definitions.recipes import RECIPES
+from taskmark.plugins.registry import is_number_of_tasks
+from taskmark.reading.scale_search import is_interval
+from taskmark.records.record import Role, Track
 
 if TYPE_CHECKING:
     from taskmark.method import Method

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import save
 
+from taskmark.definitions.recipes import recipe_named
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
-from taskmark.plan import Selection, plan
-from taskmark.recipes import recipe_named
-from taskmark.record import digest
-from taskmark.registry import MethodChoice
+from taskmark.plugins.registry import MethodChoice
+from taskmark.records.record import digest
+from taskmark.running.plan import Selection, plan
 from taskmark.storage.durable import atomic_write
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.context import Context
-    from taskmark.jobs import Job
-    from taskmark.recipes import Mode
-    from taskmark.suite import Suite
+    from taskmark.definitions.recipes import Mode
+    from taskmark.definitions.suite import Suite
+    from taskmark.running.jobs import Job
     from taskmark.weights import WeightSpace
 
 _METHOD = "experts"  # the row of the experts themselves

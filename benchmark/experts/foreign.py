@@ -7,19 +7,19 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from taskmark.definitions.recipes import Mode, recipe_named
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
 from taskmark.experts.trees import find_folders
-from taskmark.recipes import Mode, recipe_named
-from taskmark.record import Experts
+from taskmark.records.record import Experts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.recipes import Recipe
-    from taskmark.registry import MethodChoice
+    from taskmark.definitions.recipes import Recipe
+    from taskmark.plugins.registry import MethodChoice
 
 _log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from taskmark.recipes import Mode
-from taskmark.record import Frozen
-from taskmark.toml_files import faults_in_sentences
+from taskmark.definitions.recipes import Mode
+from taskmark.definitions.toml_files import faults_in_sentences
+from taskmark.records.record import Frozen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.definitions.recipes import recipe_named
 from taskmark.experts.checks import Scored, judge
 from taskmark.experts.passing import Tuned, choose
 from taskmark.heads import stored_head
-from taskmark.passes import Passes, total_bytes
-from taskmark.readers import Reader, reader
-from taskmark.recipes import recipe_named
+from taskmark.reading.passes import Passes, total_bytes
+from taskmark.reading.readers import Reader, reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.passes import fitted
-from taskmark.precision import moved
+from taskmark.machine.precision import moved
+from taskmark.reading.passes import fitted
 from taskmark.storage.lineage import note
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.head import Head
-    from taskmark.passes import Passes
-    from taskmark.readers import Reader
+    from taskmark.reading.passes import Passes
+    from taskmark.reading.readers import Reader
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def choose(
     """Choose how images are passed.
 
     A faster precision is taken where it moves no expert's accuracy on validation beyond noise (see
-    `taskmark.precision`). Where it does, a note says so.
+    `taskmark.machine.precision`). Where it does, a note says so.
 
     Args:
         experts: what is read.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.costs import measured
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
+from taskmark.machine.costs import measured
 from taskmark.storage.lineage import note
 from taskmark.suites.weight_files import read_tensors
 

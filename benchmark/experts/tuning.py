@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from taskmark.batches import on_device
-from taskmark.linearised import value_and_tangent
-from taskmark.memory import Room
-from taskmark.residence import resident
+from taskmark.machine.memory import Room
+from taskmark.machine.residence import resident
+from taskmark.reading.batches import on_device
+from taskmark.reading.linearised import value_and_tangent
 from taskmark.storage.checkpoints import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from taskmark.definitions.protocol import Tuning
+    from taskmark.definitions.recipes import Mode
     from taskmark.head import Head
-    from taskmark.protocol import Tuning
-    from taskmark.recipes import Mode
     from taskmark.storage.checkpoints import Checkpoints
     from taskmark.weights import WeightSpace
 

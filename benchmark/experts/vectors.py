@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.costs import measured
 from taskmark.experts.tuning import tune
 from taskmark.heads import stored_head
+from taskmark.machine.costs import measured
 from taskmark.storage.checkpoints import Checkpoints
 from taskmark.storage.tensor_file import Rows, Written
 
 if TYPE_CHECKING:
     from taskmark.context import Context
+    from taskmark.definitions.recipes import Mode
     from taskmark.head import Head
-    from taskmark.recipes import Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.gate.compare import Comparison
-    from taskmark.record import Record
+    from taskmark.records.record import Record
 
 _WIDTH = 110
 

@@ -11,14 +11,14 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import Record, unpack_bits
+from taskmark.records.record import Record, unpack_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from taskmark.protocol import Gate
+    from taskmark.definitions.protocol import Gate
 
 LEVEL = 0.05
 

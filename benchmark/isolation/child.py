@@ -23,7 +23,7 @@ from taskmark.errors import DataRefusedError, TaskmarkError, sentence
 from taskmark.given import Given
 from taskmark.head import Head
 from taskmark.isolation.wire import Message, receive_mapped, send
-from taskmark.registry import Found, build, from_file, from_packages
+from taskmark.plugins.registry import Found, build, from_file, from_packages
 from taskmark.weights import Part, WeightSpace
 
 if TYPE_CHECKING:

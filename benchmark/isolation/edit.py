@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
-from taskmark.costs import Spent, measured
 from taskmark.edit import Edit, Mask
 from taskmark.errors import TaskmarkError
 from taskmark.head import Head
 from taskmark.isolation.process import PluginProcess, common_facts
-from taskmark.record import Frozen
+from taskmark.machine.costs import Spent, measured
+from taskmark.records.record import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from huggingface_hub import constants as hub
 from pydantic import ConfigDict, PrivateAttr, ValidationError, create_model
 
-from taskmark.catalogue import HyperParameter
 from taskmark.errors import TaskmarkError
 from taskmark.isolation.edit import edit_apart
 from taskmark.isolation.process import PluginError, PluginProcess, common_facts
 from taskmark.method import Method
-from taskmark.record import Frozen, Role, Track
-from taskmark.registry import Found, built_in, check_facts, has_packages, united
+from taskmark.plugins.registry import Found, built_in, check_facts, has_packages, united
+from taskmark.records.catalogue import HyperParameter
+from taskmark.records.record import Frozen, Role, Track
 from taskmark.storage.keys import source_of
 from taskmark.suites.real.data.arrays import default_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from taskmark.costs import Spent
     from taskmark.edit import Edit
     from taskmark.given import Given
+    from taskmark.machine.costs import Spent
     from taskmark.storage.in_file import InFile
 
 Answer = TypeVar("Answer", bound=Frozen)
@@ -121,7 +121,7 @@ class StandIn(Method):
 
 
 def find_apart(plugins: Iterable[Path], limits: Limits) -> dict[str, Found]:
-    """Find all methods as `taskmark.registry.find` does, without running the code of a plug-in.
+    """Find all methods as `plugins.registry.find` does, without running the code of a plug-in.
 
     Raises:
         TaskmarkError: if a plug-in cannot be imported, holds no method or touches test data, or

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
 from taskmark.experts.normaliser import stored_passes
-from taskmark.provenance import provenance
-from taskmark.record import DisentanglementRecord, PairGrid, pack_counts
+from taskmark.machine.costs import measured
+from taskmark.records.provenance import provenance
+from taskmark.records.record import DisentanglementRecord, PairGrid, pack_counts
 from taskmark.statistics.intervals import disentanglement_interval
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from taskmark.record import Geometry
+from taskmark.records.record import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskmark.costs import measured
+from taskmark.machine.costs import measured
 from taskmark.metrics.localisation_kernel import Tangents, directions
 from taskmark.metrics.localisation_record import (
     Eigenfunction,
@@ -18,8 +18,8 @@ from taskmark.metrics.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.picking import picked
-from taskmark.provenance import provenance
+from taskmark.metrics.picking import picked
+from taskmark.records.provenance import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

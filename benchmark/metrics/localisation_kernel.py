@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from taskmark.linearised import differentiable_attention
+from taskmark.reading.linearised import differentiable_attention
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

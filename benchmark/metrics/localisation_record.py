@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from taskmark.record import Frozen, Identified, Provenance, SuiteFacts
+from taskmark.records.record import Frozen, Identified, Provenance, SuiteFacts
 
 
 class Eigenfunction(Frozen):

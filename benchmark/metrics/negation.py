@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.costs import measured
 from taskmark.editing import own_reader
 from taskmark.evaluation import splits_of_test
 from taskmark.experts.normaliser import stored_passes
+from taskmark.machine.costs import measured
 from taskmark.metrics.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -25,9 +25,9 @@ from taskmark.metrics.negation_record import (
     NegationResult,
     NegationTrial,
 )
-from taskmark.provenance import provenance
-from taskmark.record import pack_bits
-from taskmark.scale_search import candidates, splits_of_validation
+from taskmark.reading.scale_search import candidates, splits_of_validation
+from taskmark.records.provenance import provenance
+from taskmark.records.record import pack_bits
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
 from taskmark.statistics.resampling import Scores
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.experts.vectors import Stand
-    from taskmark.readers import Reader
-    from taskmark.record import MethodFacts
-    from taskmark.scale_search import Split
+    from taskmark.reading.readers import Reader
+    from taskmark.reading.scale_search import Split
+    from taskmark.records.record import MethodFacts
 
 ALPHAS = (0.0, 1.0)
 """Ends of the grid of alpha; it has as many points as every scale search of the suite."""

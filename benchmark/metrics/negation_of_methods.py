@@ -11,13 +11,13 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
-from taskmark.costs import measured
 from taskmark.editing import apply, give
 from taskmark.errors import CorruptArtifactError, sentence
+from taskmark.machine.costs import measured
 from taskmark.metrics.negation import ALPHAS, negated
-from taskmark.provenance import method_facts
-from taskmark.registry import build
-from taskmark.scale_search import scale_range_of
+from taskmark.plugins.registry import build
+from taskmark.reading.scale_search import scale_range_of
+from taskmark.records.provenance import method_facts
 from taskmark.storage.store import Artifact
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.method import Method
-    from taskmark.rows import Row
+    from taskmark.running.rows import Row
 
 _log = logging.getLogger(__name__)
 

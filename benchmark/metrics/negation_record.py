@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from taskmark.record import Experts, Frozen, Identified, MethodFacts, Provenance, SuiteFacts
+from taskmark.records.record import Experts, Frozen, Identified, MethodFacts, Provenance, SuiteFacts
 
 
 class NegationTrial(Frozen):

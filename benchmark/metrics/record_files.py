@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from taskmark.metrics.localisation_record import LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
-from taskmark.record import digest
-from taskmark.record_files import age, read_folder
+from taskmark.records.record import digest
+from taskmark.records.record_files import age, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,18 +7,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taskmark.definitions.recipes import recipe_named
 from taskmark.errors import unknown
-from taskmark.plan import Selection
-from taskmark.recipes import recipe_named
-from taskmark.registry import MethodChoice
+from taskmark.plugins.registry import MethodChoice
+from taskmark.running.plan import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from taskmark.definitions.recipes import Mode
+    from taskmark.definitions.suite import Suite
     from taskmark.papers.definition import Paper
-    from taskmark.recipes import Mode
-    from taskmark.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from taskmark.jobs import Job
+    from taskmark.running.jobs import Job
     from taskmark.storage.locks import Locks
     from taskmark.storage.store import Store
 

@@ -7,7 +7,7 @@ import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskmark import registry
+from taskmark.plugins import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from taskmark.catalogue import Catalogue
+from taskmark.records.catalogue import Catalogue
 from taskmark.reports import figures
 from taskmark.reports.definitions import RECIPES
 from taskmark.reports.evidence import CONTROL
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from taskmark.metrics.localisation_record import LocalisationRecord
     from taskmark.metrics.negation_record import NegationRecord
-    from taskmark.record import DisentanglementRecord, Record, SuiteFacts
+    from taskmark.plugins.submission import Submission
+    from taskmark.records.record import DisentanglementRecord, Record, SuiteFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.summaries import Summaries, Summary
-    from taskmark.submission import Submission
 
 
 class _OnBackbone(Protocol):

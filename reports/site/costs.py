@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskmark.reports.site.number_formats import mean_of
 
 if TYPE_CHECKING:
-    from taskmark.record import Record
+    from taskmark.records.record import Record
     from taskmark.reports.rows import Row
 
 BYTES_PER_NUMBER = 4

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from taskmark.metrics.localisation_record import LocalisationRecord
     from taskmark.metrics.negation_record import NegationRecord
-    from taskmark.record import DisentanglementRecord
+    from taskmark.records.record import DisentanglementRecord
     from taskmark.reports.site.content import Content
 
 MEANINGS = {

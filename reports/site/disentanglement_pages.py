@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.metrics.localisation_record import Localisation, LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
-from taskmark.record import DisentanglementRecord
+from taskmark.records.record import DisentanglementRecord
 from taskmark.reports import figures
 from taskmark.reports.definitions import paragraphs
 from taskmark.reports.site import addresses

@@ -16,13 +16,13 @@ from taskmark.reports.site.rendering import render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.catalogue import MethodEntry
-    from taskmark.record import MethodFacts
+    from taskmark.plugins.submission import Submission
+    from taskmark.records.catalogue import MethodEntry
+    from taskmark.records.record import MethodFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.site.content import Content, Edition
     from taskmark.reports.site.rendering import File
-    from taskmark.submission import Submission
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from taskmark.statistics.resampling import LEVEL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from taskmark.record import Geometry
+    from taskmark.records.record import Geometry
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.site.content import Content

@@ -15,7 +15,7 @@ from taskmark.statistics.intervals import proportion_interval, seed_intervals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.record import Record, TaskResult
+    from taskmark.records.record import Record, TaskResult
     from taskmark.reports.board import Board
     from taskmark.reports.site.content import Content
 

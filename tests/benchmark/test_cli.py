@@ -157,7 +157,7 @@ def test_an_interrupt_says_how_to_go_on(run, tiny_suite, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("taskmark.run.execute", interrupted)
+    monkeypatch.setattr("taskmark.running.run.execute", interrupted)
     code, _, err = run()
     assert code == 130
     again = f"taskmark run --workers 0 --device cpu --suite {tiny_suite} --store "
@@ -216,7 +216,7 @@ def test_compare_exits_with_one_only_if_something_moved(run, taskmark, tmp_path)
 
 
 def test_a_run_becomes_a_baseline_that_it_passes(run, taskmark, tmp_path, monkeypatch):
-    monkeypatch.setattr("taskmark.provenance.own_commit", lambda: ("c" * 40, False))
+    monkeypatch.setattr("taskmark.records.provenance.own_commit", lambda: ("c" * 40, False))
     for out, method in (("one", "task_arithmetic"), ("two", "ties")):
         run("--out", tmp_path / out, "--store", tmp_path / "fresh", "--method", method)
     baseline, changelog = tmp_path / "tiny-0.1.json", tmp_path / "CHANGELOG.md"

@@ -22,8 +22,8 @@ from bad_methods import (
 )
 
 from taskmark.conformance import CHECKS, Finding, check_method, miniature, run_check
-from taskmark.registry import find
-from taskmark.switches import switches
+from taskmark.machine.switches import switches
+from taskmark.plugins.registry import find
 
 BUILT_IN = {name: found.method for name, found in find().items() if found.origin == "built-in"}
 

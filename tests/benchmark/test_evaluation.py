@@ -8,10 +8,10 @@ import torch
 from torch.func import functional_call
 
 from taskmark.context import Context
-from taskmark.plan import Selection, plan
-from taskmark.record import unpack_bits
-from taskmark.registry import MethodChoice
-from taskmark.suite import read
+from taskmark.definitions.suite import read
+from taskmark.plugins.registry import MethodChoice
+from taskmark.records.record import unpack_bits
+from taskmark.running.plan import Selection, plan
 from taskmark.weights import WeightSpace
 
 TASKS = ("hills", "lakes", "woods")

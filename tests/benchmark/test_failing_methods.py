@@ -6,10 +6,10 @@ import pytest
 from tiny_setting import REFERENCES
 
 from taskmark.errors import TaskmarkError
-from taskmark.executor import Event, execute
-from taskmark.plan import Selection
-from taskmark.registry import MethodChoice
-from taskmark.run import Options, Watcher, run
+from taskmark.plugins.registry import MethodChoice
+from taskmark.running.executor import Event, execute
+from taskmark.running.plan import Selection
+from taskmark.running.run import Options, Watcher, run
 
 BODIES = {
     "raises": ("raise ValueError('no\\nidea')", "ValueError: no idea"),
@@ -155,7 +155,7 @@ def test_a_method_that_ends_its_process_is_a_failed_row(tiny_run, plugin, monkey
         for job in mortal:
             listener(Event("died", job))
 
-    monkeypatch.setattr("taskmark.run.execute", died_in_sample)
+    monkeypatch.setattr("taskmark.running.run.execute", died_in_sample)
     outcome = tiny_run("sample", plugin=plugin("return Edit(given.pretrained)"))
     _only_sample_failed(outcome, "The process that ran it was ended.")
 
@@ -183,7 +183,7 @@ def test_a_method_that_ends_its_process_fails_its_row_in_a_worker_too(tiny_run, 
 
 def test_a_stage_that_loses_its_process_ends_the_run_in_a_sentence(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "taskmark.run.execute",
+        "taskmark.running.run.execute",
         lambda jobs, _context, *, listener, **_options: listener(Event("died", jobs[0])),
     )
     with pytest.raises(TaskmarkError, match="process was ended while making the images of hills"):

@@ -13,7 +13,7 @@ import torch
 from taskmark import Given, WeightSpace
 from taskmark.editing import apply
 from taskmark.errors import TaskmarkError
-from taskmark.registry import find
+from taskmark.plugins.registry import find
 
 HONEST = "return Edit(given.task_vectors.sum(0))"
 
@@ -146,7 +146,7 @@ def _switches():
 
 APART = {
     "imports the harness and asks its store": (
-        "from taskmark import worker\nworker._context.store_root",
+        "from taskmark.running import worker\nworker._context.store_root",
         "AttributeError: 'NoneType'",
     ),
     "looks the store up in the environment": (

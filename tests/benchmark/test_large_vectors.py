@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import torch
 from torch import nn
-from taskmark.costs import measured
+from taskmark.machine.costs import measured
 from taskmark.experts.vectors import stack_vectors
 from taskmark.storage.store import Store
 from taskmark.weights import WeightSpace

@@ -48,7 +48,7 @@ def test_evaluation_is_asked_only_by_what_makes_records():
 
 
 def test_a_row_reads_test_data_after_the_scale_is_chosen():
-    source = (HARNESS / "rows.py").read_text("utf-8")
+    source = (HARNESS / "running" / "rows.py").read_text("utf-8")
     calls = [
         (node.lineno, ast.unparse(node.func))
         for node in ast.walk(ast.parse(source))

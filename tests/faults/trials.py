@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskmark.errors import TaskmarkError
-from taskmark.plan import Selection
-from taskmark.registry import MethodChoice
-from taskmark.run import Options, Watcher, run
+from taskmark.plugins.registry import MethodChoice
+from taskmark.running.plan import Selection
+from taskmark.running.run import Options, Watcher, run
 from taskmark.storage.checkpoints import CHECKPOINTS
 from taskmark.storage.durable import drafts
 from taskmark.storage.store import Store

@@ -21,13 +21,15 @@ from made_up_records import (
     made_up_record,
 )
 
-from taskmark import provenance, reports, suite
+from taskmark import reports
+from taskmark.definitions import suite
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
 from taskmark.metrics.localisation_record import LocalisationRecord
 from taskmark.metrics.negation_record import NegationRecord
-from taskmark.record import DisentanglementRecord, Record
-from taskmark.record_files import read_folder
+from taskmark.records import provenance
+from taskmark.records.record import DisentanglementRecord, Record
+from taskmark.records.record_files import read_folder
 from taskmark.storage import store
 
 if TYPE_CHECKING:

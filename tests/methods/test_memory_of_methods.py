@@ -10,7 +10,7 @@ import pytest
 from peak_memory import LARGEST_BYTES, N_LAYERS, N_TASKS, WIDTH, given_with
 
 from taskmark import methods
-from taskmark.registry import built_in
+from taskmark.plugins.registry import built_in
 
 MEGABYTE = 2**20
 MATRIX_BYTES = 8 * WIDTH**2  # in float64

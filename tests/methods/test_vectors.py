@@ -9,7 +9,7 @@ import torch
 from vector_inputs import given_of
 
 from taskmark.methods import vectors as published
-from taskmark.registry import built_in, find, get
+from taskmark.plugins.registry import built_in, find, get
 
 FOLDER = Path(published.__file__).parent
 FILES = sorted(FOLDER.glob("*.json"))

@@ -7,7 +7,7 @@ from naive_with_data import ANSWERS
 from vector_inputs import given_of
 
 from taskmark.methods import vectors as published
-from taskmark.registry import built_in, get
+from taskmark.plugins.registry import built_in, get
 
 CASES = {name: case for name, case in published.vectors() if "network" in case}
 

@@ -14,7 +14,7 @@ from made_up_records import (
 )
 from rich.console import Console
 
-from taskmark.record import Experts, Storage, pack_bits
+from taskmark.records.record import Experts, Storage, pack_bits
 from taskmark.reports import terminal_table
 from taskmark.reports.board import boards
 from taskmark.reports.scores import ExpertBits, scores_of

@@ -18,7 +18,7 @@ from made_up_records import (
     write_out,
 )
 
-from taskmark.catalogue import (
+from taskmark.records.catalogue import (
     BackboneEntry,
     Example,
     HyperParameter,

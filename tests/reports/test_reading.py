@@ -17,7 +17,7 @@ from made_up_records import (
 )
 
 from taskmark.errors import TaskmarkError
-from taskmark.record import pack_bits, pack_counts
+from taskmark.records.record import pack_bits, pack_counts
 from taskmark.reports.reading import latest, read_disentanglement, read_records
 
 EARLIER = made_up_provenance(created_at="2026-01-01T00:00:00+00:00")

@@ -8,9 +8,9 @@ import pytest
 from made_up_records import SUITE, made_up_method, made_up_record, write_out
 
 from taskmark.errors import TaskmarkError
+from taskmark.plugins.submission import Reproduction, Submission
 from taskmark.reports import build
 from taskmark.reports.building import read_content
-from taskmark.submission import Reproduction, Submission
 
 METHOD = "print('a method')\n"
 SAME = Reproduction(

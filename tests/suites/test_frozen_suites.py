@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskmark.data import fingerprint
-from taskmark.provider import provider
-from taskmark.suite import known, load
+from taskmark.definitions.provider import provider
+from taskmark.definitions.suite import known, load
 
 # A change of a suite is a new file with a new version, and a new line here.
 FROZEN = {

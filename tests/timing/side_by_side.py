@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.costs import Spent, measured
+from taskmark.machine.costs import Spent, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,18 +10,25 @@ import torch
 from side_by_side import in_turn, say
 
 from taskmark.context import Context
+from taskmark.definitions.suite import load
 from taskmark.editing import apply, give, own_reader
-from taskmark.executor import execute
-from taskmark.plan import Selection, plan
-from taskmark.registry import MethodChoice, build
-from taskmark.run import default_store
-from taskmark.scale_search import Racing, Split, candidates, race, search, splits_of_validation
-from taskmark.suite import load
+from taskmark.plugins.registry import MethodChoice, build
+from taskmark.reading.scale_search import (
+    Racing,
+    Split,
+    candidates,
+    race,
+    search,
+    splits_of_validation,
+)
+from taskmark.running.executor import execute
+from taskmark.running.plan import Selection, plan
+from taskmark.running.run import default_store
 
 if TYPE_CHECKING:
     from taskmark import Edit
-    from taskmark.readers import StandardReader
-    from taskmark.rows import Row
+    from taskmark.reading.readers import StandardReader
+    from taskmark.running.rows import Row
 
 pytestmark = pytest.mark.timing
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from tiny_setting import setting_of
 
-from taskmark import passes as passes_module
 from taskmark.context import Context
-from taskmark.costs import Spent
 from taskmark.experts import normaliser
 from taskmark.experts.passing import Tuned, choose
 from taskmark.head import Head
-from taskmark.passes import Passes
-from taskmark.readers import StandardReader
+from taskmark.machine.costs import Spent
+from taskmark.reading import passes as passes_module
+from taskmark.reading.passes import Passes
+from taskmark.reading.readers import StandardReader
 from taskmark.storage.lineage import making
 
 USUAL = Passes(8)

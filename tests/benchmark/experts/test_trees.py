@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 
 from taskmark.context import Context
+from taskmark.definitions.suite import read
 from taskmark.errors import TaskmarkError
 from taskmark.experts.exporting import export_experts
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.trees import find_folders
-from taskmark.plan import Selection
-from taskmark.registry import MethodChoice
+from taskmark.plugins.registry import MethodChoice
 from taskmark.reports import read_records
 from taskmark.reports.board import boards
-from taskmark.run import Options, run
-from taskmark.suite import read
+from taskmark.running.plan import Selection
+from taskmark.running.run import Options, run
 
 TASKS = ("hills", "lakes")
 BACKBONES = ("plain", "worded")

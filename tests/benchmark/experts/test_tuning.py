@@ -11,8 +11,8 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional
 
 from taskmark import Head
+from taskmark.definitions.protocol import Tuning
 from taskmark.experts.tuning import batches, learning_rate_factor, tune
-from taskmark.protocol import Tuning
 
 CPU = torch.device("cpu")
 

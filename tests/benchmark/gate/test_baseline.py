@@ -14,6 +14,7 @@ from made_up_records import (
     made_up_record,
 )
 
+from taskmark.definitions.protocol import Gate
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import (
     baseline_of,
@@ -24,7 +25,6 @@ from taskmark.gate.baseline import (
     write_baseline,
 )
 from taskmark.gate.compare import compare, rows_of
-from taskmark.protocol import Gate
 
 
 @pytest.fixture(scope="module")

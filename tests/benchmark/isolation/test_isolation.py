@@ -21,8 +21,8 @@ from taskmark.editing import apply
 from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
 from taskmark.isolation.methods import Limits, find_apart
 from taskmark.isolation.process import PluginError
-from taskmark.registry import find
-from taskmark.switches import switches
+from taskmark.machine.switches import switches
+from taskmark.plugins.registry import find
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 SPACE = WeightSpace.of(Encoder())

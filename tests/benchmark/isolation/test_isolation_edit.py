@@ -29,7 +29,7 @@ def test_a_built_in_method_as_a_plugin_has_the_same_record(tiny_run, tmp_path, n
     """Whether it edits in its own process or in the run's makes no difference of a bit."""
     file = tmp_path / "copied.py"
     file.write_text(
-        f"from taskmark.registry import get\n\n\nclass Copied(get({name!r})):\n"
+        f"from taskmark.plugins.registry import get\n\n\nclass Copied(get({name!r})):\n"
         '    """A copy."""\n\n    name = "copied"\n    role = "competitor"\n',
         "utf-8",
     )

@@ -8,8 +8,8 @@ import pytest
 
 from taskmark.errors import TaskmarkError
 from taskmark.isolation.methods import Limits, StandIn, find_apart
-from taskmark.provenance import method_facts
-from taskmark.registry import build, find
+from taskmark.plugins.registry import build, find
+from taskmark.records.provenance import method_facts
 from taskmark.suites.real.data.arrays import default_folder
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")

@@ -8,13 +8,13 @@ import torch
 from torch.func import functional_call
 
 from taskmark.context import Context
+from taskmark.definitions.suite import read
 from taskmark.evaluation import splits_of_test
 from taskmark.metrics.disentanglement import disagreements, make_disentanglement, unit_square
-from taskmark.picking import picked
-from taskmark.plan import Selection, plan
-from taskmark.record import DisentanglementRecord, unpack_counts
-from taskmark.registry import MethodChoice
-from taskmark.suite import read
+from taskmark.metrics.picking import picked
+from taskmark.plugins.registry import MethodChoice
+from taskmark.records.record import DisentanglementRecord, unpack_counts
+from taskmark.running.plan import Selection, plan
 
 ALPHAS = (0.0, 1.0)
 

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from tiny_setting import setting_of
 
+from taskmark.definitions.suite import read
 from taskmark.errors import TaskmarkError
 from taskmark.metrics.localisation import (
     jackknife_error,
@@ -22,11 +23,10 @@ from taskmark.metrics.localisation import (
 )
 from taskmark.metrics.localisation_kernel import Tangents, directions
 from taskmark.metrics.localisation_record import LocalisationRecord
-from taskmark.picking import picked
-from taskmark.plan import Selection
-from taskmark.registry import MethodChoice
-from taskmark.run import Options, run
-from taskmark.suite import read
+from taskmark.metrics.picking import picked
+from taskmark.plugins.registry import MethodChoice
+from taskmark.running.plan import Selection
+from taskmark.running.run import Options, run
 
 SECTION = "\n[protocol.localisation]\nn_images = {}\nn_directions = {}\n"
 

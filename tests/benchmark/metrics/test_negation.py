@@ -14,16 +14,16 @@ from torch.func import functional_call
 
 from taskmark import Head
 from taskmark.context import Context
+from taskmark.definitions.suite import read
 from taskmark.errors import TaskmarkError
 from taskmark.metrics.negation import choose, controls_of, sweep
 from taskmark.metrics.negation_record import NegationRecord, NegationTrial
-from taskmark.plan import Selection, plan
-from taskmark.readers import reader
-from taskmark.record import unpack_bits
-from taskmark.registry import MethodChoice
-from taskmark.run import Options, run
-from taskmark.scale_search import Split
-from taskmark.suite import read
+from taskmark.plugins.registry import MethodChoice
+from taskmark.reading.readers import reader
+from taskmark.reading.scale_search import Split
+from taskmark.records.record import unpack_bits
+from taskmark.running.plan import Selection, plan
+from taskmark.running.run import Options, run
 
 SECTION = "\n[protocol.negation]\n"
 TASKS = ("hills", "lakes", "woods")

@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from taskmark.context import Context
+from taskmark.definitions.suite import read
 from taskmark.editing import own_reader
 from taskmark.method import Method
 from taskmark.methods.ties import Ties
 from taskmark.metrics.negation import negated, sweep
 from taskmark.metrics.negation_of_methods import has_direction_of_its_own
 from taskmark.metrics.negation_summary import line, read_negation
-from taskmark.plan import Selection, plan
-from taskmark.registry import MethodChoice, get
-from taskmark.run import Options, run
-from taskmark.scale_search import candidates, splits_of_validation
-from taskmark.suite import read
+from taskmark.plugins.registry import MethodChoice, get
+from taskmark.reading.scale_search import candidates, splits_of_validation
+from taskmark.running.plan import Selection, plan
+from taskmark.running.run import Options, run
 
 PLUGIN = '''
 import sys

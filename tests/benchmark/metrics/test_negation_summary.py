@@ -15,7 +15,7 @@ from taskmark.metrics.negation_record import (
     NegationTrial,
 )
 from taskmark.metrics.negation_summary import line, read_negation
-from taskmark.record import pack_bits
+from taskmark.records.record import pack_bits
 
 
 def _tested(task: str, n_correct: int, before: float) -> NegationResult:

@@ -6,6 +6,7 @@ import pytest
 from test_papers import VALID, written
 
 from taskmark.context import Context
+from taskmark.definitions.suite import read as read_suite
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import Run, Search, load, read
 from taskmark.papers.runs import (
@@ -16,9 +17,8 @@ from taskmark.papers.runs import (
     suite_named,
     suite_of,
 )
-from taskmark.plan import plan
-from taskmark.run import Options, run
-from taskmark.suite import read as read_suite
+from taskmark.running.plan import plan
+from taskmark.running.run import Options, run
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import tomllib
 
 import pytest
 
-from taskmark import suite
+from taskmark.definitions import suite
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import LABELS, is_paper, known, load, read
 from taskmark.papers.runs import suite_of
-from taskmark.registry import MethodChoice, build, find
+from taskmark.plugins.registry import MethodChoice, build, find
 
 VALID = """
 name = "made-up"

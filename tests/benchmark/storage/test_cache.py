@@ -120,7 +120,7 @@ def test_pruning_says_first_and_then_does_and_leaves_what_records_need(store, co
 
 
 def _watcher(begun):
-    from taskmark.run import Watcher  # noqa: PLC0415
+    from taskmark.running.run import Watcher  # noqa: PLC0415
 
     return Watcher(begin=lambda todo, _done, _workers: begun.append(len(todo)))
 

@@ -7,8 +7,8 @@ import torch
 from tiny_setting import setting_of
 
 from taskmark import Head
+from taskmark.definitions.protocol import Tuning
 from taskmark.experts.tuning import tune
-from taskmark.protocol import Tuning
 from taskmark.storage.checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.storage.lineage import making
 from taskmark.storage.store import Store

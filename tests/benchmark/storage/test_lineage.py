@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from taskmark.determinism import named
+from taskmark.machine.determinism import named
 from taskmark.storage.lineage import making, note
 from taskmark.storage.store import Store
 

@@ -13,7 +13,7 @@ from made_up_records import (
 )
 from site_elements import text_of
 
-from taskmark.record import Storage, TaskResult, pack_bits
+from taskmark.records.record import Storage, TaskResult, pack_bits
 from taskmark.reports.board import boards
 from taskmark.reports.site.board_pages import axis
 

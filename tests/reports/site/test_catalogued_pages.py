@@ -6,7 +6,7 @@ import pytest
 from made_up_records import SUITE, TASKS, made_up_method, made_up_record
 from site_elements import parsed, text_of
 
-from taskmark.catalogue import (
+from taskmark.records.catalogue import (
     BackboneEntry,
     Catalogue,
     Example,

@@ -8,7 +8,7 @@ import json
 from made_up_records import made_up_board
 from site_elements import text_of
 
-from taskmark.record import Record
+from taskmark.records.record import Record
 from taskmark.reports import provenance
 from taskmark.reports.site import addresses
 

@@ -10,10 +10,10 @@ import toy_suites
 from site_faults import faults
 
 from taskmark import reports
-from taskmark.plan import Selection
-from taskmark.registry import MethodChoice
-from taskmark.run import Options, Watcher, run
-from taskmark.suite import load
+from taskmark.definitions.suite import load
+from taskmark.plugins.registry import MethodChoice
+from taskmark.running.plan import Selection
+from taskmark.running.run import Options, Watcher, run
 
 CHOICES = (MethodChoice("task_arithmetic"), MethodChoice("ties"))
 METHODS = {

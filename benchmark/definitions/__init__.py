@@ -1,0 +1,1 @@
+"""What is fixed before a run: suites, protocols, recipes, and who provides the data."""

@@ -1,0 +1,1 @@
+"""Methods, whoever wrote them: found, begun, submitted, and run again."""

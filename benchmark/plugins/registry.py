@@ -1,0 +1,325 @@
+"""Finding methods: built-ins by folder scan, packages by entry point, files by path."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import ValidationError
+
+from taskmark.definitions.recipes import RECIPES
+from taskmark.errors import TaskmarkError, sentence, unknown
+from taskmark.method import Method
+from taskmark.plugins.hyperparameters import hyperparameters_of
+from taskmark.reading.scale_search import is_interval
+from taskmark.records.record import Role, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from taskmark.records.catalogue import HyperParameter
+
+ENTRY_POINT_GROUP = "taskmark.methods"
+_BUILT_IN_PACKAGE = "taskmark.methods"
+_OUTER_COMMA = re.compile(r",(?![^\[(]*[\])])")  # separates fields, not the items of a list
+_CHOICES = {"track": get_args(Track), "role": get_args(Role), "recipe": tuple(RECIPES)}
+
+Origin = Literal["built-in", "package", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A method class and where it was found.
+
+    `distribution` is the package that offers it. `files`, those whose code makes its results, and
+    `fields` are given where the class is only a stand-in, which cannot be asked.
+    """
+
+    method: type[Method]
+    origin: Origin
+    source: Path
+    distribution: str | None = None
+    files: tuple[Path, ...] | None = None
+    fields: tuple[HyperParameter, ...] | None = None
+
+    def source_sha256(self) -> str:
+        """Hash of the file that defines the class."""
+        return hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+    def hyperparameters(self) -> tuple[HyperParameter, ...]:
+        """The fields of the class, with what they may be and their defaults."""
+        return hyperparameters_of(self.method) if self.fields is None else self.fields
+
+    def code(self) -> list[Path]:
+        """The files whose code makes its results: its own, or all those of its package."""
+        if self.files is not None:
+            return list(self.files)
+        root = sys.modules[self.method.__module__.partition(".")[0]]
+        if self.origin != "package" or not hasattr(root, "__path__"):
+            return [self.source]
+        return sorted(file for folder in root.__path__ for file in Path(folder).rglob("*.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """A method with its hyper-parameters, as a user or a suite chose it."""
+
+    name: str
+    hyperparameters: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, fields: dict[str, Any]) -> MethodChoice:
+        """A choice from values of JSON or TOML, whose lists become tuples."""
+        return cls(name, tuple(sorted((key, _hashable(value)) for key, value in fields.items())))
+
+    @classmethod
+    def parse(cls, text: str) -> MethodChoice:
+        """Read `name` or `name[field=value, ...]`.
+
+        Raises:
+            TaskmarkError: if the text has another form.
+        """
+        matched = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text)
+        if matched is None:
+            raise TaskmarkError(
+                f"The method {text!r} cannot be read; "
+                "write a name, or a name with fields such as ties[density=0.1]."
+            )
+        pairs = [pair for pair in _OUTER_COMMA.split(matched[2] or "") if pair.strip()]
+        return cls(matched[1], tuple(_field(text, pair) for pair in pairs))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+def _field(text: str, pair: str) -> tuple[str, Any]:
+    name, equals, value = (piece.strip() for piece in pair.partition("="))
+    if not (name and equals and value):
+        raise TaskmarkError(
+            f"The field {pair.strip()!r} of {text!r} cannot be read; write field=value."
+        )
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+    return name, tuple(literal) if isinstance(literal, list) else literal
+
+
+def find(plugins: Iterable[Path] = ()) -> dict[str, Found]:
+    """Find all methods, by name.
+
+    Args:
+        plugins: Python files, each with one or more subclasses of Method.
+
+    Raises:
+        TaskmarkError: if a plug-in cannot be imported or holds no method, or if two methods have
+            one name.
+    """
+    return united([*built_in(), *from_packages(), *(m for p in plugins for m in from_file(p))])
+
+
+def united(found_methods: Iterable[Found]) -> dict[str, Found]:
+    """Methods by name.
+
+    Raises:
+        TaskmarkError: if two have one name.
+    """
+    methods: dict[str, Found] = {}
+    for found in found_methods:
+        name = found.method.name
+        if name in methods and methods[name].method is not found.method:
+            raise TaskmarkError(
+                f"Two methods are called {name!r}, in {methods[name].source} and {found.source}; "
+                "rename one of them."
+            )
+        methods[name] = found
+    return methods
+
+
+def names() -> tuple[str, ...]:
+    """The names of all built-in and installed methods."""
+    return tuple(sorted(find()))
+
+
+def get(name: str) -> type[Method]:
+    """Look a built-in or installed method up.
+
+    Raises:
+        TaskmarkError: if there is none of that name.
+    """
+    methods = find()
+    if name not in methods:
+        raise unknown("method", name, methods)
+    return methods[name].method
+
+
+def build(method: type[Method], hyperparameters: dict[str, Any]) -> Method:
+    """Make an instance.
+
+    Raises:
+        TaskmarkError: if a field is unknown or a value is not allowed.
+    """
+    for name in hyperparameters:
+        if name not in method.model_fields:
+            raise unknown(f"hyper-parameter of {method.name!r} called", name, method.model_fields)
+    try:
+        return method(**hyperparameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(place) for place in first["loc"])
+        raise TaskmarkError(
+            f"The method {method.name!r} does not take {field} = {first['input']!r}: "
+            f"{first['msg'][0].lower()}{first['msg'][1:]}."
+        ) from error
+    except TaskmarkError:
+        raise
+    except Exception as error:
+        raise TaskmarkError(
+            f"The method {method.name!r} cannot be made ({type(error).__name__}: {error}); "
+            "mend its constructor."
+        ) from error
+
+
+def has_packages() -> bool:
+    """Whether an installed package offers methods; nothing of it is imported."""
+    return bool(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def built_in() -> Iterator[Found]:
+    """The methods of taskmark itself."""
+    package = importlib.import_module(_BUILT_IN_PACKAGE)
+    for entry in sorted(pkgutil.iter_modules(package.__path__), key=lambda entry: entry.name):
+        module = importlib.import_module(f"{_BUILT_IN_PACKAGE}.{entry.name}")
+        yield from _defined_in(module, "built-in")
+
+
+def from_packages() -> Iterator[Found]:
+    """The methods that installed packages offer.
+
+    Raises:
+        TaskmarkError: if one of them cannot be imported or is no method.
+    """
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+        target = _loaded(point)
+        distribution = point.dist.name if point.dist else None
+        if isinstance(target, ModuleType):
+            yield from _defined_in(target, "package", distribution)
+        elif inspect.isclass(target) and issubclass(target, Method):
+            check_facts(target)
+            yield Found(target, "package", Path(inspect.getfile(target)), distribution)
+        else:
+            raise TaskmarkError(
+                f"The entry point {point.value!r} of {distribution or 'a package'} is no subclass "
+                "of taskmark.Method; mend that package or uninstall it."
+            )
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise TaskmarkError(
+            f"The entry point {point.value!r} cannot be imported "
+            f"({type(error).__name__}: {error}); mend that package or uninstall it."
+        ) from error
+
+
+def from_file(path: Path) -> Iterator[Found]:
+    """The methods that a plug-in file defines.
+
+    Raises:
+        TaskmarkError: if it cannot be imported or defines none.
+    """
+    if not path.is_file():
+        raise TaskmarkError(f"There is no plug-in file {str(path)!r}; give the path of a .py file.")
+    # Once a content, so that a file that was edited is read anew.
+    total = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes())
+    name = f"taskmark_plugin_{total.hexdigest()[:12]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise TaskmarkError(f"The plug-in {str(path)!r} is not Python; give a .py file.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException as error:
+            del sys.modules[name]
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise TaskmarkError(
+                f"The plug-in {str(path)!r} cannot be imported "
+                f"({sentence(error, module.__file__)}); mend it and run again."
+            ) from error
+    found = list(_defined_in(sys.modules[name], "file"))
+    if not found:
+        raise TaskmarkError(
+            f"The plug-in {str(path)!r} defines no subclass of taskmark.Method with a name; write "
+            'one that says name = "my_method", without a type.'
+        )
+    yield from found
+
+
+def _defined_in(
+    module: ModuleType, origin: Origin, distribution: str | None = None
+) -> Iterator[Found]:
+    for value in vars(module).values():
+        if (
+            inspect.isclass(value)
+            and issubclass(value, Method)
+            and value.__module__ == module.__name__
+            and "name" in vars(value)
+        ):
+            check_facts(value)
+            yield Found(value, origin, Path(inspect.getfile(value)), distribution)
+
+
+def check_facts(method: type[Method]) -> None:
+    """Check what a class states about itself.
+
+    Raises:
+        TaskmarkError: if a fact has a value that it cannot have.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(method.name)):
+        raise TaskmarkError(
+            f"The method name {method.name!r} in {inspect.getfile(method)} is not an identifier in "
+            "lower case; use letters, digits and underscores."
+        )
+    for fact, known in _CHOICES.items():
+        if getattr(method, fact) not in known:
+            raise TaskmarkError(
+                f"The method {method.name!r} declares {fact} = {getattr(method, fact)!r}; "
+                f"use one of {', '.join(known)}."
+            )
+    if method.scale_range is not None and not is_interval(method.scale_range):
+        raise TaskmarkError(
+            f"The method {method.name!r} declares scale_range = {method.scale_range!r}; "
+            "give two finite numbers, the smaller first, or None."
+        )
+    if not is_number_of_tasks(method.n_tasks):
+        raise TaskmarkError(
+            f"The method {method.name!r} declares n_tasks = {method.n_tasks!r}; give the least "
+            "number of tasks, at least 1, and the most, or None where there is none."
+        )
+
+
+def is_number_of_tasks(value: object) -> bool:
+    """Whether it says how many tasks at least, and at most or None."""
+    match value:
+        case (int(least), None):
+            return least >= 1
+        case (int(least), int(most)):
+            return 1 <= least <= most
+    return False

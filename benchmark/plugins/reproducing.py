@@ -1,0 +1,70 @@
+"""Reproducing: run the rows of a submission again, and say whether they came out the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskmark.definitions.suite import gate_of, load
+from taskmark.errors import TaskmarkError
+from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
+from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.submission import Reproduction, Submission
+from taskmark.running.plan import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskmark.records.record import Record
+
+
+def selection_of(submission: Submission, records: Sequence[Record]) -> Selection:
+    """What to run so that every row of a submission is made again.
+
+    Raises:
+        TaskmarkError: if this taskmark has another version of the suite.
+    """
+    facts = submission.suite
+    label = f"{facts.name}@{facts.version}"
+    if load(label).sha256 != facts.sha256:
+        raise TaskmarkError(
+            f"The submission of {submission.method!r} is of another {label} than this taskmark "
+            "ships; install the taskmark that its records name in provenance.commit."
+        )
+    choices = (
+        MethodChoice.of(submission.method, record.method.hyperparameters) for record in records
+    )
+    return Selection(
+        backbones=tuple(dict.fromkeys(record.backbone for record in records)),
+        methods=tuple(dict.fromkeys(choices)),
+        recipes=tuple(dict.fromkeys(record.recipe for record in records)),
+        seeds=tuple(dict.fromkeys(record.seeds.expert for record in records)),
+    )
+
+
+def compared(claimed: Sequence[Record], found: Sequence[Record]) -> Comparison:
+    """The rows of a submission beside those that a new run made of them."""
+    before = rows_of(claimed)
+    after = {key: row for key, row in rows_of(found).items() if key in before}
+    return compare(before, after, gate_of)
+
+
+def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproduction:
+    """What a comparison says of a submission."""
+    differences = [
+        f"{_words(change.row)}, {change.task}: {change.before / change.n:.1%} claimed, "
+        f"{change.after / change.n:.1%} found ({change.lost} lost, {change.gained} gained)"
+        for change in comparison.moved
+    ]
+    differences += [f"{_words(key)}: {reason}" for key, reason in comparison.broken.items()]
+    differences += [f"{_words(key)}: not found" for key in comparison.missing]
+    provenance = found[0].provenance
+    return Reproduction(
+        created_at=max(record.provenance.created_at for record in found),
+        commit=provenance.commit,
+        device=provenance.device,
+        differences=tuple(differences),
+    )
+
+
+def _words(row: RowKey) -> str:
+    return f"{row.backbone} {row.recipe} {row.method}"

@@ -1,0 +1,139 @@
+"""Provenance: which code, on which machine, with which libraries made a record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+import torch
+
+from taskmark.machine.devices import kind_of
+from taskmark.plugins.registry import Found, build
+from taskmark.records.record import MethodFacts, Provenance
+from taskmark.storage.keys import library_versions
+from taskmark.storage.lineage import under_way
+
+if TYPE_CHECKING:
+    from taskmark.context import Context
+    from taskmark.reading.passes import Passes
+
+_OWN = "taskmark"
+
+
+def provenance(context: Context, passes: Passes) -> Provenance:
+    """Say where and by what a record is made, now.
+
+    Args:
+        context: of the run.
+        passes: how its images were passed.
+    """
+    commit, dirty = own_commit()
+    return Provenance(
+        created_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        dirty=dirty,
+        device=device_name(context.device),
+        dtype=passes.dtype_name,
+        batch_size=passes.batch_size,
+        platform=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
+        notes=tuple(sorted(under_way().notes)),
+        resolved=dict(context.found),
+    )
+
+
+def device_name(device: str) -> str:
+    """The device with the name of its model: "cuda: NVIDIA H100", "cpu: x86_64"."""
+    if device.startswith("cuda"):
+        return f"{kind_of(device)}: {torch.cuda.get_device_name(device)}"
+    return f"cpu: {torch.backends.cpu.get_cpu_capability()}"
+
+
+def method_facts(found: Found, hyperparameters: dict[str, object]) -> MethodFacts:
+    """What a record says of a method; a plug-in's own commit comes along."""
+    method = build(found.method, hyperparameters)
+    commit, dirty = own_commit() if found.origin == "built-in" else _commit_of(found)
+    return MethodFacts(
+        name=method.name,
+        summary=method.summary(),
+        track=method.track,
+        role=method.role,
+        paper=method.paper,
+        bibtex=method.bibtex,
+        hyperparameters=method.hyperparameters(),
+        origin=found.origin,
+        source_sha256=found.source_sha256(),
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+@functools.cache
+def own_commit() -> tuple[str | None, bool | None]:
+    """The commit of taskmark and whether its tree is dirty; None where neither can be known."""
+    installed = _installed_from(_OWN)
+    return installed if installed[0] else git_commit(Path(__file__).parent)
+
+
+def git_commit(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the working tree around a folder, and whether it is dirty."""
+    head = _git(folder, "rev-parse", "HEAD")
+    if head is None:
+        return None, None
+    return head, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _commit_of(found: Found) -> tuple[str | None, bool | None]:
+    if found.distribution is not None:
+        installed = _installed_from(found.distribution)
+        if installed[0]:
+            return installed
+    return git_commit(found.source.parent)
+
+
+def _installed_from(distribution: str) -> tuple[str | None, bool | None]:
+    # PEP 610: an installer writes down the commit or the folder that it installed from.
+    try:
+        text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+    except (importlib.metadata.PackageNotFoundError, OSError, ValueError):
+        return None, None
+    return commit_in(text or "{}")
+
+
+def commit_in(direct_url: str) -> tuple[str | None, bool | None]:
+    """The commit that PEP 610's `direct_url.json` names, and whether its tree is dirty.
+
+    None where it names none, or is not what it should be: an installer wrote it, not the user.
+    """
+    try:
+        origin = json.loads(direct_url)
+        if "vcs_info" in origin:
+            commit = origin["vcs_info"]["commit_id"]
+            return (commit, False) if isinstance(commit, str) else (None, None)
+        if "dir_info" in origin:
+            return git_commit(Path(unquote(urlparse(origin["url"]).path)))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):  # such as a path with a null byte
+        return None
+    return done.stdout.strip()
