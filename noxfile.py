@@ -224,7 +224,7 @@ def faults(session: nox.Session) -> None:
 def complete(session: nox.Session) -> None:
     """Run each real suite whole at toy length: all tasks, all backbones, all that can be run.
 
-    It needs no network, and takes a quarter of an hour on two cores; `-- -k clip-8` runs a part.
+    It needs no network, and takes half an hour or more on two cores; `-- -k clip-8` runs a part.
     """
     install(session, "test")
     session.run("pytest", "-m", "complete", *session.posargs, env={"OMP_NUM_THREADS": "1"})
