@@ -24,7 +24,7 @@ class Method(BaseModel):
 
     Attributes:
         name: how the method is called, an identifier in lower case with underscores.
-        paper: address of the paper that defines it; empty for folklore.
+        paper: address of the paper that defines it; empty where there is none.
         bibtex: the entry to cite.
         track: what the method may touch: "weights" (nothing but the vectors), "unlabelled"
             (images of train and validation), "labelled" (their labels too).

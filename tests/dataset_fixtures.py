@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 N_ROWS = {"train": 30, "test": 8}
+ROWS_A_GROUP = 5  # of a parquet file; the hub has a hundred and more
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def parquet(rows, data, names):
     features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     stream = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), stream, row_group_size=5)
+    pq.write_table(table.replace_schema_metadata(metadata), stream, row_group_size=ROWS_A_GROUP)
     return stream.getvalue()
 
 

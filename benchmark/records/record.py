@@ -303,7 +303,7 @@ class DisentanglementRecord(Identified):
     both task vectors differs from the prediction with the task's own vector alone; range [0, 2]
     (Ortiz-Jimenez et al. 2023, section 4). `unit_square` is the mean over all grid points with
     both alphas in [0, 1] and over the declared pairs, with its 95 % interval (images resampled
-    within tasks). `experts` is as in `Record`.
+    within tasks).
     """
 
     not_content = frozenset({"seconds"})
@@ -315,7 +315,7 @@ class DisentanglementRecord(Identified):
     backbone: str
     heads: Literal["probed", "zero-shot"]
     recipe: str
-    experts: Experts | None = None
+    experts: Experts | None = None  # as in Record
     expert_seed: int
     n_images: int
     alphas: tuple[float, ...]

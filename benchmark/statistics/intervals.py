@@ -127,7 +127,7 @@ def score_intervals(
 
 
 def seed_intervals(scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> ScoreIntervals:
-    """As `score_intervals`, for the means over several expert seeds.
+    """95 % intervals of the means over several expert seeds, otherwise as for one.
 
     The same images are drawn for all seeds. From three seeds on, seeds are drawn too: S - 1 of S
     with replacement, which makes the variance unbiased (Rao and Wu 1988).
