@@ -130,11 +130,11 @@ class Store:
         with self._set_aside_if_damaged(kind, key):
             status = path.stat()  # before it is read, so that a later change shows
             sidecar = self._verified(kind, key)
+            with safe_open(path, framework="pt") as file:  # refuses a header that is none
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header, starts = tensor_file.places(path)
             own = VerifiedFile.of(str(path), status, header=header)
             places = {name: InFile(own, start) for name, start in starts.items()}
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             outside = _outside(sidecar)
             for name, images in outside.items():
                 tensors[name], places[name] = images.mapped(tensors[images.labels])

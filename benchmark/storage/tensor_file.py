@@ -73,19 +73,19 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
 
 
 def places(path: Path) -> tuple[int, dict[str, int]]:
-    """Where the tensors lie in a file that holds `pieces`.
+    """Where the tensors lie in a safetensors file that was opened without complaint.
 
     Returns:
         How many bytes come before the first of them, and at which byte each begins, by name.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is no such file.
     """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(_LENGTH), "little")
         entries = json.loads(file.read(size))
     header = _LENGTH + size
+    entries.pop("__metadata__", None)
     return header, {name: header + told["data_offsets"][0] for name, told in entries.items()}
 
 

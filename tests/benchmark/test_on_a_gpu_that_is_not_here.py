@@ -85,6 +85,7 @@ def test_a_head_goes_to_where_the_features_are(setting, vector):
         task_vectors=vector[None],
         space=setting.space,
         tasks=["a"],
+        track="unlabelled",
         heads={"a": head},
         features=StandardReader(setting).features,
     )

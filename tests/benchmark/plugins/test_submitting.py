@@ -117,7 +117,7 @@ def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
         reproduce(folder, tmp_path, store=tmp_path / "another")
     isolation._drop_server()
     differences = read_submission(folder)[0].reproductions[0].differences
-    assert differences == ("plain standard sample: ValueError: no",)
+    assert differences == ("plain standard sample: ValueError: no, line 12 of sample.py",)
 
 
 def test_the_state_is_what_the_last_to_run_it_found():
@@ -136,7 +136,7 @@ def test_records_that_are_not_there_are_asked_for(made):
 
 def test_a_failed_row_is_not_submitted(made):
     file, out = made("raise ValueError('no')")
-    with pytest.raises(TaskmarkError, match=r"is failed \(ValueError: no\); mend the method"):
+    with pytest.raises(TaskmarkError, match=r"is failed \(ValueError: no, line 11 of sample.py\); mend"):
         own_records(read_records(out), source_of(file), out)
 
 
