@@ -136,7 +136,8 @@ def test_records_that_are_not_there_are_asked_for(made):
 
 def test_a_failed_row_is_not_submitted(made):
     file, out = made("raise ValueError('no')")
-    with pytest.raises(TaskmarkError, match=r"is failed \(ValueError: no, line 11 of sample.py\); mend"):
+    told = r"is failed \(ValueError: no, line 11 of sample.py\); mend"
+    with pytest.raises(TaskmarkError, match=told):
         own_records(read_records(out), source_of(file), out)
 
 
