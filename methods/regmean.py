@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.regression import NormalEquations, samples
+from taskmark.methods.regression import LinearWeights, samples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,17 +57,10 @@ class RegMean(Method):
         Memory: for each linear weight two [d_in, d_in] and one [d_out, d_in] in float64, one vector
         [P], and the activations of a batch without a gradient.
         """
-        equations: dict[str, NormalEquations] = {}
-        parts = {part.name: part for part in given.space}
+        weights = LinearWeights(given.space, self.alpha)
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         for task, images in samples(given, self.n_images).items():
-            grams = given.gram_matrices(vectors[task], images)
-            for name in list(grams):
-                part = parts[name]
-                own = equations.setdefault(name, NormalEquations(self.alpha))
-                own.add(vectors[task][part.slice].view(part.shape), grams.pop(name))
+            weights.add(vectors[task], given.gram_matrices(vectors[task], images))
         merged = given.task_vectors.mean(0)
-        for name in list(equations):
-            part = parts[name]
-            merged[part.slice].view(part.shape).copy_(equations.pop(name).solve())
+        weights.solve_into(merged)
         return merged

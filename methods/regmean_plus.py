@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.regression import NormalEquations, samples
+from taskmark.methods.regression import LinearWeights, samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,26 +64,20 @@ class RegMeanPlus(Method):
         weights in float64.
         """
         images = samples(given, self.n_images)
-        parts = {part.name: part for part in given.space}
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         merged = given.task_vectors.mean(0)
         first = next(iter(images.values()))[:1]
         blocks = _grouped(list(given.gram_matrices(merged, first)))  # in the order they run in
         waiting = {block: _slices_of(block, given.space) for block in blocks}
         for block, names in blocks.items():
-            equations = {name: NormalEquations(self.alpha) for name in names}
+            weights = LinearWeights(given.space, self.alpha)
             for task, inputs in images.items():
                 # Blocks that still wait are the expert's; the others are merged.
                 mixed = merged.clone()
                 for entries in chain.from_iterable(waiting.values()):
                     mixed[entries] = vectors[task][entries]
-                grams = given.gram_matrices(mixed, inputs, names)
-                for name in list(grams):
-                    own = vectors[task][parts[name].slice].view(parts[name].shape)
-                    equations[name].add(own, grams.pop(name))
-            for name in names:
-                found = equations.pop(name).solve()
-                merged[parts[name].slice].view(parts[name].shape).copy_(found)
+                weights.add(vectors[task], given.gram_matrices(mixed, inputs, names))
+            weights.solve_into(merged)
             del waiting[block]
         return merged
 

@@ -11,7 +11,7 @@ from taskmark.methods.spectra import gram_rounding_level
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark import Given
+    from taskmark import Given, WeightSpace
 
 
 class NormalEquations:
@@ -75,6 +75,36 @@ class NormalEquations:
         else:
             found = torch.cholesky_solve(right.T, factor).T
         return mean + found
+
+
+class LinearWeights:
+    """The least-squares problems of linear weights by name, each begun by the first task it gets.
+
+    Memory: that of `NormalEquations` for each weight, until it is solved.
+    """
+
+    def __init__(self, space: WeightSpace, alpha: float) -> None:
+        self._parts = {part.name: part for part in space}
+        self._alpha = alpha
+        self._equations: dict[str, NormalEquations] = {}
+
+    def add(self, vector: Tensor, grams: dict[str, Tensor]) -> None:
+        """Add a task.
+
+        Args:
+            vector: tau_t, [P]; looked at again in the end.
+            grams: Gram matrices by the name of the weight; used up.
+        """
+        for name in list(grams):
+            part = self._parts[name]
+            own = self._equations.setdefault(name, NormalEquations(self._alpha))
+            own.add(vector[part.slice].view(part.shape), grams.pop(name))
+
+    def solve_into(self, merged: Tensor) -> None:
+        """Write the solutions to their parts of a vector [P]; the problems are used up."""
+        for name in list(self._equations):
+            part = self._parts[name]
+            merged[part.slice].view(part.shape).copy_(self._equations.pop(name).solve())
 
 
 def _least_pivot(factor: Tensor, gram: Tensor) -> float:

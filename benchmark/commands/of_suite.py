@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.definitions.provider import fetched, provider
 from taskmark.definitions.suite import load
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from taskmark.definitions.suite import Suite
-
-_PROVIDER = "taskmark.suites.real.provider"
 
 
 def data_sets(suite: str | None, names: Sequence[str]) -> list[str]:
@@ -21,10 +20,7 @@ def data_sets(suite: str | None, names: Sequence[str]) -> list[str]:
     Raises:
         TaskmarkError: if there is no such suite, or nothing of it is fetched.
     """
-    if suite is None:
-        return list(names)
-    found = _fetched(suite)
-    return list(dict.fromkeys([*names, *found.tasks, *found.controls]))
+    return _united(names, suite, lambda found: [*found.tasks, *found.controls])
 
 
 def weights(suite: str | None, names: Sequence[str]) -> list[str]:
@@ -33,17 +29,19 @@ def weights(suite: str | None, names: Sequence[str]) -> list[str]:
     Raises:
         TaskmarkError: if there is no such suite, or nothing of it is fetched.
     """
+    return _united(
+        names, suite, lambda s: [s.backbones[name].weights for name in s.default_backbones]
+    )
+
+
+def _united(
+    names: Sequence[str], suite: str | None, needs: Callable[[Suite], Iterable[str]]
+) -> list[str]:
     if suite is None:
         return list(names)
-    found = _fetched(suite)
-    own = [found.backbones[name].weights for name in found.default_backbones]
-    return list(dict.fromkeys([*names, *own]))
-
-
-def _fetched(name: str) -> Suite:
-    suite = load(name)
-    if suite.provider != _PROVIDER:
+    found = load(suite)
+    if fetched(provider(found.provider)) is None:
         raise TaskmarkError(
-            f"The suite {suite.name} brings its own data and weights; nothing of it is fetched."
+            f"The suite {found.name} brings its own data and weights; nothing of it is fetched."
         )
-    return suite
+    return list(dict.fromkeys([*names, *needs(found)]))

@@ -7,6 +7,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from taskmark.statistics.intervals import proportion_interval
+from taskmark.statistics.resampling import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_Z = NormalDist().inv_cdf(0.975)  # standard errors
+_Z = NormalDist().inv_cdf(1 - LEVEL / 2)  # standard errors
 
 
 def moved(

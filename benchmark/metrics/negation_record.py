@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from taskmark.records.record import Experts, Frozen, Identified, MethodFacts, Provenance, SuiteFacts
+from taskmark.records.record import Frozen, MethodFacts, OfExperts, Provenance
 
 
 class NegationTrial(Frozen):
@@ -56,7 +54,7 @@ class MeanAccuracy(Frozen):
     high: float
 
 
-class NegationRecord(Identified):
+class NegationRecord(OfExperts):
     """Task negation of one backbone under one recipe, every task of the suite in turn.
 
     theta0 - alpha tau of the target, where alpha has the lowest validation accuracy on the target
@@ -73,13 +71,6 @@ class NegationRecord(Identified):
     not_content = frozenset({"seconds"})
     added = frozenset({"method", "experts"})
 
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
-    heads: Literal["probed", "zero-shot"]
-    recipe: str
-    experts: Experts | None = None
     expert_seed: int
     method: MethodFacts | None = None
     keep: float

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import built_in
 from taskmark.plugins.submission import FILE
+from taskmark.records.git import git
 from taskmark.storage.keys import files_of
 
 if TYPE_CHECKING:
@@ -78,17 +79,10 @@ def touched(files: list[Path], methods: Mapping[str, Found], submissions: Path) 
 
 def _git(folder: Path, since: str, *arguments: str) -> str:
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
+        return git(folder, *arguments, seconds=60)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or str(error)
         raise TaskmarkError(
             f"What changed since {since!r} cannot be told ({' '.join(said.split())[:200]}); run in "
             "a clone of taskmark, and name a commit that it has."
         ) from error
-    return done.stdout

@@ -16,6 +16,7 @@ import torch
 
 from taskmark.machine.devices import kind_of
 from taskmark.plugins.registry import Found, build
+from taskmark.records.git import git
 from taskmark.records.record import MethodFacts, Provenance
 from taskmark.storage.keys import library_versions
 from taskmark.storage.lineage import under_way
@@ -127,13 +128,6 @@ def commit_in(direct_url: str) -> tuple[str | None, bool | None]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):  # such as a path with a null byte
+        return git(folder, *arguments, seconds=10).strip()
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()

@@ -237,7 +237,19 @@ class Identified(Frozen):
         return self.model_copy(update={"record_id": digest(content)})
 
 
-class Record(Identified):
+class OfExperts(Identified):
+    """What stands on the experts of one backbone under one recipe; for `experts` see `Record`."""
+
+    schema_version: Literal[1] = 1
+    record_id: str = ""
+    suite: SuiteFacts
+    backbone: str
+    heads: Literal["probed", "zero-shot"]
+    recipe: str
+    experts: Experts | None = None
+
+
+class Record(OfExperts):
     """One row: a method, on a backbone, under a recipe, with its seeds.
 
     `accuracy` and `normalised_accuracy` are means over the tasks; the intervals are 95 % intervals
@@ -252,13 +264,6 @@ class Record(Identified):
     not_content = frozenset({"measured"})
     added = frozenset({"storage", "experts"})
 
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
-    heads: Literal["probed", "zero-shot"]
-    recipe: str
-    experts: Experts | None = None
     method: MethodFacts
     seeds: Seeds
     state: State
@@ -296,7 +301,7 @@ class PairGrid(Frozen):
     images_2: str
 
 
-class DisentanglementRecord(Identified):
+class DisentanglementRecord(OfExperts):
     """The weight-disentanglement error of one backbone under one recipe.
 
     xi(a1, a2) = sum over the two tasks of the share of test images on which the prediction with
@@ -309,13 +314,6 @@ class DisentanglementRecord(Identified):
     not_content = frozenset({"seconds"})
     added = frozenset({"experts"})
 
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
-    heads: Literal["probed", "zero-shot"]
-    recipe: str
-    experts: Experts | None = None  # as in Record
     expert_seed: int
     n_images: int
     alphas: tuple[float, ...]

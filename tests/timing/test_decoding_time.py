@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import count
 
 import dataset_fixtures
@@ -41,14 +42,13 @@ def test_decoding_beside_a_bare_loop(tmp_path, monkeypatch, benchmark):
     monkeypatch.setattr(dataset_fixtures, "ROWS_A_GROUP", 100)
     data = definition(TASK)
     made = dataset_fixtures.make(data, names=list(data.words) or None, corrupt=photograph)
-    dataset_fixtures.fill(tmp_path / "hub", data.repository, made.files)
-    numbers = count()
+    place = dataset_fixtures.place_of(tmp_path, [TASK])
+    dataset_fixtures.fill(place.cache, data.repository, made.files)
+    lock, numbers = read_lock(place.lock)[TASK], count()
 
     def decode() -> None:
-        place = dataset_fixtures.place_of(tmp_path / "hub", [TASK])
-        own = tmp_path / f"{next(numbers)}"
-        place = tasks.Place(lock=place.lock, arrays=own, cache=tmp_path / "hub")
-        tasks.obtain(TASK, read_lock(place.lock)[TASK], place, size=SIZE)
+        anew = replace(place, arrays=tmp_path / f"{next(numbers)}")
+        tasks.obtain(TASK, lock, anew, size=SIZE)
 
     def bare() -> None:
         n_images = sum(N_ROWS.values())
