@@ -6,21 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from taskmark.edit import Edit, Mask
-    from taskmark.given import Given
-    from taskmark.head import Head
-    from taskmark.method import Method
-    from taskmark.weights import WeightSpace
+    from taskmark.contract.edit import Edit, Mask
+    from taskmark.contract.given import Given
+    from taskmark.contract.head import Head
+    from taskmark.contract.method import Method
+    from taskmark.contract.weights import WeightSpace
 
 __all__ = ["Edit", "Given", "Head", "Mask", "Method", "WeightSpace"]
 
 _HOME = {
-    "Edit": "taskmark.edit",
-    "Given": "taskmark.given",
-    "Head": "taskmark.head",
-    "Mask": "taskmark.edit",
-    "Method": "taskmark.method",
-    "WeightSpace": "taskmark.weights",
+    "Edit": "taskmark.contract.edit",
+    "Given": "taskmark.contract.given",
+    "Head": "taskmark.contract.head",
+    "Mask": "taskmark.contract.edit",
+    "Method": "taskmark.contract.method",
+    "WeightSpace": "taskmark.contract.weights",
 }
 
 

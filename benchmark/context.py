@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from taskmark.definitions.provider import Provider, provider
+from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.isolation.methods import Limits, find_apart
-from taskmark.reading.passes import Passes, fast_dtype
-from taskmark.reading.readers import Setting
-from taskmark.storage.checkpoints import CHECKPOINT_SECONDS
-from taskmark.storage.store import Store
-from taskmark.weights import WeightSpace
+from taskmark.inference.passes import Passes, fast_dtype
+from taskmark.inference.readers import Setting
+from taskmark.plugins.isolated_methods import Limits, find_apart
+from taskmark.store.artifacts import Store
+from taskmark.store.checkpoints import CHECKPOINT_SECONDS
+from taskmark.suite.provider import Provider, provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskmark.definitions.recipes import Mode
-    from taskmark.definitions.suite import Suite
+    from taskmark.contract.recipe import Mode
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.plugins.registry import Found
     from taskmark.records.record import Experts
+    from taskmark.suite.definition import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Context:
     time_limit: float = 3600.0  # seconds that one edit of a plug-in may take
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     experts: ForeignExperts | None = None  # those that are brought along instead of tuned
-    found: Mapping[str, str] = field(default_factory=dict)  # see `taskmark.definitions.resolving`
+    found: Mapping[str, str] = field(default_factory=dict)  # see `taskmark.suite.resolving`
 
     @property
     def store(self) -> Store:

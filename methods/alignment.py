@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import WeightSpace
-    from taskmark.weights import Part
+    from taskmark.contract.weights import Part
 
     Pair = tuple[Tensor, Tensor]  # a tensor of both models, [units, ...]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import pieces
 from taskmark.methods.trimming import just_below, kept_count, magnitudes_of_rank
 

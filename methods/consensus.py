@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import chunks
 from taskmark.methods.masking import localised
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import pieces
 from taskmark.methods.dropping import drawn_seed, dropped, task_streams
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.magnitude_counts import MagnitudeCounts
 from taskmark.methods.spectra import is_matrix, joint_basis
 from taskmark.methods.ties import Ties, elect_and_merge, trim
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-    from taskmark.weights import Part
+    from taskmark.contract.weights import Part
 
 _COLUMNS = 64  # columns of all task vectors that are aligned at once, or a multiple of it
 _ENTRIES = 65_536  # of one task vector: fewer at once, and the bins take longer than the counting

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Edit, Method
-from taskmark.probing import STRENGTHS, probe
+from taskmark.inference.probing import STRENGTHS, probe
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ class LinearProbing(Method):
     """Leave the backbone alone and fit a linear head a task on its features.
 
     The head is a multinomial logistic regression on the standardised features of theta0, fitted on
-    the task's train split; its L2 strength is chosen on validation (see `taskmark.probing.probe`).
+    the task's train split; its L2 strength is chosen on validation (see `inference.probing.probe`).
     A baseline that task arithmetic in closed-vocabulary models has to beat (Hazimeh, Favero and
     Frossard, 2025).
 

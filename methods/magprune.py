@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.dropping import STEPS, drawn_seed, draws, task_streams
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-    from taskmark.weights import Part
+    from taskmark.contract.weights import Part
 
 _BLOCK = 16_384  # entries of one task vector that are ranked together, in whole rows
 _COLUMN = np.uint64(2**32 - 1)  # the low bits of a key

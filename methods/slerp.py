@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import chunks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-    from taskmark.weights import Part
+    from taskmark.contract.weights import Part
 
 _STEPS = 100  # experts of one pre-trained model are close, and a few steps suffice
 _STILL = 1e-12  # the largest change of a coefficient at which the mean is found

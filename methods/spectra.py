@@ -15,7 +15,7 @@ import scipy.linalg
 import torch
 from scipy.linalg import blas
 
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark import Given
-    from taskmark.weights import Part
+    from taskmark.contract.weights import Part
 
 _COLUMNS = 512  # columns that are doubled in precision at once
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Edit, Mask, Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import chunks
 from taskmark.methods.consensus import Consensus
 from taskmark.methods.masking import localised

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import pieces
 from taskmark.methods.trimming import just_below, threshold
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 from taskmark.methods.spectra import gram_rounding_level, is_matrix
 
 if TYPE_CHECKING:

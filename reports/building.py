@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.metrics.localisation_summary import read_localisation
-from taskmark.metrics.negation_summary import read_negation
 from taskmark.records.catalogue import read_catalogue
+from taskmark.records.localisation_summary import read_localisation
+from taskmark.records.negation_summary import read_negation
 from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards
 from taskmark.reports.reading import read_disentanglement, read_records

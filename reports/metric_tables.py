@@ -10,8 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.metrics.localisation_record import LocalisationRecord
-    from taskmark.metrics.negation_record import NegationRecord
+    from taskmark.records.localisation_record import LocalisationRecord
+    from taskmark.records.negation_record import NegationRecord
 
 _SHARED_TYPES = {
     "suite": "string",

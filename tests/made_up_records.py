@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taskmark.metrics.localisation_record import (
+from taskmark.records.localisation_record import (
     Eigenfunction,
     Localisation,
     LocalisationCost,
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.metrics.negation_record import (
+from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
     NegationRecord,

@@ -13,14 +13,14 @@ FOLDERS = ("benchmark", "methods", "suites", "reports")
 # What a method may name: the contract, how recipes and probes are defined, and other methods.
 CONTRACT = {
     "taskmark",
-    "taskmark.allocation",
-    "taskmark.edit",
+    "taskmark.contract.allocation",
+    "taskmark.contract.edit",
     "taskmark.errors",
-    "taskmark.given",
-    "taskmark.head",
-    "taskmark.method",
-    "taskmark.probing",
-    "taskmark.weights",
+    "taskmark.contract.given",
+    "taskmark.contract.head",
+    "taskmark.contract.method",
+    "taskmark.inference.probing",
+    "taskmark.contract.weights",
 }
 
 
@@ -115,7 +115,7 @@ def test_reports_read_records_alone_and_need_no_torch(path):
     allowed |= {name for name in KNOWN if name.startswith("taskmark.statistics")}
     metrics = {"localisation_record", "localisation_summary"}
     metrics |= {"negation_record", "negation_summary"}
-    allowed |= {"taskmark.metrics", *(f"taskmark.metrics.{name}" for name in metrics)}
+    allowed |= {"taskmark.records", *(f"taskmark.records.{name}" for name in metrics)}
     allowed |= {"taskmark.records.catalogue", "taskmark.plugins.submission"}
     assert ours(path) <= allowed | {name for name in KNOWN if name.startswith("taskmark.reports")}
 

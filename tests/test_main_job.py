@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from taskmark.definitions.suite import load
 from taskmark.plugins.registry import find
 from taskmark.records.record import Record, unpack_bits
+from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
     from pathlib import Path

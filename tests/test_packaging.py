@@ -21,7 +21,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     for name in (*FOLDERS, "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     build = "from setuptools.build_meta import build_wheel; print(build_wheel('dist'))"
     done = subprocess.run(  # noqa: S603

@@ -107,13 +107,13 @@ def reproduce_command(
     since: str | None,
 ) -> None:
     """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
+    from taskmark.engine.progress import Display  # noqa: PLC0415
+    from taskmark.engine.run import Options, Watcher, run  # noqa: PLC0415
     from taskmark.gate import views  # noqa: PLC0415 - imports torch
     from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
     from taskmark.plugins.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
     from taskmark.plugins.submitting import write_state  # noqa: PLC0415
-    from taskmark.running.progress import Display  # noqa: PLC0415
-    from taskmark.running.run import Options, Watcher, run  # noqa: PLC0415
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     if since is not None:
@@ -162,8 +162,8 @@ def _changed_methods(
 
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
-    from taskmark.definitions.suite import load  # noqa: PLC0415
-    from taskmark.isolation.methods import Limits, find_apart  # noqa: PLC0415
+    from taskmark.plugins.isolated_methods import Limits, find_apart  # noqa: PLC0415
+    from taskmark.suite.definition import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
     resolved = [file.resolve() for file in files]
@@ -173,7 +173,7 @@ def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
 def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
     from taskmark.conformance import findings  # noqa: PLC0415
     from taskmark.conformance.apart import findings_apart  # noqa: PLC0415
-    from taskmark.isolation.methods import StandIn  # noqa: PLC0415
+    from taskmark.plugins.isolated_methods import StandIn  # noqa: PLC0415
 
     if issubclass(found.method, StandIn):
         return [*findings_apart(found.method, seconds=time_limit, large=large)]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.running.run import default_store
-from taskmark.storage import cache
-from taskmark.storage.store import Store
+from taskmark.store import cache
+from taskmark.store.artifacts import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,11 +29,11 @@ def export_command(
         TaskmarkError: if a name is unknown, or the run has not made them.
     """
     from taskmark.context import Context, choose_device  # noqa: PLC0415 - imports torch
-    from taskmark.definitions.resolving import prepared  # noqa: PLC0415
-    from taskmark.definitions.suite import load  # noqa: PLC0415
+    from taskmark.engine.run import default_store  # noqa: PLC0415
     from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
-    from taskmark.running.run import default_store  # noqa: PLC0415
-    from taskmark.storage.durable import check_writable  # noqa: PLC0415
+    from taskmark.store.durable import check_writable  # noqa: PLC0415
+    from taskmark.suite.definition import load  # noqa: PLC0415
+    from taskmark.suite.resolving import prepared  # noqa: PLC0415
 
     defined = load(suite).only(tuple(tasks))
     wanted = tuple(defined.backbones) if "all" in backbones else tuple(backbones)

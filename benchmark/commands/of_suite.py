@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.definitions.provider import fetched, provider
-from taskmark.definitions.suite import load
 from taskmark.errors import TaskmarkError
+from taskmark.suite.definition import load
+from taskmark.suite.provider import fetched, provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskmark.definitions.suite import Suite
+    from taskmark.suite.definition import Suite
 
 
 def data_sets(suite: str | None, names: Sequence[str]) -> list[str]:

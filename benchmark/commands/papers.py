@@ -17,11 +17,11 @@ from taskmark.errors import TaskmarkError, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskmark.definitions.suite import Suite
+    from taskmark.engine.run import Options
     from taskmark.papers.definition import Paper
     from taskmark.papers.runs import Wanted
     from taskmark.papers.table import Found
-    from taskmark.running.run import Options
+    from taskmark.suite.definition import Suite
 
 
 def reproduce_command(
@@ -43,7 +43,7 @@ def reproduce_command(
     Raises:
         TaskmarkError: if a name is neither, or something cannot be run.
     """
-    from taskmark.running.run import Options  # noqa: PLC0415 - imports torch
+    from taskmark.engine.run import Options  # noqa: PLC0415 - imports torch
 
     papers, folders = papers_and_submissions(names)
     if folders and dry_run:
@@ -128,12 +128,12 @@ def reproduce_papers(
     Raises:
         TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
     """
-    from taskmark.definitions.suite import load as load_suite  # noqa: PLC0415
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
     from taskmark.papers.runs import backbones_of, suite_named, suite_of  # noqa: PLC0415
     from taskmark.papers.table import Found, lines  # noqa: PLC0415
-    from taskmark.storage.durable import atomic_write  # noqa: PLC0415
+    from taskmark.store.durable import atomic_write  # noqa: PLC0415
+    from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
     if len(names) > 1 and any(outputs.values()):
         raise TaskmarkError(
@@ -170,8 +170,8 @@ def reproduce_papers(
 
 def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     """Whether all that the paper needs is here, in a sentence, and how to get what is not."""
-    from taskmark.definitions.provider import provider  # noqa: PLC0415
-    from taskmark.definitions.resolving import what_is_missing  # noqa: PLC0415
+    from taskmark.suite.provider import provider  # noqa: PLC0415
+    from taskmark.suite.resolving import what_is_missing  # noqa: PLC0415
 
     tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
     told = what_is_missing(suite, provider(suite.provider), backbones, tasks)
@@ -182,8 +182,8 @@ def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
 
 def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:
     """What each recipe of the paper would take here; what several share is counted in each."""
+    from taskmark.engine.run import estimate  # noqa: PLC0415
     from taskmark.papers.runs import selections  # noqa: PLC0415
-    from taskmark.running.run import estimate  # noqa: PLC0415
 
     for selection in selections(paper, wanted):
         asked = dataclasses.replace(options, suite=suite, selection=selection)
@@ -194,11 +194,11 @@ def _measured(
     console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
 ) -> Found:
     """What the runs of a paper make, one run a recipe, with progress."""
+    from taskmark.engine.progress import Display  # noqa: PLC0415
+    from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.experts.foreign import read_experts  # noqa: PLC0415
     from taskmark.papers.runs import backbones_of, rows_left_out, selections  # noqa: PLC0415
     from taskmark.papers.table import Found  # noqa: PLC0415
-    from taskmark.running.progress import Display  # noqa: PLC0415
-    from taskmark.running.run import Watcher, run  # noqa: PLC0415
 
     tuned = None
     if wanted.experts is not None:

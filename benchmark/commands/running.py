@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.definitions.suite import Suite
     from taskmark.gate.compare import Comparison
     from taskmark.records.record import Record
+    from taskmark.suite.definition import Suite
 
 
 def run_command(
@@ -45,13 +45,13 @@ def run_command(
     only_estimate: bool = False,
 ) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
-    from taskmark.definitions.suite import load  # noqa: PLC0415
+    from taskmark.engine.event_lines import EventLines  # noqa: PLC0415
+    from taskmark.engine.plan import Selection  # noqa: PLC0415 - imports torch
+    from taskmark.engine.progress import Display  # noqa: PLC0415
+    from taskmark.engine.run import Options, Watcher, estimate, run  # noqa: PLC0415
     from taskmark.plugins.changes import changed_methods  # noqa: PLC0415
     from taskmark.plugins.registry import MethodChoice  # noqa: PLC0415
-    from taskmark.running.event_lines import EventLines  # noqa: PLC0415
-    from taskmark.running.plan import Selection  # noqa: PLC0415 - imports torch
-    from taskmark.running.progress import Display  # noqa: PLC0415
-    from taskmark.running.run import Options, Watcher, estimate, run  # noqa: PLC0415
+    from taskmark.suite.definition import load  # noqa: PLC0415
 
     console = Console(quiet=quiet)
     if since is not None:
@@ -105,7 +105,7 @@ def report_command(
 ) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.metrics import (  # noqa: PLC0415 - likewise
+    from taskmark.records import (  # noqa: PLC0415 - likewise
         localisation_summary,
         negation_summary,
     )
@@ -127,9 +127,9 @@ def report_command(
 
 def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
-    from taskmark.definitions.recipes import RECIPES  # noqa: PLC0415
-    from taskmark.definitions.suite import known, load, read  # noqa: PLC0415
+    from taskmark.contract.recipe import RECIPES  # noqa: PLC0415
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
+    from taskmark.suite.definition import known, load, read  # noqa: PLC0415
 
     console = Console()
     suite = load(suite_name)
@@ -171,7 +171,7 @@ def compare_command(
     from taskmark.gate import views  # noqa: PLC0415
     from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
-    from taskmark.storage.durable import atomic_write  # noqa: PLC0415
+    from taskmark.store.durable import atomic_write  # noqa: PLC0415
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     _check_run(after)
@@ -208,10 +208,10 @@ def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None,
 
 def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
     """The comparison, and what to know of how the two sides were made."""
-    from taskmark.definitions.suite import gate_of  # noqa: PLC0415
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
+    from taskmark.suite.definition import gate_of  # noqa: PLC0415
 
     is_baseline = before.suffix == ".json"
     if is_baseline:

@@ -8,13 +8,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from taskmark.conformance.checks import CHECKS
 from taskmark.conformance.finding import Finding
-from taskmark.isolation.process import PluginError, PluginProcess
+from taskmark.plugins.process import PluginError, PluginProcess
 from taskmark.records.record import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.isolation.methods import StandIn
+    from taskmark.plugins.isolated_methods import StandIn
 
 
 class _Found(Frozen):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 
 def parametrize_checks(

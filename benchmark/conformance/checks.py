@@ -13,7 +13,7 @@ from taskmark.machine.switches import restored
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 CHECKS: dict[str, Callable[[type[Method]], str]] = {
     "name": stated.name,

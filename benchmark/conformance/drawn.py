@@ -9,15 +9,15 @@ import torch
 from taskmark.conformance.edits import SAME_UP_TO_ROUNDING, edited, same
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.repetition import digest
+from taskmark.contract.given import Given
+from taskmark.contract.head import Head
+from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.given import Given
-from taskmark.head import Head
-from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 _N_CASES = 32
 _MOST_TASKS = 4

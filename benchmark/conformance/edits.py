@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.conformance.finding import UnmetError
-from taskmark.edit import Edit
+from taskmark.contract.edit import Edit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark.given import Given
-    from taskmark.method import Method
+    from taskmark.contract.given import Given
+    from taskmark.contract.method import Method
 
 SAME_UP_TO_ROUNDING = 1e-3  # relative to the larger result; learning amplifies rounding
 

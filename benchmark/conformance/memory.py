@@ -8,14 +8,14 @@ import torch
 
 from taskmark.conformance.edits import edited
 from taskmark.conformance.finding import UnmetError
-from taskmark.given import Given
-from taskmark.head import Head
+from taskmark.contract.given import Given
+from taskmark.contract.head import Head
+from taskmark.contract.weights import WeightSpace
 from taskmark.machine.costs import measured
-from taskmark.weights import WeightSpace
 
 if TYPE_CHECKING:
-    from taskmark.edit import Edit
-    from taskmark.method import Method
+    from taskmark.contract.edit import Edit
+    from taskmark.contract.method import Method
 
 _THOUSAND, _USUAL, _LARGE = 1_000, 400_000, 100_000_000
 _WIDTH = 128  # of the square matrices that such a model is made of

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, get_args
 import torch
 from torch import Tensor, nn
 
-from taskmark.definitions.recipes import recipe_named
-from taskmark.given import Given, PermittedSplit
-from taskmark.head import Head
-from taskmark.reading.readers import Setting, reader
-from taskmark.weights import WeightSpace
+from taskmark.contract.given import Given, PermittedSplit
+from taskmark.contract.head import Head
+from taskmark.contract.recipe import recipe_named
+from taskmark.contract.weights import WeightSpace
+from taskmark.inference.readers import Setting, reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 TASKS = ("apples", "boats", "clouds", "dunes", "elms", "farms")
 _USUAL = 3  # tasks, for a method that takes any number of them

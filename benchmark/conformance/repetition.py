@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.given import Given
-    from taskmark.method import Method
+    from taskmark.contract.given import Given
+    from taskmark.contract.method import Method
 
 
 def inputs(method: type[Method]) -> str:

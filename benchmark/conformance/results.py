@@ -12,7 +12,7 @@ from taskmark.conformance.miniature import TASKS, miniature, tasks_of
 from taskmark.errors import DataRefusedError
 
 if TYPE_CHECKING:
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 _N_DIRECTIONS = 3
 _SAME_DIRECTION = 1e-5  # what rounding takes from a cosine

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, get_args
 
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import TASKS
-from taskmark.definitions.recipes import RECIPES
+from taskmark.contract.recipe import RECIPES
+from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.registry import is_number_of_tasks
-from taskmark.reading.scale_search import is_interval
 from taskmark.records.record import Role, Track
 
 if TYPE_CHECKING:
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 
 def name(method: type[Method]) -> str:

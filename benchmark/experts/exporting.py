@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import save
 
-from taskmark.definitions.recipes import recipe_named
+from taskmark.contract.recipe import recipe_named
+from taskmark.engine.plan import Selection, plan
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
 from taskmark.plugins.registry import MethodChoice
 from taskmark.records.record import digest
-from taskmark.running.plan import Selection, plan
-from taskmark.storage.durable import atomic_write
+from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.context import Context
-    from taskmark.definitions.recipes import Mode
-    from taskmark.definitions.suite import Suite
-    from taskmark.running.jobs import Job
-    from taskmark.weights import WeightSpace
+    from taskmark.contract.recipe import Mode
+    from taskmark.contract.weights import WeightSpace
+    from taskmark.engine.jobs import Job
+    from taskmark.suite.definition import Suite
 
 _METHOD = "experts"  # the row of the experts themselves
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")  # what a family's name may not have

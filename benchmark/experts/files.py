@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from taskmark.definitions.recipes import Mode
+    from taskmark.contract.recipe import Mode
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 """Files that may hold weights."""

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.definitions.recipes import Mode, recipe_named
+from taskmark.contract.recipe import Mode, recipe_named
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.definitions.recipes import Recipe
+    from taskmark.contract.recipe import Recipe
     from taskmark.plugins.registry import MethodChoice
 
 _log = logging.getLogger(__name__)

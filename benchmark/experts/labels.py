@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from taskmark.definitions.recipes import Mode
-from taskmark.definitions.toml_files import faults_in_sentences
+from taskmark.contract.recipe import Mode
 from taskmark.records.record import Frozen
+from taskmark.suite.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:
     from pathlib import Path

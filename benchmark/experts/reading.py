@@ -10,7 +10,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
 from taskmark.machine.costs import measured
-from taskmark.storage.lineage import note
+from taskmark.store.lineage import note
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.context import Context
-    from taskmark.weights import WeightSpace
+    from taskmark.contract.weights import WeightSpace
 
 
 def make_foreign_expert(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, write_baseline
-from taskmark.storage.durable import atomic_write
+from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

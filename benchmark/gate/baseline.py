@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from taskmark.errors import TaskmarkError, first_fault
 from taskmark.gate.compare import RowKey, RowResult, Rows
 from taskmark.records.record import Frozen, Record, SuiteFacts, digest, unpack_bits
-from taskmark.storage.durable import atomic_write
+from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.definitions.protocol import Gate
+    from taskmark.suite.protocol import Gate
 
 LEVEL = 0.05
 

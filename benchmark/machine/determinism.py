@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from taskmark.storage.lineage import note
+from taskmark.store.lineage import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

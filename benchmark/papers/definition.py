@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from taskmark.definitions.recipes import RECIPES
-from taskmark.definitions.toml_files import faults_in_sentences
+from taskmark.contract.recipe import RECIPES
 from taskmark.errors import unknown
 from taskmark.records.record import Frozen
+from taskmark.suite.toml_files import faults_in_sentences
 
 Metric = Literal["accuracy", "normalised_accuracy", "negation_target", "negation_control"]
 Label = Literal["text", "code", "abstract", "third party", "derived"]

@@ -7,18 +7,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskmark.definitions.recipes import recipe_named
+from taskmark.contract.recipe import recipe_named
+from taskmark.engine.plan import Selection
 from taskmark.errors import unknown
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from taskmark.definitions.recipes import Mode
-    from taskmark.definitions.suite import Suite
+    from taskmark.contract.recipe import Mode
     from taskmark.papers.definition import Paper
+    from taskmark.suite.definition import Suite
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from taskmark.papers.definition import OWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskmark.definitions.suite import Suite
-    from taskmark.metrics.negation_record import NegationRecord
     from taskmark.papers.definition import Label, Metric, Paper, Published, Run
+    from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import Experts, Record
+    from taskmark.suite.definition import Suite
 
 NOT_RUN = "not run"
 _NEGATION = {"negation_target", "negation_control"}

@@ -17,9 +17,9 @@ from taskmark.papers.table import controlled_alike
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskmark.definitions.suite import Suite
     from taskmark.papers.definition import Metric, Paper
     from taskmark.papers.table import Line
+    from taskmark.suite.definition import Suite
 
 _METRICS: dict[Metric, str] = {
     "accuracy": "accuracy",

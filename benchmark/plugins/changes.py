@@ -11,7 +11,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import built_in
 from taskmark.plugins.submission import FILE
 from taskmark.records.git import git
-from taskmark.storage.keys import files_of
+from taskmark.store.keys import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
 
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
 
 _BOUNDS = (
     ("exclusiveMinimum", ">"),

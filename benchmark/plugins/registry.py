@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from taskmark.definitions.recipes import RECIPES
+from taskmark.contract.method import Method
+from taskmark.contract.recipe import RECIPES
 from taskmark.errors import TaskmarkError, sentence, unknown
-from taskmark.method import Method
+from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.hyperparameters import hyperparameters_of
-from taskmark.reading.scale_search import is_interval
 from taskmark.records.record import Role, Track
 
 if TYPE_CHECKING:

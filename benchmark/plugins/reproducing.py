@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.definitions.suite import gate_of, load
+from taskmark.engine.plan import Selection
 from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
 from taskmark.plugins.registry import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
-from taskmark.running.plan import Selection
+from taskmark.suite.definition import gate_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

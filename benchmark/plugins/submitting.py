@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.definitions.suite import known, read
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.submission import FILE, Submission
-from taskmark.storage.durable import atomic_write
+from taskmark.store.durable import atomic_write
+from taskmark.suite.definition import known, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from taskmark.definitions.card import said_of
-from taskmark.definitions.suite import UNRESOLVED
 from taskmark.errors import TaskmarkError
 from taskmark.records.catalogue import (
     BackboneEntry,
@@ -26,17 +24,19 @@ from taskmark.records.catalogue import (
     read_catalogue,
     suite_path,
 )
-from taskmark.storage.durable import atomic_write
+from taskmark.store.durable import atomic_write
+from taskmark.suite.card import said_of
+from taskmark.suite.definition import UNRESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from taskmark.context import Context
-    from taskmark.method import Method
+    from taskmark.contract.method import Method
     from taskmark.plugins.registry import Found
     from taskmark.records.record import Frozen
-    from taskmark.storage.store import Artifact
+    from taskmark.store.artifacts import Artifact
 
 CARD = "CARD.md"
 """The card of a suite, beside its provider."""

@@ -18,12 +18,12 @@ from taskmark.machine.devices import kind_of
 from taskmark.plugins.registry import Found, build
 from taskmark.records.git import git
 from taskmark.records.record import MethodFacts, Provenance
-from taskmark.storage.keys import library_versions
-from taskmark.storage.lineage import under_way
+from taskmark.store.keys import library_versions
+from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
     from taskmark.context import Context
-    from taskmark.reading.passes import Passes
+    from taskmark.inference.passes import Passes
 
 _OWN = "taskmark"
 

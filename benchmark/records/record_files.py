@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.metrics.localisation_record import LocalisationRecord
-from taskmark.metrics.negation_record import NegationRecord
+from taskmark.records.localisation_record import LocalisationRecord
+from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import DisentanglementRecord, Record
 
 if TYPE_CHECKING:

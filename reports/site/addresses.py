@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskmark.metrics.localisation_record import LocalisationRecord
-    from taskmark.metrics.negation_record import NegationRecord
+    from taskmark.records.localisation_record import LocalisationRecord
+    from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import DisentanglementRecord, Record
     from taskmark.reports.board import Board
     from taskmark.reports.site.content import Edition

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from taskmark.metrics.localisation_record import LocalisationRecord
-    from taskmark.metrics.negation_record import NegationRecord
     from taskmark.plugins.submission import Submission
+    from taskmark.records.localisation_record import LocalisationRecord
+    from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import DisentanglementRecord, Record, SuiteFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row

@@ -11,8 +11,8 @@ from taskmark.reports.site.rendering import File, render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.metrics.localisation_record import LocalisationRecord
-    from taskmark.metrics.negation_record import NegationRecord
+    from taskmark.records.localisation_record import LocalisationRecord
+    from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import DisentanglementRecord
     from taskmark.reports.site.content import Content
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.metrics.localisation_record import Localisation, LocalisationRecord
-from taskmark.metrics.negation_record import NegationRecord
+from taskmark.records.localisation_record import Localisation, LocalisationRecord
+from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import DisentanglementRecord
 from taskmark.reports import figures
 from taskmark.reports.definitions import paragraphs

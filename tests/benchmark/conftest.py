@@ -10,9 +10,9 @@ import tiny_provider
 import torch
 from torch import Tensor, nn
 
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, Outcome, Watcher, run
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, Outcome, Watcher, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -157,7 +157,7 @@ def test_an_interrupt_says_how_to_go_on(run, tiny_suite, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("taskmark.running.run.execute", interrupted)
+    monkeypatch.setattr("taskmark.engine.run.execute", interrupted)
     code, _, err = run()
     assert code == 130
     again = f"taskmark run --workers 0 --device cpu --suite {tiny_suite} --store "

@@ -11,9 +11,9 @@ import tiny_provider
 import torch
 
 from taskmark import Given, WeightSpace
-from taskmark.editing import apply
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import find
+from taskmark.stages.editing import apply
 
 HONEST = "return Edit(given.task_vectors.sum(0))"
 
@@ -73,10 +73,10 @@ CHANGES_NOTHING = {
         given.generator = None
     """,
     "replaces the harness's functions": """
-        import taskmark.edit, taskmark.head, taskmark.statistics.intervals
-        taskmark.head.Head.predict = lambda self, features: torch.zeros(len(features)).long()
+        import taskmark.contract.edit, taskmark.contract.head, taskmark.statistics.intervals
+        taskmark.contract.head.Head.predict = lambda _, rows: torch.zeros(len(rows)).long()
         taskmark.statistics.intervals.normalised_accuracy = lambda *_: 1.0
-        taskmark.edit.Edit.checked = lambda self, *_: self
+        taskmark.contract.edit.Edit.checked = lambda self, *_: self
     """,
     "leaves work for the end of its process": """
         import atexit, threading
@@ -146,7 +146,7 @@ def _switches():
 
 APART = {
     "imports the harness and asks its store": (
-        "from taskmark.running import worker\nworker._context.store_root",
+        "from taskmark.engine import worker\nworker._context.store_root",
         "AttributeError: 'NoneType'",
     ),
     "looks the store up in the environment": (
@@ -189,7 +189,7 @@ APART = {
     "asks the harness's own reading of the store": (
         """
         from pathlib import Path
-        from taskmark.storage.store import Store
+        from taskmark.store.artifacts import Store
         file = Path(FILE)
         test = Store(file.parents[1]).get("inputs_test", file.stem).tensors["test_labels"]
         assert not len(test)
@@ -211,7 +211,7 @@ APART = {
     "says what no method may say": (
         """
         import gc, socket
-        from taskmark.isolation.wire import send
+        from taskmark.plugins.wire import send
         (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
         send(line, {"op": "rank me first"}, {})
         """,
@@ -228,7 +228,7 @@ APART = {
     "sends an edit that it did not check": (
         """
         import gc, socket
-        from taskmark.isolation.wire import send
+        from taskmark.plugins.wire import send
         (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
         facts = {"op": "edited", "heads": {}, "per_task": [], "masks": {}}
         send(line, facts, {"vector": given.pretrained[:3]})
@@ -281,7 +281,7 @@ def test_nothing_of_the_run_is_in_the_memory_of_a_methods_process(tiny_run, plug
 
 def test_code_that_runs_when_a_plugin_is_imported_cannot_reach_the_harness(tiny_run, plugin):
     file = plugin(HONEST)
-    patch = "import taskmark.head\ntaskmark.head.Head.predict = lambda *_: 1 / 0\n"
+    patch = "import taskmark.contract.head\ntaskmark.head.Head.predict = lambda *_: 1 / 0\n"
     file.write_text(patch + file.read_text("utf-8"), "utf-8")
     record = _row(tiny_run("sample", plugin=file), "sample")
     honest = tiny_run("honest", plugin=plugin(HONEST, name="honest"))

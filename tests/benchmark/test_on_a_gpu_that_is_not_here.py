@@ -7,10 +7,10 @@ import tiny_provider
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-import taskmark.machine.residence
+import taskmark.inference.residence
 from taskmark import Given, WeightSpace
-from taskmark.head import Head
-from taskmark.reading.readers import Setting, StandardReader, TangentReader
+from taskmark.contract.head import Head
+from taskmark.inference.readers import Setting, StandardReader, TangentReader
 
 GPU = torch.device("cuda", 0)
 
@@ -67,7 +67,7 @@ def test_gram_matrices_come_to_the_weights_that_they_are_multiplied_with(setting
 def test_predictions_come_back_whether_images_stay_on_the_gpu_or_not(
     setting, vector, monkeypatch, free
 ):
-    monkeypatch.setattr(taskmark.machine.residence, "_free_bytes", lambda _device: free)
+    monkeypatch.setattr(taskmark.inference.residence, "_free_bytes", lambda _device: free)
     work = {"a": (Head(torch.zeros(3, 8), torch.zeros(3)), torch.zeros(20, 48))}
     read = StandardReader(setting)
     (classes,) = read.predict(vector, [0.0, 0.5, 1.0], work).values()

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.context import Context
-from taskmark.definitions.suite import Suite, read
-from taskmark.editing import give
+from taskmark.engine.plan import Selection, plan
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection, plan
-from taskmark.storage.store import Artifact, Store
+from taskmark.stages.editing import give
+from taskmark.store.artifacts import Artifact, Store
+from taskmark.suite.definition import Suite, read
 
 TASKS = ("hills", "lakes", "woods")
 

@@ -42,13 +42,13 @@ def test_evaluation_is_asked_only_by_what_makes_records():
         path.name
         for path in HARNESS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.module == "taskmark.evaluation"
+        if isinstance(node, ast.ImportFrom) and node.module == "taskmark.stages.evaluation"
     }
     assert importers == {"rows.py", "disentanglement.py", "negation.py"}
 
 
 def test_a_row_reads_test_data_after_the_scale_is_chosen():
-    source = (HARNESS / "running" / "rows.py").read_text("utf-8")
+    source = (HARNESS / "stages" / "row.py").read_text("utf-8")
     calls = [
         (node.lineno, ast.unparse(node.func))
         for node in ast.walk(ast.parse(source))

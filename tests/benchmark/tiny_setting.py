@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from taskmark import WeightSpace
-from taskmark.reading.readers import Setting
+from taskmark.inference.readers import Setting
 
 if TYPE_CHECKING:
     from torch import nn

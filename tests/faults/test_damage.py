@@ -8,7 +8,7 @@ import shutil
 import pytest
 from trials import TALLY, start
 
-from taskmark.storage import cache
+from taskmark.store import cache
 
 RECORDS = ("records", "disentanglement")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from trials import TALLY, start
 
-from taskmark.storage.owners import Owner
+from taskmark.store.owners import Owner
 
 
 def _race(of, trial, n):

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, Watcher, run
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, Watcher, run
-from taskmark.storage.checkpoints import CHECKPOINTS
-from taskmark.storage.durable import drafts
-from taskmark.storage.store import Store
+from taskmark.store.artifacts import Store
+from taskmark.store.checkpoints import CHECKPOINTS
+from taskmark.store.durable import drafts
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

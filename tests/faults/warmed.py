@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from trials import SUITE, Trial
 
-from taskmark.running.run import run
+from taskmark.engine.run import run
 
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as name:

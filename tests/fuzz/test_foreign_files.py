@@ -22,15 +22,15 @@ from made_up_records import (
 )
 
 from taskmark import reports
-from taskmark.definitions import suite
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
-from taskmark.metrics.localisation_record import LocalisationRecord
-from taskmark.metrics.negation_record import NegationRecord
 from taskmark.records import provenance
+from taskmark.records.localisation_record import LocalisationRecord
+from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import DisentanglementRecord, Record
 from taskmark.records.record_files import read_folder
-from taskmark.storage import store
+from taskmark.store import artifacts as store
+from taskmark.suite import definition as suite
 
 if TYPE_CHECKING:
     from pathlib import Path

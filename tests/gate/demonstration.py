@@ -17,10 +17,10 @@ from pathlib import Path
 
 from planting import ROOT, Mutation, cell, methods_of, mutations, rounds
 
-from taskmark.definitions.suite import gate_of, load
 from taskmark.gate.compare import Comparison, compare, rows_of
 from taskmark.methods import get, names
 from taskmark.reports import read_records
+from taskmark.suite.definition import gate_of, load
 
 FOLDERS = {"benchmark": "", "methods": "methods", "suites": "suites", "reports": "reports"}
 

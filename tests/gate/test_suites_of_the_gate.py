@@ -7,8 +7,8 @@ import ast
 import pytest
 from planting import ROOT
 
-from taskmark.definitions.suite import load
 from taskmark.methods import get, names
+from taskmark.suite.definition import load
 
 
 @pytest.fixture(scope="module")

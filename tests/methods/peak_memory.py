@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from taskmark import Given, Head, WeightSpace, methods
+from taskmark.inference.readers import Setting, reader
 from taskmark.machine.costs import measured
-from taskmark.reading.readers import Setting, reader
 
 N_TASKS = 3
 WIDTH = 512

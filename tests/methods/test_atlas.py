@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from torch.nn import functional
 
 from taskmark.conformance import miniature
+from taskmark.contract.weights import Part
 from taskmark.methods.atlas import Atlas
 from taskmark.methods.task_loss import TaskLoss
-from taskmark.weights import Part
 
 
 def mean_loss(given, vector, chosen):

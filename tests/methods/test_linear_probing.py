@@ -5,8 +5,8 @@ import torch
 from pydantic import ValidationError
 
 from taskmark.conformance import miniature
+from taskmark.inference.probing import STRENGTHS, probe
 from taskmark.methods.linear_probing import LinearProbing
-from taskmark.probing import STRENGTHS, probe
 
 
 def test_the_backbone_stays_and_every_task_has_the_probed_head():

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from torch.nn import functional
 
 from taskmark.errors import TaskmarkError
-from taskmark.probing import STRENGTHS, probe
+from taskmark.inference.probing import STRENGTHS, probe
 
 
 def clouds(n_classes=3, n=60, width=4, seed=0, spread=1.0):

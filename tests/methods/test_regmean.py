@@ -6,10 +6,10 @@ import torch
 from pydantic import ValidationError
 
 from taskmark.conformance import miniature
+from taskmark.contract.weights import WeightSpace
 from taskmark.methods.regmean import RegMean
 from taskmark.methods.regmean_plus import RegMeanPlus, block_of
 from taskmark.methods.regression import samples
-from taskmark.weights import WeightSpace
 
 METHODS = (RegMean, RegMeanPlus)
 

@@ -10,7 +10,7 @@ from small_inputs import given_rows
 from torch import nn
 
 from taskmark import Given, Head, WeightSpace
-from taskmark.reading.readers import Setting, reader
+from taskmark.inference.readers import Setting, reader
 
 if TYPE_CHECKING:
     from torch import Tensor

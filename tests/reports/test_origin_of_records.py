@@ -9,9 +9,9 @@ import typer
 from made_up_records import made_up_method, made_up_provenance, made_up_record
 
 from taskmark import cli
-from taskmark.definitions.suite import load
 from taskmark.papers.definition import known
 from taskmark.reports import provenance
+from taskmark.suite.definition import load
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.data import fingerprint
-from taskmark.definitions.provider import provider
-from taskmark.definitions.suite import known, load
+from taskmark.stages.data import fingerprint
+from taskmark.suite.definition import known, load
+from taskmark.suite.provider import provider
 
 # A change of a suite is a new file with a new version, and a new line here.
 FROZEN = {

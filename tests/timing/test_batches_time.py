@@ -7,7 +7,7 @@ import pytest
 import torch
 from side_by_side import Copy, in_turn, note, say
 
-from taskmark.reading.batches import in_a_row, streamed
+from taskmark.inference.batches import in_a_row, streamed
 
 pytestmark = pytest.mark.timing
 

@@ -7,8 +7,8 @@ import torch
 from side_by_side import Cost, in_turn, say, say_faster
 
 from taskmark import Head, WeightSpace
-from taskmark.reading.linearised import value_and_tangent
-from taskmark.reading.readers import Setting, StandardReader, TangentReader
+from taskmark.inference.linearised import value_and_tangent
+from taskmark.inference.readers import Setting, StandardReader, TangentReader
 from taskmark.suites.mini.architecture import N_TOKENS, SMALL, build
 
 pytestmark = pytest.mark.timing

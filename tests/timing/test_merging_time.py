@@ -1,7 +1,7 @@
 """Merging beside the memory floor: the bytes to be read and written, at the speed of a copy.
 
 `--size 87500000` measures the size of ViT-B/32. A fresh result costs page faults, which the floor
-does not know; `taskmark.allocation` keeps them few.
+does not know; `taskmark.contract.allocation` keeps them few.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from side_by_side import MEGABYTE, N_TASKS, Copy, in_turn, note, say
 
 import taskmark.methods
-from taskmark.allocation import empty
+from taskmark.contract.allocation import empty
 
 pytestmark = pytest.mark.timing
 

@@ -28,8 +28,8 @@ from side_by_side import N_TASKS, Copy, in_turn, note
 
 import taskmark.methods
 from taskmark import Given, Head, WeightSpace
+from taskmark.inference.readers import Setting, reader
 from taskmark.plugins.registry import built_in
-from taskmark.reading.readers import Setting, reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

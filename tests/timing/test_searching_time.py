@@ -10,10 +10,10 @@ import torch
 from side_by_side import in_turn, say
 
 from taskmark.context import Context
-from taskmark.definitions.suite import load
-from taskmark.editing import apply, give, own_reader
-from taskmark.plugins.registry import MethodChoice, build
-from taskmark.reading.scale_search import (
+from taskmark.engine.executor import execute
+from taskmark.engine.plan import Selection, plan
+from taskmark.engine.run import default_store
+from taskmark.inference.scale_search import (
     Racing,
     Split,
     candidates,
@@ -21,14 +21,14 @@ from taskmark.reading.scale_search import (
     search,
     splits_of_validation,
 )
-from taskmark.running.executor import execute
-from taskmark.running.plan import Selection, plan
-from taskmark.running.run import default_store
+from taskmark.plugins.registry import MethodChoice, build
+from taskmark.stages.editing import apply, give, own_reader
+from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
     from taskmark import Edit
-    from taskmark.reading.readers import StandardReader
-    from taskmark.running.rows import Row
+    from taskmark.inference.readers import StandardReader
+    from taskmark.stages.row import Row
 
 pytestmark = pytest.mark.timing
 

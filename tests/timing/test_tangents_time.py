@@ -8,7 +8,7 @@ from side_by_side import in_turn, say
 from torch.func import functional_call, jvp, linearize, vmap
 
 from taskmark import WeightSpace
-from taskmark.reading.linearised import differentiable_attention, value_and_tangent
+from taskmark.inference.linearised import differentiable_attention, value_and_tangent
 from taskmark.suites.mini.architecture import N_TOKENS, SMALL, build
 
 pytestmark = pytest.mark.timing

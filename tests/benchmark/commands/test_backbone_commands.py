@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from taskmark.cli import app
 from taskmark.commands.of_suite import weights
-from taskmark.definitions.suite import load
 from taskmark.errors import TaskmarkError
+from taskmark.suite.definition import load
 from taskmark.suites.real.backbones.lock import read_lock, write_lock
 
 NAME, DRAWN = "dino-b-16", "vit-b-16-random"

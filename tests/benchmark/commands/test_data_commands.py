@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from taskmark.cli import app
 from taskmark.commands.of_suite import data_sets
-from taskmark.definitions.suite import load
 from taskmark.errors import TaskmarkError
+from taskmark.suite.definition import load
 from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.definition import definition
 from taskmark.suites.real.data.lock import Locked, read_lock, write_lock

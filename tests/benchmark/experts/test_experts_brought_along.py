@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from taskmark import cli
 from taskmark.commands.experts import export_command
 from taskmark.context import Context
-from taskmark.definitions.suite import load, read
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
 from taskmark.experts import reading
 from taskmark.experts.exporting import export_experts, family_of, split
@@ -25,8 +26,7 @@ from taskmark.experts.labels import Label
 from taskmark.plugins.registry import MethodChoice
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, run
+from taskmark.suite.definition import load, read
 from taskmark.suites import weight_files
 
 TASKS = ("hills", "lakes", "woods")
@@ -315,7 +315,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_refused(brought, monkeypatch
         files = {**own.files, "hills": replace(own.files["hills"], sha256="0" * 64)}
         return replace(found, folders={place: replace(own, files=files)})
 
-    monkeypatch.setattr("taskmark.running.run.read_experts", read_then_change)
+    monkeypatch.setattr("taskmark.engine.run.read_experts", read_then_change)
     with pytest.raises(TaskmarkError, match="changed since the run began"):
         start(brought)
 

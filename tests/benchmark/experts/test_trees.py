@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from taskmark.context import Context
-from taskmark.definitions.suite import read
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
 from taskmark.experts.exporting import export_experts
 from taskmark.experts.foreign import read_experts
@@ -16,8 +17,7 @@ from taskmark.experts.trees import find_folders
 from taskmark.plugins.registry import MethodChoice
 from taskmark.reports import read_records
 from taskmark.reports.board import boards
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, run
+from taskmark.suite.definition import read
 
 TASKS = ("hills", "lakes")
 BACKBONES = ("plain", "worded")

@@ -14,7 +14,6 @@ from made_up_records import (
     made_up_record,
 )
 
-from taskmark.definitions.protocol import Gate
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import (
     baseline_of,
@@ -25,6 +24,7 @@ from taskmark.gate.baseline import (
     write_baseline,
 )
 from taskmark.gate.compare import compare, rows_of
+from taskmark.suite.protocol import Gate
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_records import made_up_board, made_up_failure, made_up_method, made_up_record
 
-from taskmark.definitions.protocol import Gate
 from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import RowResult, compare, names_of, row_key, rows_of
 from taskmark.records.record import pack_bits, unpack_bits
+from taskmark.suite.protocol import Gate
 
 LOOSE = Gate(epsilon=0.5, flips=0)  # leaves the judgement to the test
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from taskmark.definitions.protocol import Gate
 from taskmark.gate import views
 from taskmark.gate.compare import RowKey, RowResult, compare
+from taskmark.suite.protocol import Gate
 
 
 def _row(method: str) -> RowKey:

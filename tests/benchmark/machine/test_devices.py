@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from taskmark.context import Context
+from taskmark.engine import worker
 from taskmark.machine import determinism, devices
-from taskmark.running import worker
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tiny_setting import setting_of
 
 from taskmark import Head
+from taskmark.inference.readers import reader
 from taskmark.machine import memory
 from taskmark.machine.memory import Room
-from taskmark.reading.readers import reader
-from taskmark.storage.lineage import making
+from taskmark.store.lineage import making
 
 GPU = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB "

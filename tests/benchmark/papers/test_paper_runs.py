@@ -6,7 +6,8 @@ import pytest
 from test_papers import VALID, written
 
 from taskmark.context import Context
-from taskmark.definitions.suite import read as read_suite
+from taskmark.engine.plan import plan
+from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import Run, Search, load, read
 from taskmark.papers.runs import (
@@ -17,8 +18,7 @@ from taskmark.papers.runs import (
     suite_named,
     suite_of,
 )
-from taskmark.running.plan import plan
-from taskmark.running.run import Options, run
+from taskmark.suite.definition import read as read_suite
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from made_up_records import made_up_failure, made_up_method, made_up_negation, made_up_record
 from test_papers import VALID, written
 
-from taskmark.definitions import suite
 from taskmark.papers.definition import OWN, Family, Published, read
 from taskmark.papers.table import NOT_RUN, Found, lines
 from taskmark.records.record import Experts
+from taskmark.suite import definition as suite
 
 BACKBONE = "image-text"
 THEIRS = Experts(family="theirs", files={})

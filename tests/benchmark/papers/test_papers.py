@@ -7,11 +7,11 @@ import tomllib
 
 import pytest
 
-from taskmark.definitions import suite
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import LABELS, is_paper, known, load, read
 from taskmark.papers.runs import suite_of
 from taskmark.plugins.registry import MethodChoice, build, find
+from taskmark.suite import definition as suite
 
 VALID = """
 name = "made-up"

@@ -62,7 +62,7 @@ def test_a_method_is_touched_by_its_file_and_by_what_it_imports_of_methods(tmp_p
     assert of("linear_probing.py") == ("linear_probing",)
     assert "ties" in of("trimming.py")
     assert "task_arithmetic" not in of("trimming.py")
-    assert of("gone.py", "../benchmark/given.py") == ()
+    assert of("gone.py", "../benchmark/contract/given.py") == ()
 
 
 def test_a_submission_is_touched_by_any_of_its_files(tmp_path):

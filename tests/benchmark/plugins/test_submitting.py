@@ -8,7 +8,6 @@ import jsonschema
 import pytest
 
 from taskmark.commands.authors import reproduce_command, submit_command
-from taskmark.definitions import suite
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import submitting
 from taskmark.plugins.registry import find
@@ -17,6 +16,7 @@ from taskmark.plugins.submitting import Source, check_source, own_records, write
 from taskmark.records import provenance
 from taskmark.records.record import Experts, Record
 from taskmark.reports import read_records
+from taskmark.suite import definition as suite
 
 MERGE = "return Edit(given.task_vectors.sum(0))"
 
@@ -108,7 +108,7 @@ def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
     body = f"if os.environ.get('SULKING'):\n    raise ValueError('no')\n{MERGE}"
     (folder,) = write(*made(body), tmp_path / "to")
     monkeypatch.setenv("SULKING", "1")
-    from taskmark.isolation import (  # noqa: PLC0415 - its server has the environment of its start
+    from taskmark.plugins import (  # noqa: PLC0415 - its server has the environment of its start
         process as isolation,
     )
 

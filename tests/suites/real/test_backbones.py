@@ -17,8 +17,8 @@ from torch.func import functional_call
 
 from taskmark import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.reading.gram import gathered
-from taskmark.reading.linearised import value_and_tangent
+from taskmark.inference.gram import gathered
+from taskmark.inference.linearised import value_and_tangent
 from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import definition, loading, towers
 from taskmark.suites.real.backbones.encoder import Encoder

@@ -15,10 +15,10 @@ from site_faults import faults
 from typer.testing import CliRunner
 
 from taskmark.cli import app
-from taskmark.definitions.suite import load
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, run
 from taskmark.plugins.registry import MethodChoice, find
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, run
+from taskmark.suite.definition import load
 
 pytestmark = pytest.mark.complete
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from dataset_fixtures import N_ROWS, REVISION, fill, make, place_of
 
+from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
-from taskmark.running.run import Options, run
 from taskmark.suites.real import presence, provider
 from taskmark.suites.real.backbones.lock import read_lock as read_backbones
 from taskmark.suites.real.backbones.lock import write_lock as write_backbones

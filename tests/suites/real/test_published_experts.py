@@ -9,9 +9,9 @@ from clip_vision_model import names_of_transformers
 from safetensors.torch import load_file, save_file
 
 from taskmark.commands.experts import export_command
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, run
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, run
 
 TASKS = ("mnist", "svhn")
 BACKBONE = "clip-b-32-openai"

@@ -10,10 +10,10 @@ import toy_suites
 from site_faults import faults
 
 from taskmark import reports
-from taskmark.definitions.suite import load
+from taskmark.engine.plan import Selection
+from taskmark.engine.run import Options, Watcher, run
 from taskmark.plugins.registry import MethodChoice
-from taskmark.running.plan import Selection
-from taskmark.running.run import Options, Watcher, run
+from taskmark.suite.definition import load
 
 CHOICES = (MethodChoice("task_arithmetic"), MethodChoice("ties"))
 METHODS = {

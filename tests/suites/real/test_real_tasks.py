@@ -14,8 +14,8 @@ from dataset_fixtures import N_ROWS, REVISION, fill, make, picture, place_of
 from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
-from taskmark.data import fingerprint
 from taskmark.errors import TaskmarkError
+from taskmark.stages.data import fingerprint
 from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.arrays import digest, split_arrays
 from taskmark.suites.real.data.definition import definition, definitions

@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-from taskmark.definitions.card import said_of
-from taskmark.definitions.provider import fetched
-from taskmark.definitions.provider import provider as provider_of
-from taskmark.definitions.suite import load
 from taskmark.methods.atlas import Atlas
+from taskmark.suite.card import said_of
+from taskmark.suite.definition import load
+from taskmark.suite.provider import fetched
+from taskmark.suite.provider import provider as provider_of
 from taskmark.suites.real.backbones.definition import definitions as backbones
 from taskmark.suites.real.data.definition import definitions as data_sets
 from taskmark.suites.real.data.validation import manifest

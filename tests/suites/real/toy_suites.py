@@ -11,7 +11,7 @@ import numpy as np
 import tomli_w
 from PIL import Image
 
-from taskmark.definitions.suite import load
+from taskmark.suite.definition import load
 from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.definition import definition
 from taskmark.suites.real.data.lock import read_lock

@@ -1,0 +1,74 @@
+"""Choosing rows: which methods a run has, and under which recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskmark.contract.recipe import RECIPES, Recipe, recipe_named
+from taskmark.errors import TaskmarkError, unknown
+from taskmark.plugins.registry import Found, MethodChoice
+
+if TYPE_CHECKING:
+    from taskmark.contract.method import Method
+    from taskmark.engine.plan import Selection
+
+
+def chosen_rows(
+    methods: dict[str, Found], selection: Selection, *, n_tasks: int | None = None
+) -> list[tuple[MethodChoice, Recipe]]:
+    """Which methods run under which recipes.
+
+    A method runs under its own recipe; where the user names recipes, methods of the recipe
+    "standard" run under all of those, and the others only where their own is among them. Baselines
+    run under "standard", or under the recipes named; references under every recipe in play, since
+    each recipe has its own experts. A method that cannot merge that many tasks is left out, unless
+    the user names it.
+
+    Args:
+        methods: all that there are.
+        selection: what the user named.
+        n_tasks: how many tasks are merged; None asks no method whether it can.
+
+    Raises:
+        TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
+            tasks, or if nothing is left to run.
+    """
+    for choice in selection.methods:
+        if choice.name not in methods:
+            raise unknown("method", choice.name, methods)
+    if n_tasks is not None:
+        for choice in selection.methods:
+            _check_number(methods[choice.name].method, n_tasks)
+        methods = {name: found for name, found in methods.items() if found.method.takes(n_tasks)}
+    named = [recipe_named(name) for name in selection.recipes]
+    competitors = list(selection.methods) or [
+        MethodChoice(name) for name, found in methods.items() if found.method.role == "competitor"
+    ]
+    rows: list[tuple[MethodChoice, Recipe]] = []
+    for choice in [*competitors, *_of_role(methods, "baseline")]:
+        own = recipe_named(methods[choice.name].method.recipe)
+        suited = named if own.name == "standard" and named else [own]
+        rows += [(choice, recipe) for recipe in suited if not named or recipe in named]
+    if not rows:
+        raise TaskmarkError(
+            f"None of the chosen methods runs under the recipe {', '.join(selection.recipes)}; "
+            "choose another recipe, or leave --recipe out."
+        )
+    in_play = [recipe for recipe in RECIPES.values() if recipe in {row[1] for row in rows}]
+    rows += [(choice, r) for choice in _of_role(methods, "reference") for r in in_play]
+    return list(dict.fromkeys(rows))
+
+
+def _check_number(method: type[Method], n_tasks: int) -> None:
+    if method.takes(n_tasks):
+        return
+    least, most = method.n_tasks
+    wanted = str(least) if least == most else f"{least} to {most or 'any number of'}"
+    raise TaskmarkError(
+        f"The method {method.name!r} merges {wanted} tasks, but this run has {n_tasks}; choose as "
+        "many with --task, or another suite."
+    )
+
+
+def _of_role(methods: dict[str, Found], role: str) -> list[MethodChoice]:
+    return [MethodChoice(name) for name, found in methods.items() if found.method.role == role]

@@ -1,0 +1,1 @@
+"""How edited weights are read: readers, batches, precision, the search of scales."""

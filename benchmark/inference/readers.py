@@ -1,0 +1,269 @@
+"""Reading edited weights: the model itself, or its linearisation, over many scales and images."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from taskmark.errors import TaskmarkError
+from taskmark.inference.batches import in_a_row, streamed, streams
+from taskmark.inference.gram import gathered
+from taskmark.inference.linearised import value_and_tangent
+from taskmark.inference.residence import resident
+from taskmark.machine.memory import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from taskmark.contract.head import Head
+    from taskmark.contract.recipe import Mode
+    from taskmark.contract.weights import WeightSpace
+
+Result = TypeVar("Result")
+
+
+class Reader(Protocol):
+    """One way to read edited weights.
+
+    `pays_per_scale` says whether each further scale costs a pass over the images.
+    """
+
+    pays_per_scale: ClassVar[bool]
+
+    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+        """Features [B, D] of theta0 + vector, differentiable in the vector [P]."""
+
+    def gram_matrices(
+        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """Of theta0 + vector on inputs [N, ...], see `Given.gram_matrices`."""
+
+    def predict(
+        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Classes predicted by theta0 + s * vector at each scale, task -> [S, N], int64."""
+
+    def predict_grid(
+        self,
+        vectors: tuple[Tensor, Tensor],
+        alphas: Sequence[float],
+        work: Mapping[str, tuple[Head, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Classes at theta0 + alphas[i] v1 + alphas[j] v2, task -> [G, G, N], int64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a reader computes; `room` learns how many images fit into memory at once."""
+
+    encoder: nn.Module
+    space: WeightSpace
+    pretrained: Tensor  # [P]
+    device: torch.device
+    batch_size: int
+    dtype: torch.dtype = torch.float32
+    room: Room = field(default_factory=Room)
+
+    def passed(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
+        """Call on batches of several [N, ...] in a row, smaller ones where memory is short."""
+        for batch in self.batches(*parts):
+            yield from self.room.each(call, batch)
+
+    def batches(self, *parts: Tensor) -> Iterator[Tensor]:
+        """Cut several [N, ...] in a row into batches on the device, across their borders.
+
+        Images of unlike sizes never share a batch. Those that are streamed out of a file are
+        overwritten once the next batch is asked for.
+        """
+        for _, alike in groupby(parts, lambda part: (part.shape[1:], part.device, streams(part))):
+            run = list(alike)
+            if streams(run[0]):
+                yield from streamed(list(in_a_row(run, self.batch_size)), self.device)
+            else:
+                for pieces in in_a_row(run, self.batch_size):
+                    yield self._joined([part[rows] for part, rows in pieces])
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return batch.to(self.device, non_blocking=True)
+
+    def kept(self, work: Mapping[str, tuple[Head, Tensor]]) -> dict[str, tuple[Head, Tensor]]:
+        """The work with its inputs on the device, if they fit there, to be read more than once."""
+        inputs = resident(self.device, *(inputs for _, inputs in work.values()))
+        return {
+            task: (head, own) for (task, (head, _)), own in zip(work.items(), inputs, strict=True)
+        }
+
+    def precision(self) -> AbstractContextManager[object]:
+        """The context in which forward passes of an evaluation run."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+class StandardReader:
+    """f(x; theta0 + s v): one resident model whose weights are views of one buffer.
+
+    The images of all tasks pass through it as one stream of full batches.
+    """
+
+    pays_per_scale: ClassVar[bool] = True
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._pretrained = setting.pretrained.to(setting.device)
+        self._buffer = self._pretrained.clone()
+        parameters = dict(setting.encoder.to(setting.device).named_parameters())
+        for part in setting.space:
+            parameters[part.name].requires_grad_(False)
+            parameters[part.name].data = self._buffer[part.slice].view(part.shape)
+
+    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+        """See Reader."""
+        weights = self._pretrained + vector.to(self._pretrained.device)
+        state = self._setting.space.unflatten(weights)
+        inputs = inputs.to(self._setting.device)
+        features: Tensor = functional_call(self._setting.encoder, state, (inputs,))
+        return features
+
+    @torch.no_grad()
+    def gram_matrices(
+        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """See Reader."""
+        with gathered(self._setting.encoder, parts) as found:
+            for batch in self._setting.batches(inputs):
+                self.features(vector, batch)
+        # Where the weights are that they are multiplied with.
+        return {name: gram.to(vector.device) for name, gram in found.items()}
+
+    @torch.inference_mode()
+    def predict(
+        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
+    ) -> dict[str, Tensor]:
+        """See Reader; weights are edited in place, once a scale, for all tasks."""
+        vector = vector.to(self._setting.device)
+        work = self._setting.kept(work) if len(scales) > 1 else work
+        rows: dict[str, list[Tensor]] = {task: [] for task in work}
+        for scale in scales:
+            torch.add(self._pretrained, vector, alpha=scale, out=self._buffer)
+            for task, classes in self._classes(work).items():
+                rows[task].append(classes)
+        return {task: torch.stack(row) for task, row in rows.items()}
+
+    @torch.inference_mode()
+    def predict_grid(
+        self,
+        vectors: tuple[Tensor, Tensor],
+        alphas: Sequence[float],
+        work: Mapping[str, tuple[Head, Tensor]],
+    ) -> dict[str, Tensor]:
+        """See Reader."""
+        first, second = (vector.to(self._setting.device) for vector in vectors)
+        work = self._setting.kept(work)
+        rows: dict[str, list[Tensor]] = {task: [] for task in work}
+        for alpha_1 in alphas:
+            for alpha_2 in alphas:
+                torch.add(self._pretrained, first, alpha=alpha_1, out=self._buffer)
+                self._buffer.add_(second, alpha=alpha_2)
+                for task, classes in self._classes(work).items():
+                    rows[task].append(classes)
+        side = len(alphas)
+        return {task: torch.stack(row).view(side, side, -1) for task, row in rows.items()}
+
+    def _classes(self, work: Mapping[str, tuple[Head, Tensor]]) -> dict[str, Tensor]:
+        parts = [inputs for _, inputs in work.values()]
+        with self._setting.precision():
+            rows = self._setting.passed(self._setting.encoder, *parts)
+            features = torch.cat(list(rows)).float()
+        own = torch.split(features, [len(part) for part in parts])
+        return {
+            task: head.to(self._setting.device).predict(rows).cpu()
+            for (task, (head, _)), rows in zip(work.items(), own, strict=True)
+        }
+
+
+class TangentReader:
+    """f(x; theta0) + s J(x) v: one pass an image, whatever the number of scales."""
+
+    pays_per_scale: ClassVar[bool] = False
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._encoder = setting.encoder.to(setting.device)
+        self._pretrained = setting.pretrained.to(setting.device)
+
+    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+        """See Reader."""
+        device = self._setting.device
+        value, tangent = self._both(vector.to(device), inputs.to(device))
+        return value + tangent
+
+    def gram_matrices(
+        self, _vector: Tensor, _inputs: Tensor, _parts: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """Refuse: every layer of the linearised model has the inputs of theta0."""
+        raise TaskmarkError(
+            "Gram matrices of layer inputs are those of the model itself, and this recipe reads "
+            "the linearised one, whose layers have the inputs of theta0 whatever the vector; run "
+            "the method under the recipe 'standard'."
+        )
+
+    def predict(
+        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, tuple[Head, Tensor]]
+    ) -> dict[str, Tensor]:
+        """See Reader."""
+        classes = {}
+        for task, (head, inputs) in work.items():
+            value, tangent = self._passed(vector, inputs)
+            own = head.to(self._setting.device)
+            classes[task] = torch.stack([own.predict(value + s * tangent).cpu() for s in scales])
+        return classes
+
+    def predict_grid(
+        self,
+        vectors: tuple[Tensor, Tensor],
+        alphas: Sequence[float],
+        work: Mapping[str, tuple[Head, Tensor]],
+    ) -> dict[str, Tensor]:
+        """See Reader; two passes an image, whatever the size of the grid."""
+        classes = {}
+        for task, (head, inputs) in work.items():
+            value, first = self._passed(vectors[0], inputs)
+            _, second = self._passed(vectors[1], inputs)
+            own = head.to(self._setting.device)
+            rows = [own.predict(value + a * first + b * second) for a in alphas for b in alphas]
+            classes[task] = torch.stack(rows).view(len(alphas), len(alphas), -1).cpu()
+        return classes
+
+    @torch.no_grad()
+    def _passed(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        if not vector.any():  # J 0 = 0, so that a plain forward pass is all there is
+            state = self._setting.space.unflatten(self._pretrained)
+            rows = self._setting.passed(
+                lambda batch: functional_call(self._encoder, state, (batch,)), inputs
+            )
+            value = torch.cat(list(rows))
+            return value, torch.zeros_like(value)
+        vector = vector.to(self._setting.device)  # once, not with every batch
+        pairs = list(self._setting.passed(lambda batch: self._both(vector, batch), inputs))
+        return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
+
+    def _both(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        space = self._setting.space
+        return value_and_tangent(self._encoder, space, self._pretrained, vector, inputs)
+
+
+def reader(mode: Mode, setting: Setting) -> Reader:
+    """The reader of a mode."""
+    readers: dict[Mode, type[StandardReader | TangentReader]] = {
+        "standard": StandardReader,
+        "tangent": TangentReader,
+    }
+    return readers[mode](setting)

@@ -1,1 +1,0 @@
-"""What is measured beside accuracy: disentanglement, negation, localisation, geometry."""

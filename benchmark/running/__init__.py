@@ -1,1 +1,0 @@
-"""A run: planned as jobs, forecast, executed by workers, and shown as it goes."""

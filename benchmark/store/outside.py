@@ -1,0 +1,130 @@
+"""Tensors outside of the store: images that stay in a file of their own, mapped and watched."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from taskmark.errors import TaskmarkError
+from taskmark.store.in_file import InFile, VerifiedFile
+from taskmark.suites.real.data.arrays import Arrays, digest
+
+if TYPE_CHECKING:
+    import os
+
+    from torch import Tensor
+
+_REMEMBERED = 256  # files whose digest this process worked out because they had been touched
+
+
+class GoneError(OSError):
+    """A file outside of the store is not where it was; the artifact itself is not damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Images in an .npy file that an artifact refers to, as it was when it was last read whole.
+
+    Attributes:
+        path: of the file, absolute; it holds uint8, [N, 3, S, S].
+        sha256: of the images and their labels, see `taskmark.suites.real.data.arrays.digest`.
+        labels: the name of the labels, [N], among the tensors of the artifact.
+        n_bytes: of the file.
+        mtime_ns: when it was last written to, nanoseconds.
+    """
+
+    path: str
+    sha256: str
+    labels: str
+    n_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def read(cls, path: Path, *, sha256: str, labels: str, values: Tensor) -> Outside:
+        """Refer to a file after reading all of it.
+
+        Args:
+            path: of the file.
+            sha256: what it should have.
+            labels: the name of the labels.
+            values: the labels, [N].
+
+        Raises:
+            TaskmarkError: if it holds something else or cannot be read.
+        """
+        try:
+            file = path.resolve(strict=True)
+            status = file.stat()
+            found = _digest(str(file), values)
+        except (OSError, ValueError) as error:
+            raise TaskmarkError(
+                f"The images in {path} cannot be read ({error}); remove their folder, and decode "
+                "them again with `taskmark data fetch`."
+            ) from error
+        if found != sha256:
+            raise TaskmarkError(
+                f"The images in {path} have the SHA-256 {found[:12]}, but should have "
+                f"{sha256[:12]}; remove their folder, and decode them again with "
+                "`taskmark data fetch`."
+            )
+        return cls(str(file), sha256, labels, status.st_size, status.st_mtime_ns)
+
+    def mapped(self, values: Tensor) -> tuple[Tensor, InFile]:
+        """Map the images, private to the process; the file is read only if it was touched since.
+
+        Args:
+            values: the labels, [N].
+
+        Returns:
+            The images, [N, 3, S, S], and where they lie.
+
+        Raises:
+            ValueError: if it holds something else now.
+            GoneError: if it is not there.
+            OSError: if it cannot be read.
+        """
+        status = self._status()
+        if (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.mtime_ns):
+            self._require(
+                _remembered(self.path, status.st_size, status.st_mtime_ns, values.numpy().tobytes())
+            )
+        images = np.lib.format.open_memmap(self.path, mode="c")
+        file = VerifiedFile.of(self.path, status, header=images.offset)
+        return torch.from_numpy(images), InFile(file, images.offset)
+
+    def verify(self, values: Tensor) -> None:
+        """Read every byte; `values` are the labels.
+
+        Raises:
+            ValueError: if it holds something else than it did.
+            GoneError: if it is not there.
+            OSError: if it cannot be read.
+        """
+        self._status()
+        self._require(_digest(self.path, values))
+
+    def _status(self) -> os.stat_result:
+        try:
+            return Path(self.path).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise GoneError(error.errno, error.strerror, self.path) from error
+
+    def _require(self, found: str) -> None:
+        if found != self.sha256:
+            raise ValueError(
+                f"{self.path} has the SHA-256 {found[:12]} instead of {self.sha256[:12]}"
+            )
+
+
+def _digest(path: str, values: Tensor) -> str:
+    return digest(Arrays(np.lib.format.open_memmap(path, mode="r"), values.numpy()))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _remembered(path: str, _n_bytes: int, _mtime_ns: int, labels: bytes) -> str:
+    return _digest(path, torch.from_numpy(np.frombuffer(labels, np.int64).copy()))

@@ -1,0 +1,1 @@
+"""The schema of a suite: tasks, models, protocol, provider."""

@@ -1,0 +1,19 @@
+"""Which packages there are: the folders at the top, installed under the one name `taskmark`."""
+
+from setuptools import find_packages, setup
+
+FOLDERS = {
+    "taskmark": "benchmark",
+    "taskmark.methods": "methods",
+    "taskmark.suites": "suites",
+    "taskmark.reports": "reports",
+}
+
+setup(
+    package_dir=FOLDERS,
+    packages=[
+        ".".join((name, *part))
+        for name, folder in FOLDERS.items()
+        for part in [(), *((package,) for package in find_packages(folder))]
+    ],
+)

@@ -1,0 +1,55 @@
+"""Large task vectors: laid into one file without ever being in memory together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# A process of its own, since what this one held before would hide a peak.
+STACK = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from torch import nn
+from taskmark.machine.costs import measured
+from taskmark.stages.experts import stack_vectors
+from taskmark.store.artifacts import Store
+from taskmark.contract.weights import WeightSpace
+
+N_TASKS, SIZE = 10, 4_000_000
+store = Store(Path(sys.argv[1]))
+for task in range(N_TASKS):
+    store.put("experts", f"{task}", {"vector": torch.full((SIZE,), float(task))},
+              {"seconds": 1.0, "cpu_seconds": 1.0})
+encoder = nn.Linear(2000, 2000, bias=False)
+
+def setting(encoder):
+    weights = dict(encoder.named_parameters())
+    return SimpleNamespace(pretrained=WeightSpace.of(encoder).flatten(weights))
+
+context = SimpleNamespace(
+    store=store,
+    encoder=lambda backbone: encoder,
+    setting=setting,
+)
+with measured() as spent:
+    stack_vectors(context, "key", backbone="b", experts={f"t{t}": f"{t}" for t in range(N_TASKS)})
+found = store.get("vectors", "key")
+assert found.tensors["task_vectors"].shape == (N_TASKS, SIZE)
+assert found.tensors["task_vectors"][:, ::999_999].tolist() == [[t] * 5 for t in range(N_TASKS)]
+assert found.facts == {"tasks": [f"t{t}" for t in range(N_TASKS)], "seconds": 10, "cpu_seconds": 10}
+print(spent.peak_bytes / (4 * SIZE))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can set a peak back")
+def test_ten_vectors_are_stacked_in_the_memory_of_a_few(tmp_path):
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", STACK, str(tmp_path)], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    # theta0, the vector that is written, and the one that comes next
+    assert float(done.stdout) < 4

@@ -1,0 +1,219 @@
+"""The plan: which rows a selection means, and jobs whose keys are known beforehand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from taskmark import Method
+from taskmark.context import Context
+from taskmark.engine.choosing import chosen_rows
+from taskmark.engine.plan import Selection, plan
+from taskmark.errors import TaskmarkError
+from taskmark.plugins.registry import Found, MethodChoice, find
+from taskmark.suite.definition import read
+
+REFERENCES = {"experts", "pretrained", "weight_averaging"}
+
+
+def _rows(methods=(), recipes=()):
+    selection = Selection(methods=tuple(map(MethodChoice, methods)), recipes=recipes)
+    rows = chosen_rows(find(), selection)
+    assert len(rows) == len(set(rows))
+    return {(choice.name, recipe.name) for choice, recipe in rows}
+
+
+def test_all_methods_run_under_their_own_recipe_where_nothing_is_chosen():
+    rows = _rows()
+    for name, found in find().items():
+        if found.method.role != "reference":
+            assert {recipe for method, recipe in rows if method == name} == {found.method.recipe}
+
+
+@pytest.mark.parametrize(
+    ("methods", "recipes", "expected"),
+    [
+        (["ties"], (), {("ties", "standard")}),
+        (["tangent_fine_tuning"], (), {("tangent_fine_tuning", "tangent")}),
+        (["ties"], ("tangent", "post_hoc"), {("ties", "tangent"), ("ties", "post_hoc")}),
+        (["ties", "tangent_fine_tuning"], ("standard",), {("ties", "standard")}),
+    ],
+)
+def test_a_selection_means_its_rows_and_the_references_of_its_recipes(methods, recipes, expected):
+    rows = _rows(methods, recipes)
+    assert {row for row in rows if row[0] in methods} == expected
+    baselines = {row for row in rows if row[0] not in {*methods, *REFERENCES}}
+    assert {name for name, _ in baselines} == {"linear_probing"}
+    in_play = {recipe for _, recipe in expected | baselines}
+    assert {row for row in rows if row[0] in REFERENCES} == {
+        (name, recipe) for name in REFERENCES for recipe in in_play
+    }
+
+
+@pytest.fixture
+def context(tiny_suite, tmp_path):
+    return Context(read(tiny_suite), tmp_path, "cpu")
+
+
+def _keys(context, **selection):
+    chosen = {"methods": (MethodChoice("ties"),), "recipes": ("standard",), **selection}
+    return {job.label: job.key for job in plan(context, Selection(**chosen)).jobs}
+
+
+def test_every_job_comes_after_what_it_needs_and_is_there_once(context):
+    jobs = plan(context, Selection(backbones=("plain", "worded"), seeds=(0, 1))).jobs
+    seen = set()
+    for job in jobs:
+        assert set(job.needs) <= seen
+        seen.add(job.key)
+    assert len(seen) == len(jobs)
+
+
+def test_the_keys_of_a_plan_are_the_same_each_time(context):
+    assert _keys(context) == _keys(context)
+
+
+def test_a_seed_changes_experts_and_what_follows_but_neither_data_nor_heads(context):
+    one, other = _keys(context), _keys(context, seeds=(1,))
+    same = {label for label in one if one[label] == other[label]}
+    assert same == {
+        label for label in one if "images" in label or "stem" in label or "head of" in label
+    }
+
+
+def _with_tuning(context, **changes):
+    protocol = context.suite.protocol
+    tuning = protocol.standard.model_copy(update=changes)
+    suite = context.suite.model_copy(
+        update={"protocol": protocol.model_copy(update={"standard": tuning}), "sha256": "other"}
+    )
+    return dataclasses.replace(context, suite=suite)
+
+
+def test_how_experts_are_tuned_changes_experts_and_what_follows(context):
+    one, other = _keys(context), _keys(_with_tuning(context, learning_rate=0.5))
+    changed = {label for label in one if one[label] != other[label]}
+    assert "plain: tuning the standard expert of hills" in changed
+    assert "plain, standard: ties" in changed
+    assert not {label for label in changed if "images" in label or "head of" in label}
+
+
+@pytest.fixture
+def variant(context, tiny_suite, tmp_path):
+    """The context of a suite that extends the tiny one, and runs the same backbone."""
+
+    def change(body: str):
+        path = tmp_path / "variant.toml"
+        path.write_text(
+            f'extends = "{tiny_suite}"\nname = "variant"\nversion = "1.0"\nsummary = ""\n{body}',
+            "utf-8",
+        )
+        return dataclasses.replace(context, suite=read(path))
+
+    return change
+
+
+def _changed(one, other):
+    return {label for label in one if one[label] != other[label]}
+
+
+def test_a_variant_shares_all_but_its_records_with_its_base(context, variant):
+    one, other = _keys(context), _keys(variant(""))
+    names = {*find(), "weight disentanglement"}
+    assert _changed(one, other) == {label for label in one if label.rpartition(": ")[2] in names}
+
+
+def test_a_factor_of_epochs_makes_one_expert_anew(context, variant):
+    one, other = _keys(context), _keys(variant("[tasks.lakes]\nepochs_factor = 10\n"))
+    tuned = {label for label in _changed(one, other) if "tuning" in label}
+    assert tuned == {"plain: tuning the standard expert of lakes"}
+    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+    assert not early & _changed(one, other)
+
+
+def test_label_smoothing_makes_all_experts_anew_but_neither_data_nor_heads(context, variant):
+    one, other = _keys(context), _keys(variant("[protocol.standard]\nlabel_smoothing = 0.1\n"))
+    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+    assert set(one) - _changed(one, other) == early
+
+
+def test_a_variant_with_fewer_tasks_takes_the_experts_of_its_base(context, variant):
+    one, other = _keys(context), _keys(variant('only = ["hills", "woods"]\n'))
+    shared = {label for label in other if one.get(label) == other[label]}
+    assert {label for label in other if label.endswith(("hills", "woods"))} == shared
+
+
+def test_the_order_of_tasks_changes_the_task_vectors_but_no_expert(context):
+    tasks = dict(reversed(context.suite.tasks.items()))
+    suite = context.suite.model_copy(update={"tasks": tasks})
+    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
+    changed = _changed(one, other)
+    assert "plain: laying out the task vectors" in changed
+    assert not {label for label in changed if "tuning" in label or "head of" in label}
+
+
+def test_a_batch_size_changes_what_the_stem_makes(context):
+    protocol = context.suite.protocol.model_copy(update={"batch_size": 32})
+    suite = context.suite.model_copy(update={"protocol": protocol})
+    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
+    assert {label for label in one if "images" in label} == set(one) - _changed(one, other)
+
+
+def test_a_device_changes_every_key(context):
+    one, other = _keys(context), _keys(dataclasses.replace(context, device="cuda"))
+    assert not {label for label in one if one[label] == other[label]}
+
+
+def test_the_suites_own_hyperparameters_hold_unless_the_user_says_otherwise(context):
+    suite = context.suite.model_copy(update={"hyperparameters": {"ties": {"density": 0.7}}})
+    context = dataclasses.replace(context, suite=suite)
+    for own, density in (((), 0.7), ((("density", 0.4),), 0.4)):
+        planned = plan(context, Selection(methods=(MethodChoice("ties", own),)))
+        (row,) = [row for row in planned.rows.values() if row.choice.name == "ties"]
+        assert dict(row.choice.hyperparameters) == {"density": density}
+
+
+class Couple(Method):
+    """Add up two task vectors."""
+
+    name = "couple"
+    n_tasks = (2, 2)
+
+
+def _with_couple(n_tasks, *methods):
+    found = {**find(), "couple": Found(Couple, "file", Path(__file__))}
+    selection = Selection(methods=tuple(map(MethodChoice, methods)))
+    return {choice.name for choice, _ in chosen_rows(found, selection, n_tasks=n_tasks)}
+
+
+def test_a_method_is_left_out_where_it_cannot_merge_that_many_tasks():
+    assert "couple" in _with_couple(2)
+    for n_tasks in (1, 3):
+        assert _with_couple(n_tasks) == _with_couple(2) - {"couple", *_only(2, n_tasks)}
+
+
+def _only(here, there):
+    return {name for name, m in find().items() if m.method.takes(here) > m.method.takes(there)}
+
+
+def test_a_method_that_is_named_must_be_able_to_merge_that_many_tasks():
+    assert "couple" in _with_couple(2, "couple")
+    words = "'couple' merges 2 tasks, but this run has 8; choose as many with --task, or another"
+    with pytest.raises(TaskmarkError, match=words):
+        _with_couple(8, "couple")
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        ({"backbones": ("plane",)}, "no backbone 'plane'; did you mean 'plain'"),
+        ({"methods": (MethodChoice("tis"),)}, "no method 'tis'; did you mean 'ties'"),
+        ({"recipes": ("standart",)}, "no recipe 'standart'; did you mean 'standard'"),
+        ({"methods": (MethodChoice("ties", (("density", 3),)),)}, "does not take density = 3"),
+    ],
+)
+def test_an_unknown_name_ends_the_plan(context, selection, words):
+    with pytest.raises(TaskmarkError, match=words):
+        plan(context, Selection(**selection))

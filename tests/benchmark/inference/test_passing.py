@@ -1,0 +1,142 @@
+"""Choosing how images are passed."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tiny_setting import setting_of
+
+from taskmark.context import Context
+from taskmark.contract.head import Head
+from taskmark.inference import passes as passes_module
+from taskmark.inference.choosing_passes import Tuned, choose
+from taskmark.inference.passes import Passes
+from taskmark.inference.readers import StandardReader
+from taskmark.machine.costs import Spent
+from taskmark.stages import expert_reference as normaliser
+from taskmark.store.lineage import making
+
+USUAL = Passes(8)
+
+
+@pytest.fixture
+def experts(encoder, inputs, source):
+    size = sum(parameter.numel() for parameter in encoder.parameters())
+    head = Head(torch.randn(3, 8, generator=source), torch.zeros(3))
+    return Tuned(
+        {task: 0.1 * torch.randn(size, generator=source) for task in "ab"},
+        dict.fromkeys("ab", head),
+        {"a": inputs.float(), "b": inputs.float().flip(0)},
+        {task: torch.randint(0, 3, (len(inputs),), generator=source) for task in "ab"},
+    )
+
+
+@pytest.fixture
+def read(encoder):
+    """Makes readers, and remembers how each passes images."""
+    made = []
+
+    def start(passes):
+        made.append(passes)
+        setting = setting_of(copy.deepcopy(encoder).float(), batch_size=passes.batch_size)
+        return StandardReader(setting)
+
+    start.made = made
+    return start
+
+
+def test_on_a_cpu_it_is_the_protocols_way_and_one_reader_does_it_all(experts, read):
+    chosen = choose(experts, read, usual=USUAL, fast=None, memory=None)
+    assert chosen.passes == USUAL
+    assert read.made == [USUAL]
+    again = experts.on_validation(chosen.reader)
+    assert all(torch.equal(classes, chosen.on_validation[task]) for task, classes in again.items())
+
+
+def test_the_largest_images_say_how_many_fit(experts, read, monkeypatch):
+    passed = []
+    monkeypatch.setattr(Tuned, "pass_some", lambda _self, _read, n: passed.append(n))
+    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    chosen = choose(experts, read, usual=USUAL, fast=None, memory=4 * 2 * 80)
+    assert chosen.passes == Passes(16)
+    assert passed == [1, 8]
+    assert read.made == [USUAL, Passes(16)]
+
+
+def test_so_many_images_are_passed_even_of_fewer(experts):
+    class Small:
+        def predict(self, vector, scales, work):
+            ((task, (_, images)),) = work.items()
+            assert torch.equal(vector, experts.vectors[task])
+            assert scales == [1.0]
+            self.shape = tuple(images.shape)
+            return {task: torch.zeros(1, len(images))}
+
+    small = Small()
+    experts.images["a"] = torch.zeros(20, 60)
+    experts.pass_some(small, 50)
+    assert small.shape == (50, 60)
+
+
+class _Quick(StandardReader):
+    """In which a share of the images gets another class than it had."""
+
+    def __init__(self, setting, wrong):
+        super().__init__(setting)
+        self._wrong = wrong
+
+    def predict(self, vector, scales, work):
+        found = super().predict(vector, scales, work)
+        lost = torch.full((len(scales), self._wrong), -1)
+        return {
+            task: torch.cat([lost, classes[:, self._wrong :]], 1) for task, classes in found.items()
+        }
+
+
+@pytest.mark.parametrize(("wrong", "dtype"), [(0, torch.bfloat16), (20, torch.float32)])
+def test_a_faster_precision_is_taken_where_it_keeps_accuracies(experts, encoder, wrong, dtype):
+    def read(passes):
+        setting = setting_of(copy.deepcopy(encoder).float(), batch_size=passes.batch_size)
+        return _Quick(setting, wrong if passes.dtype == torch.bfloat16 else 0)
+
+    with making("test") as account:
+        chosen = choose(experts, read, usual=USUAL, fast=torch.bfloat16, memory=None)
+    assert chosen.passes == Passes(8, dtype)
+    lost = dtype == torch.float32
+    assert [note.partition(" moves ")[0] for note in account.notes] == (
+        ["computed in float32, since bfloat16"] if lost else []
+    )
+    assert all((classes >= 0).all() for classes in chosen.on_validation.values())
+    assert isinstance(chosen.reader, _Quick)
+    assert chosen.reader._wrong == 0
+
+
+@pytest.mark.parametrize("recipe", ["standard", "tangent"])
+def test_every_record_says_how_its_images_passed(tiny_run, tmp_path, monkeypatch, recipe):
+    """As on a GPU, in bfloat16 on the CPU."""
+    usual = tiny_run("task_arithmetic", recipes=(recipe,))
+    monkeypatch.setattr(normaliser, "total_bytes", lambda _device: 4 * 4 * 80)
+    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    fast = {"standard": torch.bfloat16, "tangent": None}
+    monkeypatch.setattr(Context, "fast_dtype", lambda _self, mode: fast[mode])
+    found = tiny_run("task_arithmetic", recipes=(recipe,), store=tmp_path / "store")
+    expected = {"standard": ("bfloat16", 256), "tangent": ("float32", 256)}[recipe]
+    records = (*found.records, *found.disentanglement)
+    assert {(r.provenance.dtype, r.provenance.batch_size) for r in records} == {expected}
+    before = (*usual.records, *usual.disentanglement)
+    assert {(r.provenance.dtype, r.provenance.batch_size) for r in before} == {("float32", 64)}
+    for record, other in zip(found.records, usual.records, strict=True):
+        assert record.accuracy == pytest.approx(other.accuracy, abs=0.02)
+
+
+def _that_measures(n_bytes):
+    class Measured:
+        def __enter__(self):
+            return Spent(device_peak_bytes=n_bytes)
+
+        def __exit__(self, *_):
+            return None
+
+    return Measured
