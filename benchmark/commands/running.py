@@ -15,84 +15,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from taskmark.config import RunConfig
     from taskmark.gate.compare import Comparison
     from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 
-def run_command(
-    *,
-    suite: str,
-    methods: Sequence[str],
-    backbones: Sequence[str],
-    recipes: Sequence[str],
-    tasks: Sequence[str],
-    seeds: Sequence[int],
-    out: Path,
-    plugins: Sequence[Path],
-    device: str,
-    workers: int | None,
-    store: Path | None,
-    time_limit: float,
-    since: str | None,
-    experts: Path | None,
-    accept_experts: str | None,
-    racing: bool,
-    negation: bool,
-    localisation: bool,
-    quiet: bool,
-    json: bool,
-    only_estimate: bool = False,
-) -> None:
+def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bool = False) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
     from taskmark.engine.event_lines import EventLines  # noqa: PLC0415
-    from taskmark.engine.plan import Selection  # noqa: PLC0415 - imports torch
     from taskmark.engine.progress import Display  # noqa: PLC0415
-    from taskmark.engine.run import Options, Watcher, estimate, run  # noqa: PLC0415
+    from taskmark.engine.run import Watcher, estimate, run  # noqa: PLC0415
     from taskmark.plugins.changes import changed_methods  # noqa: PLC0415
-    from taskmark.plugins.registry import MethodChoice  # noqa: PLC0415
-    from taskmark.suite.definition import load  # noqa: PLC0415
 
     console = Console(quiet=quiet)
-    if since is not None:
-        methods = [*methods, *changed_methods(since)]
-        if not methods:
-            console.print(f"No built-in method changed since {since}.", markup=False)
-            return
-    chosen = tuple(load(suite).backbones) if "all" in backbones else tuple(backbones)
-    options = Options(
-        suite=suite,
-        out=out,
-        selection=Selection(
-            backbones=chosen,
-            methods=tuple(MethodChoice.parse(text) for text in methods),
-            recipes=tuple(recipes),
-            seeds=tuple(seeds),
-            negation=negation,
-            localisation=localisation,
-            experts=experts,
-            accept_experts=accept_experts,
-        ),
-        tasks=tuple(tasks),
-        device=device,
-        plugins=tuple(plugins),
-        workers=workers,
-        store=store,
-        time_limit=time_limit,
-        racing=racing,
-    )
+    if config.since is not None and not (config.methods or changed_methods(config.since)):
+        console.print(f"No built-in method changed since {config.since}.", markup=False)
+        return
     if only_estimate:
-        console.print(estimate(options), soft_wrap=True, markup=False, highlight=False)
+        console.print(estimate(config), soft_wrap=True, markup=False, highlight=False)
         return
     if json:
         lines = EventLines(sys.stdout)
-        outcome = run(options, Watcher(lines.begin, lines.event, lines.say))
-        report_command(out, quiet=True, records=outcome.records)
+        outcome = run(config, Watcher(lines.begin, lines.event, lines.say))
+        report_command(config.out, quiet=True, records=outcome.records)
         lines.end(outcome)
         return
     with Display(console, quiet=quiet) as display:
-        outcome = run(options, Watcher(display.begin, display.event, display.say))
-    report_command(out, quiet=quiet, records=outcome.records)
+        outcome = run(config, Watcher(display.begin, display.event, display.say))
+    report_command(config.out, quiet=quiet, records=outcome.records)
     console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
 
 

@@ -7,13 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.engine.jobs import EXPECTED_SECONDS
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskmark.engine.executor import Event
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,4 @@ class Estimate:
 
     def _expected(self, job: Job) -> float:
         times = self._times.get((job.kind, job.pace))
-        return statistics.mean(times) if times else self._speed() * EXPECTED_SECONDS[job.kind]
-
-    def _speed(self) -> float:
-        measured = [seconds for times in self._times.values() for seconds in times]
-        expected = [EXPECTED_SECONDS[k] for (k, _), times in self._times.items() for _ in times]
-        return sum(measured) / sum(expected) if measured else 1.0
+        return statistics.mean(times) if times else 0.0

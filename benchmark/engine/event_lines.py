@@ -10,7 +10,7 @@ from taskmark.engine.estimate import Estimate
 
 if TYPE_CHECKING:
     from taskmark.engine.executor import Event
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
     from taskmark.engine.run import Outcome
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from taskmark.engine.executor import Event
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
 
 
 class Display:

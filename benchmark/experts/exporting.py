@@ -15,7 +15,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.record import digest
 from taskmark.store.durable import atomic_write
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.contract.recipe import Recipe
-    from taskmark.plugins.registry import MethodChoice
+    from taskmark.plugins.method_choice import MethodChoice
 
 _log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
-from taskmark.machine.costs import measured
 from taskmark.store.lineage import note
 from taskmark.suites.weight_files import read_tensors
 
@@ -19,47 +19,41 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.context import Context
-    from taskmark.contract.weights import WeightSpace
+    from taskmark.stages.model import Model
 
 
-def make_foreign_expert(
-    context: Context,
-    key: str,
-    *,
-    backbone: str,
-    seed: int,
-    task: str,
-    sha256: str,
-    remainder: str | None,
-) -> None:
-    """Read one expert and keep its task vector, theta - theta0.
+def read_expert(
+    model: Model, path: Path, *, task: str, sha256: str, remainder: str | None
+) -> Tensor:
+    """Read one expert, and return its task vector theta - theta0, [P].
 
     The difference is taken in float32, as tuning does. Where a remainder is given it is added.
 
+    Args:
+        model: the pre-trained model that the expert was tuned from.
+        path: the file of weights.
+        task: its task.
+        sha256: of the file.
+        remainder: the hash of the file beside it with what float32 weights leave out, if any.
+
     Raises:
-        TaskmarkError: if the file is not an expert of the backbone, or changed since it was hashed.
+        TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
     """
-    if context.experts is None:
-        raise TaskmarkError("There are no experts to read; give their folder with --experts.")
-    path = context.experts.folders[backbone, seed].files[task].path
-    weights = context.suite.backbones[backbone].weights
-    setting = context.setting(context.encoder(backbone))
-    with measured() as spent:
-        tensors = context.provider.expert_weights(weights, path)
-        dtypes = _other_dtypes(tensors)
-        vector = _read(path, tensors, setting.space)
-        del tensors  # a remainder may be as large
-        vector -= setting.pretrained
-        if remainder is not None:
-            rest = remainder_of(path)
-            vector += _read(rest, read_tensors(rest), setting.space)
-            _check_unchanged(rest, remainder)
-        _check_unchanged(path, sha256)
+    encoder = model.encoder()
+    space = WeightSpace.of(encoder)
+    tensors = model.source.expert_weights(model.weights, path)
+    dtypes = _other_dtypes(tensors)
+    vector = _read(path, tensors, space)
+    del tensors  # a remainder may be as large
+    vector -= space.flatten(dict(encoder.named_parameters()))
+    if remainder is not None:
+        rest = remainder_of(path)
+        vector += _read(rest, read_tensors(rest), space)
+        _check_unchanged(rest, remainder)
+    _check_unchanged(path, sha256)
     if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
-    facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
-    context.store.put("experts", key, {"vector": vector}, facts)
+    return vector
 
 
 def _read(path: Path, tensors: Mapping[str, Tensor], space: WeightSpace) -> Tensor:

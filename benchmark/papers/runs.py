@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskmark.contract.recipe import recipe_named
 from taskmark.engine.plan import Selection
 from taskmark.errors import unknown
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

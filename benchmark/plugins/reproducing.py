@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from taskmark.engine.plan import Selection
 from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
 from taskmark.suite.definition import gate_of, load
 

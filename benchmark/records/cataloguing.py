@@ -32,35 +32,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from taskmark.context import Context
     from taskmark.contract.method import Method
     from taskmark.plugins.registry import Found
     from taskmark.records.record import Frozen
-    from taskmark.store.artifacts import Artifact
+    from taskmark.store.artifacts import Artifact, Store
+    from taskmark.suite.definition import Suite
 
 CARD = "CARD.md"
 """The card of a suite, beside its provider."""
 
 _MOST_EXAMPLES = 12
+_PIXELS_NDIM = 4  # [N, 3, H, W]
 _LONGEST_SIDE = 64  # of an example's picture, in pixels
 
 
-def catalogue_methods(context: Context, out: Path, names: Iterable[str]) -> None:
+def catalogue_methods(methods: Mapping[str, Found], out: Path, names: Iterable[str]) -> None:
     """Write the entries of some methods, as their code is now.
 
     Raises:
         TaskmarkError: if a file cannot be written.
     """
-    methods = context.methods()
     for name in sorted(set(names)):
         _write(method_path(out, name), method_entry(methods[name]))
 
 
-def catalogue_suite(context: Context, out: Path, data: Mapping[str, str]) -> None:
+def catalogue_suite(suite: Suite, store: Store, out: Path, data: Mapping[str, str]) -> None:
     """Write the entry of the suite of a run.
 
     Args:
-        context: of the run.
+        suite: of the run.
+        store: its artifacts.
         out: its output folder.
         data: task -> key of its images in the store. Where they are not in the store any more,
             what an earlier run said of them is kept.
@@ -68,7 +69,7 @@ def catalogue_suite(context: Context, out: Path, data: Mapping[str, str]) -> Non
     Raises:
         TaskmarkError: if the file cannot be written.
     """
-    _write(suite_path(out, context.suite.facts), _suite_entry(context, _former(out), data))
+    _write(suite_path(out, suite.facts), _suite_entry(suite, store, _former(out), data))
 
 
 def method_entry(found: Found) -> MethodEntry:
@@ -112,12 +113,14 @@ def _states(line: ast.stmt, found: Found) -> bool:
     )
 
 
-def _suite_entry(context: Context, former: Catalogue, data: Mapping[str, str]) -> SuiteEntry:
-    suite, card = context.suite, _card(context.suite.provider)
+def _suite_entry(
+    suite: Suite, store: Store, former: Catalogue, data: Mapping[str, str]
+) -> SuiteEntry:
+    card = _card(suite.provider)
     tasks = {}
     for name, task in suite.tasks.items():
         before = former.task(suite.facts, name)
-        seen = before if before and before.examples else _seen(context, data.get(name, ""))
+        seen = before if before and before.examples else _seen(store, data.get(name, ""))
         facts = {"summary": task.summary, "card": said_of(card, name)}
         tasks[name] = seen.model_copy(update=facts)
     backbones = {
@@ -146,12 +149,12 @@ def _card(provider: str) -> str:
     return file.read_text("utf-8") if file.is_file() else ""
 
 
-def _seen(context: Context, key: str) -> TaskEntry:
+def _seen(store: Store, key: str) -> TaskEntry:
     """What the training images of a task show; nothing where they are not in the store."""
-    if not context.store.has("data", key):
+    if not store.has("data", key):
         return TaskEntry()
     try:
-        artifact = context.store.get("data", key)
+        artifact = store.get("data", key)
     except TaskmarkError:  # damaged or pruned meanwhile: the records do not need them any more
         return TaskEntry()
     return TaskEntry(
@@ -166,6 +169,8 @@ def _examples(artifact: Artifact) -> Iterable[Example]:
     """The first training image of classes spread over all of them."""
     classes = artifact.facts["classes"]
     images, labels = artifact.tensors["train"], artifact.tensors["train_labels"]
+    if images.dtype != torch.uint8 or images.ndim != _PIXELS_NDIM:
+        return  # no pictures
     n = min(_MOST_EXAMPLES, len(classes))
     for label in (place * len(classes) // n for place in range(n)):
         places = torch.nonzero(labels == label).flatten().tolist()

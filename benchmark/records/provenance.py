@@ -22,32 +22,34 @@ from taskmark.store.keys import library_versions
 from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
-    from taskmark.context import Context
+    from collections.abc import Mapping
+
     from taskmark.inference.passes import Passes
 
 _OWN = "taskmark"
 
 
-def provenance(context: Context, passes: Passes) -> Provenance:
+def provenance(device: str, passes: Passes, resolved: Mapping[str, str]) -> Provenance:
     """Say where and by what a record is made, now.
 
     Args:
-        context: of the run.
-        passes: how its images were passed.
+        device: where it is computed.
+        passes: how its items were passed.
+        resolved: hashes that the run found where the suite leaves them open.
     """
     commit, dirty = own_commit()
     return Provenance(
         created_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         commit=commit,
         dirty=dirty,
-        device=device_name(context.device),
+        device=device_name(device),
         dtype=passes.dtype_name,
         batch_size=passes.batch_size,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
         notes=tuple(sorted(under_way().notes)),
-        resolved=dict(context.found),
+        resolved=dict(resolved),
     )
 
 

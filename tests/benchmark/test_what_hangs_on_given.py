@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from taskmark.context import Context
 from taskmark.engine.plan import Selection, plan
 from taskmark.methods.task_arithmetic import TaskArithmetic
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.editing import give
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.suite.definition import Suite, read

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import CHECKPOINTS
 from taskmark.store.durable import drafts

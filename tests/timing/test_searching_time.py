@@ -21,7 +21,8 @@ from taskmark.inference.scale_search import (
     search,
     splits_of_validation,
 )
-from taskmark.plugins.registry import MethodChoice, build
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import build
 from taskmark.stages.editing import apply, give, own_reader
 from taskmark.suite.definition import load
 

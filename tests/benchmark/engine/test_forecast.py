@@ -8,7 +8,7 @@ import tiny_provider
 from taskmark.context import Context
 from taskmark.engine.forecast import Forecast, Network, forecast, in_words
 from taskmark.engine.plan import Selection, plan
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import read
 from taskmark.suites.task_data import Sizes
 

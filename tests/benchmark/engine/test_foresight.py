@@ -18,7 +18,7 @@ from taskmark.engine.foresight import before_start, images_per_second, require_s
 from taskmark.engine.plan import Selection, plan
 from taskmark.engine.run import Options, Watcher, estimate, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import read
 from taskmark.suites.task_data import Sizes
 

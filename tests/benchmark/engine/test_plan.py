@@ -12,7 +12,8 @@ from taskmark.context import Context
 from taskmark.engine.choosing import chosen_rows
 from taskmark.engine.plan import Selection, plan
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import Found, MethodChoice, find
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import Found, find
 from taskmark.suite.definition import read
 
 REFERENCES = {"experts", "pretrained", "weight_averaging"}

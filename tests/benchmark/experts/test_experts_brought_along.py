@@ -23,7 +23,7 @@ from taskmark.experts import reading
 from taskmark.experts.exporting import export_experts, family_of, split
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.labels import Label
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
 from taskmark.suite.definition import load, read

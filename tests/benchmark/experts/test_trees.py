@@ -14,7 +14,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.exporting import export_experts
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.trees import find_folders
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.reports import read_records
 from taskmark.reports.board import boards
 from taskmark.suite.definition import read

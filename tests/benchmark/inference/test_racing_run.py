@@ -6,7 +6,7 @@ import pytest
 
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import read
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from taskmark.context import Context
 from taskmark.engine.plan import Selection, plan
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
 from taskmark.suite.definition import read
 

@@ -16,7 +16,7 @@ from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
 from taskmark.inference.readers import reader
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.data import fingerprint
 
 METHODS = ("task_arithmetic", "linear_probing", "regmean", "adamerging")

@@ -10,7 +10,8 @@ import pytest
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import LABELS, is_paper, known, load, read
 from taskmark.papers.runs import suite_of
-from taskmark.plugins.registry import MethodChoice, build, find
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import build, find
 from taskmark.suite import definition as suite
 
 VALID = """

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from taskmark.context import Context
 from taskmark.contract.weights import WeightSpace
 from taskmark.engine.plan import Selection, plan
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.record import unpack_bits
 from taskmark.suite.definition import read
 

@@ -9,7 +9,7 @@ from taskmark.engine.executor import Event, execute
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 
 BODIES = {
     "raises": ("raise ValueError('no\\nidea')", "ValueError: no idea"),

@@ -14,7 +14,7 @@ from tiny_setting import setting_of
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.stages.localisation import (
     jackknife_error,

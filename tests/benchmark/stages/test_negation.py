@@ -19,7 +19,7 @@ from taskmark.engine.run import Options, run
 from taskmark.errors import TaskmarkError
 from taskmark.inference.readers import reader
 from taskmark.inference.scale_search import Split
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.negation_record import NegationRecord, NegationTrial
 from taskmark.records.record import unpack_bits
 from taskmark.stages.negation import choose, controls_of, sweep

@@ -13,7 +13,8 @@ from taskmark.engine.plan import Selection, plan
 from taskmark.engine.run import Options, run
 from taskmark.inference.scale_search import candidates, splits_of_validation
 from taskmark.methods.ties import Ties
-from taskmark.plugins.registry import MethodChoice, get
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import get
 from taskmark.records.negation_summary import line, read_negation
 from taskmark.stages.editing import own_reader
 from taskmark.stages.negation import negated, sweep

@@ -10,7 +10,7 @@ import tiny_provider
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.catalogue import read_catalogue
 from taskmark.stages.data import fingerprint
 from taskmark.suite.definition import UNRESOLVED, load, read

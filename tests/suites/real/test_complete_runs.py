@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from taskmark.cli import app
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice, find
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import find
 from taskmark.suite.definition import load
 
 pytestmark = pytest.mark.complete

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from taskmark.commands.experts import export_command
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 
 TASKS = ("mnist", "svhn")
 BACKBONE = "clip-b-32-openai"

@@ -12,7 +12,7 @@ from site_faults import faults
 from taskmark import reports
 from taskmark.engine.plan import Selection
 from taskmark.engine.run import Options, Watcher, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import load
 
 CHOICES = (MethodChoice("task_arithmetic"), MethodChoice("ties"))
