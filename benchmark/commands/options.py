@@ -51,7 +51,7 @@ def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., None]], Calla
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
         added = [_parameter(name, defaults) for name in names]
-        parameters = [*own, *added]
+        parameters = [*added, *own]
         signature = inspect.Signature(
             [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
         )
@@ -76,12 +76,13 @@ def option_name(field: str) -> str:
 def _parameter(name: str, defaults: dict[str, Any]) -> inspect.Parameter:
     field = RunConfig.model_fields[name]
     kind, default = _type_of(field), defaults.get(name, field.default)
+    told = field.description
     if get_origin(kind) is list:
         default = list(default) or None
         kind = kind | None
-    limits = _limits(field)
+        told = f"{told} May be repeated."
     option = typer.Option(
-        option_name(name), help=field.description, metavar=_METAVARS.get(name), **limits
+        option_name(name), help=told, metavar=_METAVARS.get(name), **_limits(field)
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]

@@ -10,7 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -72,7 +72,11 @@ class Outcome:
     @property
     def records(self) -> tuple[Record, ...]:
         """The rows."""
-        return self.by_stage.get("records", ())  # type: ignore[return-value]
+        return self.of("records")
+
+    def of(self, stage: str) -> tuple[Any, ...]:
+        """The records that a stage made, such as "negation"."""
+        return tuple(self.by_stage.get(stage, ()))
 
 
 @dataclass(frozen=True, slots=True)

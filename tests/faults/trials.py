@@ -188,7 +188,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 
 def identities(outcome: Any) -> list[str]:
     """The records with all but times and dates."""
-    records = (*outcome.records, *outcome.disentanglement)
+    records = (*outcome.records, *outcome.of("disentanglement"))
     return sorted(record.identified().record_id for record in records)
 
 

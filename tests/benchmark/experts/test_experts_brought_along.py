@@ -102,8 +102,8 @@ def test_experts_that_were_exported_and_brought_along_leave_the_same_records(
     own = start(methods=(method,), recipes=(recipe,))
     again = start(folder, methods=(method,), recipes=(recipe,))
     assert [said(r) for r in again.records] == [said(r) for r in own.records]
-    assert [said(r) for r in again.disentanglement] == [said(r) for r in own.disentanglement]
-    for record in (*again.records, *again.disentanglement):
+    assert [said(r) for r in again.of("disentanglement")] == [said(r) for r in own.disentanglement]
+    for record in (*again.records, *again.of("disentanglement")):
         family = record.experts.family
         assert re.fullmatch("tiny-[0-9a-f]{16}", family)
         assert record.suite.version == f"0.1+hills+lakes+experts.{family}"
@@ -303,7 +303,7 @@ def test_files_of_torch_are_read_and_pickled_modules_refused(start, brought):
 def test_experts_that_look_wrong_can_be_accepted_with_a_reason_on_every_record(start, brought):
     pretrained(brought)
     outcome = start(brought, accept_experts="an experiment on zero vectors")
-    for record in (*outcome.records, *outcome.disentanglement):
+    for record in (*outcome.records, *outcome.of("disentanglement")):
         (note,) = record.provenance.notes
         assert note.startswith("Experts accepted (an experiment on zero vectors) although: hills")
 
@@ -418,7 +418,7 @@ def test_experts_from_elsewhere_have_one_seed_whatever_the_seed_of_the_methods(
     for seed in (0, 1):
         outcome = start(brought, seeds=(seed,))
         assert {(r.seeds.expert, r.seeds.method) for r in outcome.records} == {(0, seed)}
-        assert {record.expert_seed for record in outcome.disentanglement} == {0}
+        assert {record.expert_seed for record in outcome.of("disentanglement")} == {0}
     (board,) = boards(read_records(tmp_path / "out"))
     assert board.seeds == (0,)
     assert {len(row.records) for row in board.ranked} == {2}

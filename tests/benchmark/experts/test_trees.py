@@ -112,7 +112,7 @@ def figures(outcome):
         (r.backbone, r.method.name, r.seeds.expert, r.seeds.method): (r.tasks, r.scale, r.geometry)
         for r in outcome.records
     }
-    grids = {(r.backbone, r.expert_seed): r.pairs for r in outcome.disentanglement}
+    grids = {(r.backbone, r.expert_seed): r.pairs for r in outcome.of("disentanglement")}
     return rows, grids
 
 
@@ -121,7 +121,7 @@ def test_one_run_on_a_tree_leaves_what_its_own_experts_left(start, tree, tmp_pat
     again = start(tree)
     assert len(again.records) == len(own.records) == len(BACKBONES) * len(SEEDS) * 5
     assert figures(again) == figures(own)
-    (family,) = {record.experts.family for record in (*again.records, *again.disentanglement)}
+    (family,) = {record.experts.family for record in (*again.records, *again.of("disentanglement"))}
     files = {(r.backbone, r.seeds.expert): r.experts.files["hills"] for r in again.records}
     assert len(set(files.values())) == len(BACKBONES) * len(SEEDS)
     found = boards(read_records(tmp_path / "out"))

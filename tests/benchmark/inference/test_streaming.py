@@ -60,7 +60,7 @@ def streamed(tiny_suite, tmp_path, monkeypatch):
 
 def _results(outcome):
     rows = {(r.method.name, r.recipe): (r.scale, r.curve, r.tasks) for r in outcome.records}
-    kinds = (outcome.disentanglement, outcome.localisation)
+    kinds = (outcome.of("disentanglement"), outcome.of("localisation"))
     return rows, [[record.pairs for record in records] for records in kinds]
 
 

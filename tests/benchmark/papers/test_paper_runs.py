@@ -112,7 +112,7 @@ def test_scales_are_tried_where_the_paper_tries_them(paper, tiny_suite, tiny_sto
     assert curves["task_arithmetic"] == [0.0, 1.0, 2.0]
     assert curves["ties"] == [0.8, 1.65, 2.5]
     assert {record.suite.version for record in outcome.records} == {"0.1+made-up"}
-    assert not outcome.disentanglement
+    assert not outcome.of("disentanglement")
 
 
 @pytest.mark.parametrize("interval", ["[1.0, 0.5]", "[0.0, inf]", "[nan, 1.0]"])

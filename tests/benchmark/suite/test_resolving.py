@@ -150,7 +150,7 @@ def test_a_run_says_so_once_and_its_records_hold_the_hashes(draft, tmp_path):
     outcome = run(options, Watcher(say=said.append))
     suite, found = prepared(read(draft), backbones=(), negation=False)
     assert said == [sentence(suite, found)]
-    for record in (*outcome.records, *outcome.disentanglement):
+    for record in (*outcome.records, *outcome.of("disentanglement")):
         assert record.suite == suite.facts
         assert record.provenance.resolved == found
 

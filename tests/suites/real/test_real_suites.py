@@ -81,7 +81,7 @@ def test_each_suite_comes_out_as_a_board_with_all_its_tasks(toy, suite, backbone
             *(f"tasks.{name}" for name in tasks),
             f"backbones.{backbone}",
         }
-    assert {record.recipe for record in outcome.disentanglement} == set(recipes)
+    assert {record.recipe for record in outcome.of("disentanglement")} == set(recipes)
     of = {record.method.name: record for record in outcome.records if record.recipe == "standard"}
     # Probed heads leave nothing to learn of squares of one colour.
     learnt = 0.2 if of["experts"].heads == "zero-shot" else 0.0
@@ -98,9 +98,11 @@ def test_imagenet_controls_negation_without_being_merged_and_the_ntk_is_looked_a
     outcome, _, out = toy("clip-8-imagenet-control", negation=True, localisation=True)
     tasks = list(load("clip-8").tasks)
     assert {tuple(result.task for result in r.tasks) for r in outcome.records} == {tuple(tasks)}
-    itself = next(record for record in outcome.negation if record.method is None)
+    itself = next(record for record in outcome.of("negation") if record.method is None)
     controls = {n.target.task: [result.task for result in n.controls] for n in itself.tasks}
     assert controls == {task: ["imagenet"] for task in tasks}
     assert "tasks.imagenet" in itself.provenance.resolved
-    assert len(outcome.localisation[0].pairs) == len(load("clip-8").protocol.disentanglement.pairs)
+    assert len(outcome.of("localisation")[0].pairs) == len(
+        load("clip-8").protocol.disentanglement.pairs
+    )
     assert faults(reports.build(out).parent) == []
