@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from taskmark.stages.expert_set import ExpertSet
+
 REFERENCES = ("pretrained", "experts", "weight_averaging")
 
 
@@ -41,3 +43,8 @@ def request_of(suite: Path, *methods: str, **asked: object) -> Request:
 def store_at(folder: Path, device: str = "cpu") -> StageStore:
     """The store of stages in a folder."""
     return StageStore(Store(folder), device)
+
+
+def experts_of(request: Request, recipe: str = "standard") -> ExpertSet:
+    """The expert set of a request under a recipe."""
+    return next(own for own in request.expert_sets() if own.recipe == recipe)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
@@ -101,11 +101,12 @@ class Trial:
     def store(self) -> Store:
         return Store(self.folder / "store")
 
-    def options(self) -> Options:
-        return Options(
+    def config(self) -> RunConfig:
+        return RunConfig(
             suite=str(self.suite),
             out=self.folder / "out",
-            selection=Selection(methods=(MethodChoice("ties"),), recipes=("standard",)),
+            methods=(MethodChoice("ties"),),
+            recipes=("standard",),
             tasks=self.tasks,
             device="cpu",
             workers=self.workers,
@@ -174,7 +175,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 
     code = 0
     try:
-        outcome = run(trial.options(), Watcher(event=told))
+        outcome = run(trial.config(), Watcher(event=told))
         line.send(("records", identities(outcome)))
         line.send(("calls", calls))
     except TaskmarkError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import read
 
@@ -17,10 +17,10 @@ def outcomes(tiny_suite, tiny_store, tmp_path_factory):
     choices = tuple(MethodChoice(name) for name in ("task_arithmetic", "tangent_fine_tuning"))
     return [
         run(
-            Options(
+            RunConfig(
                 suite=str(tiny_suite),
                 out=out,
-                selection=Selection(methods=choices),
+                methods=choices,
                 device="cpu",
                 workers=0,
                 store=tiny_store,

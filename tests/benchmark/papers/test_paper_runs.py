@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from test_papers import VALID, written
 
+from taskmark.config import RunConfig
 from taskmark.context import Context
 from taskmark.engine.plan import plan
-from taskmark.engine.run import Options, run
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.papers.definition import Run, Search, load, read
 from taskmark.papers.runs import (
@@ -99,7 +100,7 @@ def test_experts_that_are_brought_along_leave_out_rows_that_need_others(paper, t
 def test_scales_are_tried_where_the_paper_tries_them(paper, tiny_suite, tiny_store, tmp_path):
     laid_over = suite_of(paper, read_suite(tiny_suite))
     (selection, *_) = selections(paper, Wanted())
-    options = Options(
+    config = RunConfig(
         suite=laid_over,
         out=tmp_path / "out",
         selection=selection,
@@ -107,7 +108,7 @@ def test_scales_are_tried_where_the_paper_tries_them(paper, tiny_suite, tiny_sto
         workers=0,
         store=tiny_store,
     )
-    outcome = run(options)
+    outcome = run(config)
     curves = {r.method.name: [t.scale for t in r.curve] for r in outcome.records if r.curve}
     assert curves["task_arithmetic"] == [0.0, 1.0, 2.0]
     assert curves["ties"] == [0.8, 1.65, 2.5]

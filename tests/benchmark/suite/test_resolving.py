@@ -7,10 +7,9 @@ import re
 import pytest
 import tiny_provider
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.catalogue import read_catalogue
 from taskmark.stages.data import fingerprint
 from taskmark.suite.definition import UNRESOLVED, load, read
@@ -97,19 +96,22 @@ def test_a_suite_that_leaves_one_backbone_open_has_one_version(draft, tiny_suite
 def test_rows_of_one_backbone_are_not_made_again_beside_another(draft, tmp_path):
     def start(*names):
         events = []
-        selection = Selection(
-            backbones=names, methods=(MethodChoice("task_arithmetic"),), recipes=("standard",)
-        )
-        options = Options(
-            str(draft), tmp_path / "out", selection, workers=0, store=tmp_path / "store"
+        config = RunConfig(
+            suite=str(draft),
+            out=tmp_path / "out",
+            backbones=names,
+            methods=("task_arithmetic",),
+            recipes=("standard",),
+            workers=0,
+            store=tmp_path / "store",
         )
         watcher = Watcher(event=lambda event: events.append(event.job))
-        return run(options, watcher).records, events
+        return run(config, watcher).records, events
 
     alone, _ = start("plain")
     both, made = start("plain", "worded")
     assert {record.record_id for record in alone} < {record.record_id for record in both}
-    rows = {job.arguments["row"].stand.backbone for job in made if job.kind == "records"}
+    rows = {job.stage.experts.backbone for job in made if job.kind == "records"}
     assert rows == {"worded"}
     start("plain")  # of which the other backbone's hash is not forgotten
     (entry,) = read_catalogue(tmp_path / "out").suites.values()
@@ -130,9 +132,10 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
         return "hills and plain are not here (get them with `fetch`)"
 
     monkeypatch.setattr(tiny_provider, "missing", missing, raising=False)
-    options = Options(str(draft), tmp_path / "out", store=tmp_path / "store", workers=0)
+    folders = {"out": tmp_path / "out", "store": tmp_path / "store"}
+    config = RunConfig(suite=str(draft), workers=0, **folders)
     with pytest.raises(TaskmarkError) as caught:
-        run(options)
+        run(config)
     told = "The suite tiny 0.1 cannot run here yet: hills and plain are not here (get them with"
     assert str(caught.value).startswith(told)
     assert asked == [(("hills", "lakes", "woods"), ("plain",))]
@@ -143,11 +146,10 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
 
 def test_a_run_says_so_once_and_its_records_hold_the_hashes(draft, tmp_path):
     said = []
-    choices = (MethodChoice("task_arithmetic"),)
-    options = Options(
-        str(draft), tmp_path / "out", Selection(methods=choices), workers=0, store=tmp_path / "s"
-    )
-    outcome = run(options, Watcher(say=said.append))
+    folders = {"out": tmp_path / "out", "store": tmp_path / "s"}
+    methods = ("task_arithmetic",)
+    config = RunConfig(suite=str(draft), methods=methods, workers=0, **folders)
+    outcome = run(config, Watcher(say=said.append))
     suite, found = prepared(read(draft), backbones=(), negation=False)
     assert said == [sentence(suite, found)]
     for record in (*outcome.records, *outcome.of("disentanglement")):
@@ -163,9 +165,9 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
         return make(name if len(calls) <= 3 else f"other {name}")
 
     monkeypatch.setattr(tiny_provider, "task", changing)
-    options = Options(str(draft), tmp_path / "out", workers=0, store=tmp_path / "store")
+    config = RunConfig(str(draft), tmp_path / "out", workers=0, store=tmp_path / "store")
     with pytest.raises(TaskmarkError, match="The data of the task 'hills' has the hash"):
-        run(options)
+        run(config)
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):

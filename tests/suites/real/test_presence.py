@@ -6,7 +6,8 @@ import pytest
 import torch
 from dataset_fixtures import N_ROWS, REVISION, fill, make, place_of
 
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import presence, provider
 from taskmark.suites.real.backbones.lock import read_lock as read_backbones
@@ -71,9 +72,9 @@ def test_what_is_damaged_is_told_with_its_own_cure(place):
 
 @pytest.mark.usefixtures("place")
 def test_a_run_without_its_data_ends_before_anything_is_made(tmp_path):
-    options = Options("clip-8", tmp_path / "out", store=tmp_path / "store", workers=0)
+    config = RunConfig("clip-8", tmp_path / "out", store=tmp_path / "store", workers=0)
     with pytest.raises(TaskmarkError) as caught:
-        run(options)
+        run(config)
     told = str(caught.value)
     assert told.startswith("The suite clip-8 1.0 cannot run here yet: ")
     assert "`taskmark data lock cars eurosat gtsrb resisc45 sun397`" in told

@@ -10,8 +10,8 @@ import toy_suites
 from site_faults import faults
 
 from taskmark import reports
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import load
 
@@ -43,15 +43,16 @@ def toy(data, store, small, monkeypatch, tmp_path):  # noqa: ARG001 - small back
 
     def start(suite: str, **chosen):
         said: list[str] = []
-        options = Options(
+        config = RunConfig(
             suite=str(toy_suites.shortened(f"{suite}-1.0", tmp_path)),
             out=tmp_path / "out",
-            selection=Selection(methods=CHOICES, **chosen),
+            methods=CHOICES,
+            **chosen,
             device="cpu",
             workers=0,
             store=store,
         )
-        return run(options, Watcher(say=said.append)), said, tmp_path / "out"
+        return run(config, Watcher(say=said.append)), said, tmp_path / "out"
 
     return start
 
