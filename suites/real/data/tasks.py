@@ -159,7 +159,7 @@ def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         TaskmarkError: if there are none, or they stand in another order than the files' names.
     """
-    read = tuple(_in_words(name) for name in names)
+    read = tuple(_in_words(data.misspelt.get(name, name)) for name in names)
     if not data.words:
         if not read:
             raise TaskmarkError(

@@ -98,7 +98,7 @@ def test_sizes_are_those_decoded_or_locked_or_official(place):
     assert unresolved.n_bytes == (8144 + 8041) * (3 * 224 * 224 + 8)
     locked = place_of(place.lock.parent, ["eurosat"], rows={"train": 100, "test": 7})
     assert presence.sizes("eurosat", locked).validation == 10
-    assert presence.sizes("emnist-letters", locked) is None
+    assert presence.sizes("emnist-digits", locked) is None
 
 
 @pytest.mark.usefixtures("place")
