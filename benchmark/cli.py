@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 cache = typer.Typer(help="Look after the store of artifacts.", no_args_is_help=True)
@@ -57,6 +59,25 @@ app.add_typer(experts, name="experts")
 app.add_typer(backbones, name="backbones")
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if asked:
+        typer.echo(f"taskmark {version('taskmark')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
 
 
 @app.command()
@@ -335,3 +356,7 @@ def main() -> None:
             again = shlex.join(["taskmark", *sys.argv[1:]])
             print(f"taskmark: interrupted; go on from here with: {again}", file=sys.stderr)  # noqa: T201
         raise
+
+
+if __name__ == "__main__":
+    main()
