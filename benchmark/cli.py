@@ -38,6 +38,7 @@ from taskmark.commands.options import (
     TimeLimit,
     Workers,
 )
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 app = typer.Typer(
@@ -349,12 +350,12 @@ def main() -> None:
         app()
     except TaskmarkError as error:
         sentence = " ".join(str(error).split())
-        print(f"taskmark: {sentence}", file=sys.stderr)  # noqa: T201 - the last word to the user
+        PlainConsole(stderr=True).say(f"taskmark: {sentence}")
         raise SystemExit(2) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             again = shlex.join(["taskmark", *sys.argv[1:]])
-            print(f"taskmark: interrupted; go on from here with: {again}", file=sys.stderr)  # noqa: T201
+            PlainConsole(stderr=True).say(f"taskmark: interrupted; go on from here with: {again}")
         raise
 
 

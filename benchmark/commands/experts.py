@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from taskmark.console import PlainConsole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,6 @@ def export_command(
     )
     # The labels say the recipe.
     words = words_of_run(resolved, backbones=chosen, seeds=seeds, named=suite)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{len(written)} experts are in {folder}; bring them along with:")
-    console.print(f"  {shlex.join([*words, '--experts', str(folder)])}")
+    console = PlainConsole()
+    console.say(f"{len(written)} experts are in {folder}; bring them along with:")
+    console.say(f"  {shlex.join([*words, '--experts', str(folder)])}")

@@ -10,22 +10,6 @@ if TYPE_CHECKING:
 
     from taskmark.store.artifacts import Store
 
-# What an average job of each kind takes, relative to the others; only the estimate of the
-# remaining time uses it, until jobs of that kind have been timed.
-EXPECTED_SECONDS = {
-    "data": 2.0,
-    "inputs": 3.0,
-    "heads": 1.0,
-    "experts": 10.0,
-    "vectors": 0.2,
-    "normaliser": 5.0,
-    "records": 12.0,
-    "disentanglement": 20.0,
-    "negation": 30.0,
-    "localisation": 40.0,
-}
-
-
 # The stages that keep test data apart make two artifacts under one key.
 _MADE_BESIDE = {"data": ("data_test",), "inputs": ("inputs_test",)}
 
