@@ -124,7 +124,8 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     start = time.perf_counter()
     watcher = watcher or Watcher()
     context = _context(options, watcher)
-    with _tidied(options.out, context.store_root), Locks(context.store.locks) as locks:
+    places = {options.out: "--out", context.store_root: "--store or TASKMARK_STORE"}
+    with _tidied(places), Locks(context.store.locks) as locks:
         planned = plan(context, options.selection)
         if told := before_start(
             context,
@@ -198,10 +199,14 @@ def _context(options: Options, watcher: Watcher, *, whole: bool = True) -> Conte
 
 
 @contextmanager
-def _tidied(*folders: Path) -> Iterator[None]:
-    """Folders that can be written, without what processes left that were killed."""
-    for folder in folders:
-        check_writable(folder)
+def _tidied(folders: dict[Path, str]) -> Iterator[None]:
+    """Folders that can be written, without what processes left that were killed.
+
+    Args:
+        folders: each with the option that names another.
+    """
+    for folder, option in folders.items():
+        check_writable(folder, option=option)
         sweep(folder)
     try:
         yield

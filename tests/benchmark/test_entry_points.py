@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,9 +10,14 @@ from importlib.metadata import version
 import pytest
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+def start(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **variables},
     )
 
 
@@ -34,3 +40,15 @@ def test_help_has_a_short_name_everywhere(words):
     assert short.returncode == 0
     assert short.stdout == long.stdout
     assert "-h, --help" in short.stdout
+
+
+def test_a_home_that_cannot_be_written_says_how_to_name_another_place(tmp_path):
+    home = tmp_path / "home"
+    home.write_text("a file, in which nothing can be made")
+    places = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "TASKMARK_STORE": ""}
+    out = str(tmp_path / "out")
+    found = start("-m", "taskmark", "run", "--suite", "smoke", "--out", out, **places)
+    assert found.returncode == 2
+    (sentence,) = found.stderr.splitlines()
+    assert str(home) in sentence
+    assert sentence.endswith("choose another with --store or TASKMARK_STORE.")
