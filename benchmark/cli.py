@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from taskmark.commands.backbones_app import backbones
 from taskmark.commands.data_app import data
 from taskmark.commands.options import Estimate, Json, Quiet, Submissions, config_of, takes
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 cache = typer.Typer(help="Look after the store of artifacts.", no_args_is_help=True)
@@ -32,6 +35,25 @@ app.add_typer(experts, name="experts")
 app.add_typer(backbones, name="backbones")
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if asked:
+        typer.echo(f"taskmark {version('taskmark')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
 
 
 @app.command()
@@ -265,10 +287,14 @@ def main() -> None:
         app()
     except TaskmarkError as error:
         sentence = " ".join(str(error).split())
-        print(f"taskmark: {sentence}", file=sys.stderr)  # noqa: T201 - the last word to the user
+        PlainConsole(stderr=True).say(f"taskmark: {sentence}")
         raise SystemExit(2) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             again = shlex.join(["taskmark", *sys.argv[1:]])
-            print(f"taskmark: interrupted; go on from here with: {again}", file=sys.stderr)  # noqa: T201
+            PlainConsole(stderr=True).say(f"taskmark: interrupted; go on from here with: {again}")
         raise
+
+
+if __name__ == "__main__":
+    main()

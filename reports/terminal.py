@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from taskmark.reports.rows import Row
 
 
+KEY_COLUMNS = ("rank", "method, recipe", "normalised")
+"""The columns of `terminal_table` that a narrow terminal shows too."""
+
+
 def terminal_table(records: Iterable[Record]) -> Table:
     """Return the boards of some records as one table, a part for each backbone.
 
@@ -34,7 +38,7 @@ def terminal_table(records: Iterable[Record]) -> Table:
         it is not "standard" and the name does not tell.
     """
     table = Table(
-        Column("rank", justify="right", min_width=4),
+        Column("rank", justify="right", no_wrap=True),
         Column("method, recipe", max_width=33, overflow="fold"),
         Column("normalised", justify="right", no_wrap=True),
         Column("absolute", justify="right", no_wrap=True),
@@ -73,7 +77,7 @@ def _percent(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def terminal_findings(out: Path) -> Text:
+def terminal_findings(out: Path) -> str:
     """Return the verdicts of a folder, a line or two for each suite.
 
     Args:
@@ -108,4 +112,4 @@ def terminal_findings(out: Path) -> Text:
                 f"{power.n_separated} of {power.n_pairs} pairs of methods differ on at least one "
                 f"backbone{tau}."
             )
-    return Text("\n".join(lines))
+    return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from taskmark.console import PlainConsole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,6 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     )
     # The labels say the recipe.
     words = words_of_run(suite, backbones=backbones, seeds=seeds, named=config.suite)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{len(written)} experts are in {folder}; bring them along with:")
-    console.print(f"  {shlex.join([*words, '--experts', str(folder)])}")
+    console = PlainConsole()
+    console.say(f"{len(written)} experts are in {folder}; bring them along with:")
+    console.say(f"  {shlex.join([*words, '--experts', str(folder)])}")

@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from taskmark.commands.authors import SUBMISSIONS
 from taskmark.commands.authors import reproduce_command as reproduce_submissions
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError, unknown
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def print_papers() -> None:
         paper = read(path)
         n = sum(len(values) for found in paper.published for values in found.values.values())
         table.add_row(*(Text(cell) for cell in (name, paper.suites[0], str(n), paper.title)))
-    Console().print(table)
+    PlainConsole().show(table, keep=("paper", "suite"))
 
 
 def reproduce_papers(
@@ -140,16 +140,16 @@ def reproduce_papers(
             f"One file cannot hold {len(names)} papers ({', '.join(names)}); "
             "give --markdown and --json with one paper at a time."
         )
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole()
     for paper in [load(name) for name in names]:
         suite = suite_of(paper, load_suite(suite_named(paper, wanted.suite)))
         backbones = backbones_of(paper, wanted.backbones)
         for sentence in [views.citation(paper), *views.protocol(paper, suite, backbones)]:
-            console.print(sentence)
+            console.say(sentence)
         if dry_run:
-            console.print(_readiness(paper, suite, backbones))
+            console.say(_readiness(paper, suite, backbones))
             for sentence in _estimates(paper, suite, wanted, options) if estimated else ():
-                console.print(sentence)
+                console.say(sentence)
             found = Found()
         else:
             found = _measured(console, paper, suite, wanted, options)
@@ -163,9 +163,9 @@ def reproduce_papers(
             if path is not None:
                 atomic_write(path, formats[kind].encode())
         for table in views.tables(compared):
-            Console().print(table)
+            console.show(table, keep=("row", "metric", "published", "measured"))
         for sentence in [*views.sources(compared), *said]:
-            console.print(sentence)
+            console.say(sentence)
 
 
 def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
@@ -191,7 +191,7 @@ def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> 
 
 
 def _measured(
-    console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
+    console: PlainConsole, paper: Paper, suite: Suite, wanted: Wanted, options: Options
 ) -> Found:
     """What the runs of a paper make, one run a recipe, with progress."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
@@ -208,7 +208,7 @@ def _measured(
         )
         tuned = brought.recipe
         if left_out := rows_left_out(paper, tuned):
-            console.print(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
+            console.say(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
     outcomes = []
     for selection in selections(paper, wanted, tuned=tuned):
         asked = dataclasses.replace(options, suite=suite, selection=selection)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bo
     from taskmark.engine.run import Watcher, estimate, run  # noqa: PLC0415
     from taskmark.plugins.changes import changed_methods  # noqa: PLC0415
 
-    console = Console(quiet=quiet)
+    console = PlainConsole(quiet=quiet)
     if config.since is not None and not (config.methods or changed_methods(config.since)):
-        console.print(f"No built-in method changed since {config.since}.", markup=False)
+        console.say(f"No built-in method changed since {config.since}.")
         return
     if only_estimate:
-        console.print(estimate(config), soft_wrap=True, markup=False, highlight=False)
+        console.say(estimate(config))
         return
     if json:
         lines = EventLines(sys.stdout)
@@ -44,7 +44,7 @@ def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bo
     with Display(console, quiet=quiet) as display:
         outcome = run(config, Watcher(display.begin, display.event, display.say))
     report_command(config.out, quiet=quiet, records=outcome.records)
-    console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
+    console.say(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.")
 
 
 def report_command(
@@ -61,19 +61,20 @@ def report_command(
         negation_summary,
     )
 
-    console = Console(quiet=quiet)
+    console = PlainConsole(quiet=quiet)
     _check_run(out)
     page = reports.build(out, submissions=submissions)
     shown = records if records is not None else reports.read_records(out)
-    console.print(reports.terminal_table(shown))
-    console.print(reports.terminal_findings(out))
+    console.show(reports.terminal_table(shown), keep=reports.KEY_COLUMNS)
+    if findings := reports.terminal_findings(out):
+        console.say(findings)
     lines = [
         *map(negation_summary.line, negation_summary.read_negation(out)),
         *map(localisation_summary.line, localisation_summary.read_localisation(out)),
     ]
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)
+        console.say(line)
+    console.say(f"Leaderboard: {page.resolve()}")
 
 
 def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
@@ -82,24 +83,24 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
     from taskmark.suite.definition import known, load, read  # noqa: PLC0415
 
-    console = Console()
+    console = PlainConsole()
     suite = load(suite_name)
     suites = {name: read(path) for name, path in known().items() if "@" in name}
-    console.print(_table("suite", ((name, _said(found)) for name, found in suites.items())))
+    console.show(_table("suite", ((name, _said(found)) for name, found in suites.items())))
     title = f"of {suite.name} {suite.version}"
-    console.print(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
-    console.print(
+    console.show(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
+    console.show(
         _table(
             f"backbone {title}",
             ((n, f"{b.summary} ({b.heads} heads)") for n, b in suite.backbones.items()),
         )
     )
-    console.print(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
+    console.show(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
     rows = (
         (name, f"{found.method.summary()} [{found.method.track}, {found.method.role}]")
         for name, found in sorted(find(plugins).items())
     )
-    console.print(_table("method", rows))
+    console.show(_table("method", rows))
 
 
 def compare_command(
@@ -124,7 +125,7 @@ def compare_command(
     from taskmark.reports import read_records  # noqa: PLC0415
     from taskmark.store.durable import atomic_write  # noqa: PLC0415
 
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole()
     _check_run(after)
     records = read_records(after)
     comparison, notes = _compared(before, records) if accept is None else _former(before, records)
@@ -134,15 +135,15 @@ def compare_command(
             if path is not None:
                 atomic_write(path, formats[name](comparison).encode())
         if (drawn := views.table(comparison)) is not None:
-            console.print(drawn)
+            console.show(drawn, keep=("row", "task", "before", "after", "verdict"))
         notes += views.sentences(comparison)
     for line in notes:
-        console.print(line)
+        console.say(line)
     if accept is not None:
         entry = make_baseline(
             before, records, reason=accept, changelog=changelog, comparison=comparison
         )
-        console.print(f"{before} is written; {changelog} says: {entry}")
+        console.say(f"{before} is written; {changelog} says: {entry}")
     elif comparison is not None and not comparison.passed:
         raise SystemExit(1)
 

@@ -36,11 +36,6 @@ class Job:
         """What a person reads while it runs."""
         return self.stage.label
 
-    @property
-    def pace(self) -> str:
-        """Jobs of one kind and pace take about as long."""
-        return self.stage.pace
-
 
 def jobs_of(stages: Iterable[Stage], store: StageStore) -> list[Job]:
     """The jobs of stages, in their order."""

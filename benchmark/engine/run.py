@@ -165,7 +165,8 @@ def run(
     watcher = watcher or Watcher()
     ready = prepare(config, suite=suite, say=watcher.say)
     root = ready.store.store.root
-    with _tidied(config.out, root), Locks(ready.store.store.locks) as locks:
+    places = {config.out: "--out", root: "--store or TASKMARK_STORE"}
+    with _tidied(places), Locks(ready.store.store.locks) as locks:
         stages = plan(ready.request)
         jobs = jobs_of(stages, ready.store)
         todo = _missing(jobs, ready.store)
@@ -200,10 +201,14 @@ def estimate(config: RunConfig) -> str:
 
 
 @contextmanager
-def _tidied(*folders: Path) -> Iterator[None]:
-    """Folders that can be written, without what processes left that were killed."""
-    for folder in folders:
-        check_writable(folder)
+def _tidied(folders: dict[Path, str]) -> Iterator[None]:
+    """Folders that can be written, without what processes left that were killed.
+
+    Args:
+        folders: each with the option that names another.
+    """
+    for folder, option in folders.items():
+        check_writable(folder, option=option)
         sweep(folder)
     try:
         yield

@@ -79,11 +79,6 @@ class Stage(ABC):
     def make(self, store: StageStore) -> str | None:
         """Make the artifact and put it into the store; see also `RecordStage`."""
 
-    @property
-    def pace(self) -> str:
-        """Stages of one name and pace take about as long; for the time left alone."""
-        return ""
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """What it costs, given how large the tasks are; unknown tasks count nothing."""
         del sizes

@@ -81,11 +81,6 @@ class Disentanglement(RecordStage):
         """See Stage."""
         return f"{self.experts.backbone}, {self.experts.recipe}: weight disentanglement"
 
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        return recipe_named(self.experts.recipe).read
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Every point of the grid is read; two passes are enough where the model is linear."""
         mode = recipe_named(self.experts.recipe).read

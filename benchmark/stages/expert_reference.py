@@ -65,11 +65,6 @@ class ExpertReference(Stage):
         """See Stage."""
         return f"{self.model.weights}, {self.recipe}: measuring the experts"
 
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        return recipe_named(self.recipe).read
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Each expert reads validation and test of its own task."""
         n_items = sum(s.validation + s.test for task, s in sizes.items() if task in self.inputs)

@@ -86,11 +86,6 @@ class Tune(Stage):
         """See Stage."""
         return f"{self.model.weights}: tuning the {self.recipe} expert of {self.task}"
 
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        return f"{self.recipe} for {self.tuning.epochs} epochs"
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Every epoch passes all items of train, there and back."""
         size = sizes.get(self.task)
@@ -149,11 +144,6 @@ class ReadExpert(Stage):
     def label(self) -> str:
         """See Stage."""
         return f"{self.model.weights}: reading the expert of {self.task} from {self.path.name}"
-
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        return "read"
 
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """One vector, kept and held beside theta0."""

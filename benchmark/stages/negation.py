@@ -191,12 +191,6 @@ class Negation(RecordStage):
         by = f" by {self.row.method.name}" if self.row else ""
         return f"{self.experts.backbone}, {self.experts.recipe}: task negation{by}"
 
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        read = recipe_named(self.experts.recipe).read
-        return f"{read} {self.row.method.name}" if self.row else read
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Validation at every alpha and test twice, for each target and its controls."""
         mode = recipe_named(self.experts.recipe).read

@@ -119,11 +119,6 @@ class Row(RecordStage):
         """See Stage."""
         return f"{self.experts.backbone}, {self.experts.recipe}: {self.method.name}"
 
-    @property
-    def pace(self) -> str:
-        """See Stage."""
-        return f"{recipe_named(self.experts.recipe).read} {self.method.name}"
-
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Validation once a scale, test once, and the whole budget of a method that learns."""
         own = [size for task, size in sizes.items() if task in self.experts.inputs]

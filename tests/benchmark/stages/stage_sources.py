@@ -47,7 +47,7 @@ class _WithoutMessages(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        if node.name in {"label", "pace", "cost"}:
+        if node.name in {"label", "cost"}:
             node.body = [ast.Pass()]
             return node
         return self.generic_visit(node)
