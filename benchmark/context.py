@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskmark.contract.recipe import Mode
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.plugins.registry import Found
-    from taskmark.records.record import Experts
+    from taskmark.records.envelope import Experts
     from taskmark.suite.definition import Suite
 
 

@@ -76,7 +76,7 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
         own_records,
         write_submissions,
     )
-    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
+    from taskmark.records.files import read_records  # noqa: PLC0415 - imports torch
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     files = [Path(name)] if name.endswith(".py") else []
@@ -125,7 +125,7 @@ def reproduce_command(
     disputed = False
     for folder, submission, claimed in read:
         options = Options(
-            suite=f"{submission.suite.name}@{submission.suite.version}",
+            suite=submission.suite.label,
             out=out,
             selection=selection_of(submission, claimed),
             device=device,

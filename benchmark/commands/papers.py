@@ -177,7 +177,7 @@ def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     told = what_is_missing(suite, provider(suite.provider), backbones, tasks)
     if not told:
         return "All data and weights that it needs are here."
-    return f"The suite {suite.name} {suite.version} cannot run here yet: {told}."
+    return f"The suite {suite.label} cannot run here yet: {told}."
 
 
 def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:

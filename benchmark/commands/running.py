@@ -105,10 +105,9 @@ def report_command(
 ) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.records import (  # noqa: PLC0415 - likewise
-        localisation_summary,
-        negation_summary,
-    )
+    from taskmark.records.files import read_kind  # noqa: PLC0415
+    from taskmark.records.localisation_record import LocalisationRecord  # noqa: PLC0415
+    from taskmark.records.negation_record import NegationRecord  # noqa: PLC0415
 
     console = Console(quiet=quiet)
     _check_run(out)
@@ -116,10 +115,8 @@ def report_command(
     shown = records if records is not None else reports.read_records(out)
     console.print(reports.terminal_table(shown))
     console.print(reports.terminal_findings(out))
-    lines = [
-        *map(negation_summary.line, negation_summary.read_negation(out)),
-        *map(localisation_summary.line, localisation_summary.read_localisation(out)),
-    ]
+    lines = [record.line() for record in read_kind(out, NegationRecord)]
+    lines += [record.line() for record in read_kind(out, LocalisationRecord)]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)

@@ -21,14 +21,16 @@ from taskmark.engine.plan import Plan, Selection, plan
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.experts.foreign import read_experts
 from taskmark.machine import devices
-from taskmark.records.cataloguing import catalogue_methods, catalogue_suite
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.files import write_record
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
-from taskmark.records.record import DisentanglementRecord, Record
+from taskmark.records.record import Record
+from taskmark.records.write_catalogue import catalogue_methods, catalogue_suite
 from taskmark.stages.row import blank_record
 from taskmark.store.checkpoints import CHECKPOINT_SECONDS, discard_outlived
 from taskmark.store.claims import StoreClaims
-from taskmark.store.durable import atomic_write, check_writable, sweep
+from taskmark.store.durable import check_writable, sweep
 from taskmark.store.locks import Locks
 from taskmark.store.owners import Owner
 from taskmark.suite.definition import load
@@ -137,10 +139,11 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
         locks.sweep()
         discard_outlived(context.store, "experts")
         locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
-        catalogue_methods(context, options.out, (r.choice.name for r in planned.rows.values()))
+        methods, names = context.methods(), {r.choice.name for r in planned.rows.values()}
+        catalogue_methods(options.out, [methods[name] for name in sorted(names)])
         found = _made(planned, context, options, watcher, locks)
         data = {job.arguments["task"]: job.key for job in planned.jobs if job.kind == "data"}
-        catalogue_suite(context, options.out, data)
+        catalogue_suite(options.out, context.suite, context.store, data)
     return Outcome(
         records=tuple(record for record in found if isinstance(record, Record)),
         disentanglement=tuple(r for r in found if isinstance(r, DisentanglementRecord)),
@@ -298,9 +301,7 @@ def _collected(
 
 def _write(out: Path, kind: str, text: str) -> AnyRecord:
     record = _SCHEMAS[kind].model_validate_json(text)
-    path = out / kind / f"{record.record_id[:16]}.json"
-    if not path.is_file():
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+    write_record(out, record)
     return record
 
 

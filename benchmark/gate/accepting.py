@@ -49,7 +49,7 @@ def accept(
             "A baseline is not rewritten without a reason; say in a few words why the accuracies "
             'moved, as in --accept "TIES keeps ties at the threshold".'
         )
-    for suite in {f"{record.suite.name}-{record.suite.version}" for record in records}:
+    for suite in {f"{record.suite.name}-{record.suite.edition}" for record in records}:
         if path.name != f"{suite}.json":
             raise TaskmarkError(
                 f"A baseline has the name of its suite, so {str(path)!r} cannot be that of these "
@@ -57,7 +57,7 @@ def accept(
             )
     baseline, bits = baseline_of(records)
     before = _text(changelog)
-    suite = f"{baseline.suite.name} {baseline.suite.version}"
+    suite = f"{baseline.suite.name} {baseline.suite.edition}"
     entry = f"- Baseline of {suite}: {reason} ({_what(comparison, len(baseline.rows))})."
     after = with_entry(before, entry, changelog)
     write_baseline(path, baseline, bits)

@@ -13,7 +13,8 @@ from taskmark.gate.compare import names_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.gate.compare import Comparison, Ground, RowKey, TaskChange
+    from taskmark.gate.compare import Comparison, Ground, TaskChange
+    from taskmark.records.identity import RowIdentity
 
 _GROUNDS: dict[Ground, str] = {"epsilon": "beyond epsilon", "chance": "beyond chance"}
 _HEAD = ("row", "task", "before", "after", "lost", "gained", "p (Holm)", "verdict")
@@ -118,7 +119,7 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _identity(key: RowKey) -> dict[str, object]:
+def _identity(key: RowIdentity) -> dict[str, object]:
     return {**key._asdict(), "hyperparameters": json.loads(key.hyperparameters)}
 
 
@@ -150,7 +151,7 @@ def _counts(comparison: Comparison) -> str:
     return ", ".join(f"{verdicts.count(kind)} {kind}" for kind in kinds)
 
 
-def _names(comparison: Comparison) -> dict[RowKey, str]:
+def _names(comparison: Comparison) -> dict[RowIdentity, str]:
     return names_of(
         [
             *(change.row for change in comparison.changes),
@@ -164,7 +165,7 @@ def _names(comparison: Comparison) -> dict[RowKey, str]:
 
 
 def _case(
-    suite: ET.Element, key: RowKey, names: dict[RowKey, str], part: str, failure: str
+    suite: ET.Element, key: RowIdentity, names: dict[RowIdentity, str], part: str, failure: str
 ) -> None:
     case = ET.SubElement(suite, "testcase", classname=key.suite, name=f"{names[key]}: {part}")
     if failure:

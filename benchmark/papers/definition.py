@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from taskmark.contract.recipe import RECIPES
-from taskmark.errors import unknown
-from taskmark.records.record import Frozen
+from taskmark.errors import TaskmarkError, unknown
+from taskmark.records.frozen import Frozen
 from taskmark.suite.toml_files import faults_in_sentences
 
 Metric = Literal["accuracy", "normalised_accuracy", "negation_target", "negation_control"]
@@ -140,7 +140,7 @@ class Paper(Frozen):
     """A paper: its protocol on a suite of ours, and what it published.
 
     Attributes:
-        name: what a user types, and what the versions of its records end in.
+        name: what a user types, and what its records are known by.
         title: of the paper.
         authors: their names.
         venue: where and when it appeared.
@@ -200,6 +200,11 @@ class Paper(Frozen):
         return self
 
     @property
+    def command(self) -> str:
+        """What `taskmark reproduce` takes for it: its name, or its file where it is not shipped."""
+        return self.name if self.name in known() else f"{self.name}.toml"
+
+    @property
     def negation(self) -> bool:
         """Whether any run measures negation."""
         metrics = {metric for run in self.runs.values() for metric in run.metrics}
@@ -223,13 +228,20 @@ def load(name: str) -> Paper:
     """Read a paper by name, or by the path of a TOML file.
 
     Raises:
-        TaskmarkError: if there is no such paper or its file is not valid.
+        TaskmarkError: if there is no such paper, its file is not valid, or its name is that of
+            another paper, which is shipped.
     """
     papers = known()
     if name in papers:
         return read(papers[name])
     if name.endswith(".toml") and Path(name).is_file():
-        return read(Path(name))
+        paper = read(Path(name))
+        if paper.name in papers and not Path(name).samefile(papers[paper.name]):
+            raise TaskmarkError(
+                f"The paper {name!r} has the name {paper.name!r} of a paper that is shipped; give "
+                "it another name, in the file and as the name of the file."
+            )
+        return paper
     raise unknown("paper", name, papers)
 
 
@@ -237,7 +249,14 @@ def read(path: Path) -> Paper:
     """Read a paper from its file.
 
     Raises:
-        TaskmarkError: if the file cannot be read, is not TOML, or does not follow the schema.
+        TaskmarkError: if the file cannot be read, is not TOML, does not follow the schema, or has
+            not the name of the paper.
     """
     with faults_in_sentences(f"The paper {str(path)!r}"):
-        return Paper(**tomllib.loads(path.read_bytes().decode()))
+        paper = Paper(**tomllib.loads(path.read_bytes().decode()))
+    if path.name != f"{paper.name}.toml":
+        raise TaskmarkError(
+            f"The paper {str(path)!r} says that its name is {paper.name!r}; call the file "
+            f"{f'{paper.name}.toml'!r}, which its records name as what they are made by."
+        )
+    return paper

@@ -41,9 +41,9 @@ class Wanted:
 
 
 def suite_of(paper: Paper, suite: Suite) -> Suite:
-    """The suite with what the paper says of searches, under a version of its own.
+    """The variant of the suite with what the paper says of searches.
 
-    The version ends in the paper's name, so that none of the records lands on the suite's board.
+    None of its records lands on the suite's board.
     Data, heads and experts do not depend on it, and are shared with runs of the suite.
     """
     protocol = suite.protocol
@@ -59,7 +59,7 @@ def suite_of(paper: Paper, suite: Suite) -> Suite:
     return suite.model_copy(
         update={
             "protocol": protocol.model_copy(update=changes),
-            "version": f"{suite.version}+{paper.name}",
+            "variant": suite.variant.model_copy(update={"paper": paper.command}),
             "sha256": hashlib.sha256(f"{suite.sha256} {said}".encode()).hexdigest(),
         }
     )

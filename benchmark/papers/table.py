@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskmark.papers.definition import Label, Metric, Paper, Published, Run
+    from taskmark.records.envelope import Experts
     from taskmark.records.negation_record import NegationRecord
-    from taskmark.records.record import Experts, Record
+    from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 NOT_RUN = "not run"

@@ -87,7 +87,7 @@ def protocol(paper: Paper, suite: Suite, backbones: Sequence[str]) -> list[str]:
     """
     rule = suite.protocol
     said = [
-        f"Suite {suite.name} {suite.version}: {len(suite.tasks)} tasks ({', '.join(suite.tasks)}).",
+        f"Suite {suite.label}: {len(suite.tasks)} tasks ({', '.join(suite.tasks)}).",
         f"Backbones: {', '.join(backbones)}.",
         f"{rule.trials} scales a search, chosen on validation.",
         f"At most {rule.gradient_images:,} images backward for a method that learns.",

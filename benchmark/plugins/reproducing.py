@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.engine.plan import Selection
 from taskmark.errors import TaskmarkError
-from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
+from taskmark.gate.compare import Comparison, compare, rows_of
 from taskmark.plugins.registry import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
 from taskmark.suite.definition import gate_of, load
@@ -14,6 +14,7 @@ from taskmark.suite.definition import gate_of, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskmark.records.identity import RowIdentity
     from taskmark.records.record import Record
 
 
@@ -24,11 +25,10 @@ def selection_of(submission: Submission, records: Sequence[Record]) -> Selection
         TaskmarkError: if this taskmark has another version of the suite.
     """
     facts = submission.suite
-    label = f"{facts.name}@{facts.version}"
-    if load(label).sha256 != facts.sha256:
+    if load(facts.label).sha256 != facts.sha256:
         raise TaskmarkError(
-            f"The submission of {submission.method!r} is of another {label} than this taskmark "
-            "ships; install the taskmark that its records name in provenance.commit."
+            f"The submission of {submission.method!r} is of another {facts.label} than this "
+            "taskmark ships; install the one that its records name in provenance.commit."
         )
     choices = (
         MethodChoice.of(submission.method, record.method.hyperparameters) for record in records
@@ -43,9 +43,7 @@ def selection_of(submission: Submission, records: Sequence[Record]) -> Selection
 
 def compared(claimed: Sequence[Record], found: Sequence[Record]) -> Comparison:
     """The rows of a submission beside those that a new run made of them."""
-    before = rows_of(claimed)
-    after = {key: row for key, row in rows_of(found).items() if key in before}
-    return compare(before, after, gate_of)
+    return compare(rows_of(claimed), rows_of(found), gate_of)
 
 
 def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproduction:
@@ -66,5 +64,5 @@ def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproductio
     )
 
 
-def _words(row: RowKey) -> str:
+def _words(row: RowIdentity) -> str:
     return f"{row.backbone} {row.recipe} {row.method}"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import ValidationError, model_validator
 
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.records.record import Frozen, Record, SuiteFacts
-from taskmark.records.record_files import read_folder
+from taskmark.records.files import read_folder
+from taskmark.records.frozen import Frozen
+from taskmark.records.record import Record
+from taskmark.records.suite_facts import SuiteFacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +113,7 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
         if (record.method.name, record.suite) != (submission.method, submission.suite):
             raise TaskmarkError(
                 f"The record {record.record_id[:16]!r} in {str(folder)!r} is of the method "
-                f"{record.method.name!r} on {record.suite.name} {record.suite.version}, which is "
+                f"{record.method.name!r} on {record.suite.label}, which is "
                 f"not what {FILE} says; {cure}"
             )
         if record.method.source_sha256 != submission.source_sha256:

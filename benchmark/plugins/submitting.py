@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.plugins.registry import Found
-    from taskmark.records.record import Record, SuiteFacts
+    from taskmark.records.record import Record
+    from taskmark.records.suite_facts import SuiteFacts
 
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
@@ -129,7 +130,7 @@ def write_submissions(records: Sequence[Record], source: Source, to: Path) -> li
 
 
 def _check_complete(facts: SuiteFacts, records: Sequence[Record], source: Source) -> None:
-    label = f"{facts.name}@{facts.version}"
+    label = facts.label
     suites = known()
     if label not in suites or read(suites[label]).sha256 != facts.sha256:
         raise TaskmarkError(

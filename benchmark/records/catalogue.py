@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import Frozen, SuiteFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.suite_facts import SuiteFacts
 
 if TYPE_CHECKING:
     from pathlib import Path

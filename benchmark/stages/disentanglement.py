@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from taskmark.machine.costs import measured
+from taskmark.records.disentanglement_record import DisentanglementRecord, PairGrid
+from taskmark.records.packing import pack_counts
 from taskmark.records.provenance import provenance
-from taskmark.records.record import DisentanglementRecord, PairGrid, pack_counts
 from taskmark.stages.editing import own_reader
 from taskmark.stages.evaluation import splits_of_test
 from taskmark.stages.expert_reference import stored_passes
 from taskmark.statistics.intervals import disentanglement_interval
+from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +85,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
             )
             per_image.append((counts[0] / len(inside) ** 2, counts[1] / len(inside) ** 2))  # [N]
     low, high = disentanglement_interval(per_image, names=grid.pairs)
+    passes = stored_passes(context, stand.normaliser)
     record = DisentanglementRecord(
         suite=context.suite.facts,
         backbone=stand.backbone,
@@ -97,7 +100,13 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
         low=low,
         high=high,
         seconds=spent.seconds,
-        provenance=provenance(context, stored_passes(context, stand.normaliser)),
+        provenance=provenance(
+            device=context.device,
+            dtype=passes.dtype_name,
+            batch_size=passes.batch_size,
+            notes=under_way().notes,
+            resolved=context.found,
+        ),
     )
     text = record.identified().model_dump_json()
     context.store.put("disentanglement", key, {}, {"record": text})

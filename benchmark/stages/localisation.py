@@ -12,14 +12,15 @@ from torch import Tensor
 from taskmark.machine.costs import measured
 from taskmark.records.localisation_record import (
     Eigenfunction,
-    Localisation,
     LocalisationCost,
+    LocalisationEstimate,
     LocalisationRecord,
     LocalisedPair,
 )
 from taskmark.records.provenance import provenance
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.picking import picked
+from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,6 +176,7 @@ def make_localisation(
             kernels = tangents.kernels(torch.cat(both) if alike else both, along)
             passes += tangents.passes(2 * n, len(along))
             pairs.append(_measured(one, two, kernels, n_features))
+    how = context.passes
     record = LocalisationRecord(
         suite=context.suite.facts,
         backbone=backbone,
@@ -193,7 +195,13 @@ def make_localisation(
             peak_bytes=spent.peak_bytes,
             device_peak_bytes=spent.device_peak_bytes,
         ),
-        provenance=provenance(context, context.passes),
+        provenance=provenance(
+            device=context.device,
+            dtype=how.dtype_name,
+            batch_size=how.batch_size,
+            notes=under_way().notes,
+            resolved=context.found,
+        ),
     )
     text = record.identified().model_dump_json()
     context.store.put("localisation", key, {}, {"record": text})
@@ -256,9 +264,9 @@ def _measured(one: str, two: str, kernels: Tensor, n_features: int) -> _Pair:
     )
 
 
-def _summary(value: float, draws: _Draws, n_features: int) -> Localisation:
+def _summary(value: float, draws: _Draws, n_features: int) -> LocalisationEstimate:
     low, high = np.quantile(draws.null.numpy(), (0.025, 0.975))
-    return Localisation(
+    return LocalisationEstimate(
         value=value,
         direction_error=jackknife_error(draws.without_each, n_features),
         image_error=float(draws.halves.std()),

@@ -23,13 +23,14 @@ from taskmark.records.negation_record import (
     NegationResult,
     NegationTrial,
 )
+from taskmark.records.packing import pack_bits
 from taskmark.records.provenance import provenance
-from taskmark.records.record import pack_bits
 from taskmark.stages.editing import own_reader
 from taskmark.stages.evaluation import splits_of_test
 from taskmark.stages.expert_reference import stored_passes
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
 from taskmark.statistics.resampling import Scores
+from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from taskmark.context import Context
     from taskmark.inference.readers import Reader
     from taskmark.inference.scale_search import Split
-    from taskmark.records.record import MethodFacts
+    from taskmark.records.envelope import MethodFacts
     from taskmark.stages.experts import Stand
 
 ALPHAS = (0.0, 1.0)
@@ -185,6 +186,7 @@ def negated(
             )
             for target, vector in directions.items()
         }
+    passes = stored_passes(context, stand.normaliser)
     return NegationRecord(
         method=method,
         suite=context.suite.facts,
@@ -206,7 +208,13 @@ def negated(
         target=_mean((target, rows[target][1]) for target, rows in bits.items()),
         control=_mean((c, rows[c][1]) for target, rows in bits.items() for c in controls[target]),
         seconds=spent.seconds,
-        provenance=provenance(context, stored_passes(context, stand.normaliser)),
+        provenance=provenance(
+            device=context.device,
+            dtype=passes.dtype_name,
+            batch_size=passes.batch_size,
+            notes=under_way().notes,
+            resolved=context.found,
+        ),
     )
 
 

@@ -36,6 +36,7 @@ from taskmark.stages.evaluation import Outcome, evaluate
 from taskmark.stages.expert_reference import stored_passes
 from taskmark.stages.geometry import geometry
 from taskmark.statistics.intervals import score_intervals
+from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from taskmark.contract.given import Given
     from taskmark.contract.method import Method
     from taskmark.inference.readers import Reader
+    from taskmark.records.envelope import Provenance
     from taskmark.stages.experts import Stand
     from taskmark.store.artifacts import Artifact
 
@@ -81,7 +83,7 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
                 raise
             found = _failed(error)
     # Made anew, since more may be worth a note now than when the row began.
-    found["provenance"] = provenance(context, stored_passes(context, row.stand.normaliser))
+    found["provenance"] = _provenance(context, row)
     record = blank.model_copy(update=found)
     text = record.identified().model_dump_json()
     if record.state == "ok":
@@ -102,7 +104,18 @@ def blank_record(context: Context, row: Row) -> Record:
         seeds=Seeds(expert=row.stand.expert_seed, method=row.method_seed),
         state="skipped",
         reason="not run",
-        provenance=provenance(context, stored_passes(context, row.stand.normaliser)),
+        provenance=_provenance(context, row),
+    )
+
+
+def _provenance(context: Context, row: Row) -> Provenance:
+    passes = stored_passes(context, row.stand.normaliser)
+    return provenance(
+        device=context.device,
+        dtype=passes.dtype_name,
+        batch_size=passes.batch_size,
+        notes=under_way().notes,
+        resolved=context.found,
     )
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from taskmark import cli
 from taskmark.papers.definition import known, load
+from taskmark.records.files import read_folder
 from taskmark.records.record import Record
-from taskmark.records.record_files import read_folder
 
 PUBLISHED = """
 name = "made-up"

@@ -11,7 +11,7 @@ from tiny_setting import REFERENCES
 
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from test_papers import VALID, written
 
 from taskmark.papers.definition import OWN, Family, Published, read
 from taskmark.papers.table import NOT_RUN, Found, lines
-from taskmark.records.record import Experts
+from taskmark.records.envelope import Experts
 from taskmark.suite import definition as suite
 
 BACKBONE = "image-text"

@@ -10,7 +10,8 @@ from torch.func import functional_call
 from taskmark.context import Context
 from taskmark.engine.plan import Selection, plan
 from taskmark.plugins.registry import MethodChoice
-from taskmark.records.record import DisentanglementRecord, unpack_counts
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.packing import unpack_counts
 from taskmark.stages.disentanglement import disagreements, make_disentanglement, unit_square
 from taskmark.stages.evaluation import splits_of_test
 from taskmark.stages.picking import picked

@@ -11,7 +11,7 @@ from taskmark.context import Context
 from taskmark.contract.weights import WeightSpace
 from taskmark.engine.plan import Selection, plan
 from taskmark.plugins.registry import MethodChoice
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 from taskmark.suite.definition import read
 
 TASKS = ("hills", "lakes", "woods")

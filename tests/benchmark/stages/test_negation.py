@@ -21,7 +21,7 @@ from taskmark.inference.readers import reader
 from taskmark.inference.scale_search import Split
 from taskmark.plugins.registry import MethodChoice
 from taskmark.records.negation_record import NegationRecord, NegationTrial
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 from taskmark.stages.negation import choose, controls_of, sweep
 from taskmark.suite.definition import read
 

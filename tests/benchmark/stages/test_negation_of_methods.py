@@ -14,7 +14,8 @@ from taskmark.engine.run import Options, run
 from taskmark.inference.scale_search import candidates, splits_of_validation
 from taskmark.methods.ties import Ties
 from taskmark.plugins.registry import MethodChoice, get
-from taskmark.records.negation_summary import line, read_negation
+from taskmark.records.files import read_kind
+from taskmark.records.negation_record import NegationRecord
 from taskmark.stages.editing import own_reader
 from taskmark.stages.negation import negated, sweep
 from taskmark.stages.negation_of_methods import has_direction_of_its_own
@@ -213,12 +214,12 @@ def test_alpha_goes_to_the_end_of_the_range_that_the_suite_says(negate, suite_fi
 
 def test_records_of_methods_are_read_and_named_apart(negate, tmp_path):
     made = negate("ties", out=tmp_path)
-    assert sorted(record.record_id for record in read_negation(tmp_path)) == sorted(
+    assert sorted(record.record_id for record in read_kind(tmp_path, NegationRecord)) == sorted(
         record.record_id for record in made
     )
     plain, by_ties = sorted(made, key=lambda record: record.method is not None)
-    assert line(plain).startswith("Negation, plain, standard: targets")
-    assert line(by_ties).startswith("Negation, plain, standard, ties: targets")
+    assert plain.line().startswith("Negation, plain, standard: targets")
+    assert by_ties.line().startswith("Negation, plain, standard, ties: targets")
 
 
 def test_the_command_line_prints_both(suite_file, tiny_store, tmp_path, printed):

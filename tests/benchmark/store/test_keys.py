@@ -69,13 +69,13 @@ def test_a_string_that_is_not_a_docstring_counts(tmp_path):
 )
 def test_what_is_imported_of_taskmark_counts_with_its_importer(tmp_path, monkeypatch, statement):
     before = _hash(tmp_path, statement)
-    real = source_of("taskmark.records.record")
+    real = source_of("taskmark.records.frozen")
     changed = tmp_path / "record.py"
     changed.write_text(real.read_text("utf-8") + "\nEXTRA = 1\n", "utf-8")
 
     def elsewhere(module: str) -> Path:
         # taskmark.stages.geometry imports the module of records: the change is two steps away.
-        return changed if module == "taskmark.records.record" else source_of(module)
+        return changed if module == "taskmark.records.frozen" else source_of(module)
 
     monkeypatch.setattr(keys, "source_of", elsewhere)
     assert _hash(tmp_path, statement) != before

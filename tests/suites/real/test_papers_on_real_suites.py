@@ -13,8 +13,8 @@ import toy_suites
 
 from taskmark import cli
 from taskmark.papers.definition import known, load
+from taskmark.records.files import read_folder
 from taskmark.records.record import Record
-from taskmark.records.record_files import read_folder
 from taskmark.suite.definition import load as load_suite
 
 ALL = tuple(load_suite("clip-8").tasks)
