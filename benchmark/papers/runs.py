@@ -11,6 +11,7 @@ from taskmark.contract.recipe import recipe_named
 from taskmark.engine.plan import Selection
 from taskmark.errors import unknown
 from taskmark.plugins.registry import MethodChoice
+from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,8 @@ def suite_named(paper: Paper, name: str | None) -> str:
         TaskmarkError: if it is not one that the paper's figures may stand beside.
     """
     for suite in paper.suites:
-        if name in {None, suite, suite.partition("@")[0]}:
+        called = load(suite).label if suite.endswith(".toml") else suite
+        if name in {None, suite, called, called.partition("@")[0]}:
             return suite
     raise unknown(f"suite of {paper.name} called", str(name), paper.suites)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -84,7 +85,7 @@ def edition_of(version: str, variant: Variant) -> str:
     return "+".join((version, *variant.parts))
 
 
-_EARLY_PAPERS = frozenset("closed-vocabulary dv-basi tangent ties".split())
+_EARLY_PAPER = re.compile("closed-vocabulary|dv-basi|tangent|ties")
 """The papers that were shipped while variants were packed into versions."""
 
 
@@ -92,7 +93,7 @@ def _variant_of(parts: list[str]) -> Variant:
     fields: dict[str, Any] = {}
     for part in parts:
         word, _, rest = part.partition(".")
-        if part in _EARLY_PAPERS:
+        if _EARLY_PAPER.fullmatch(part):
             fields["paper"] = part
         elif part == "racing":
             fields["racing"] = True

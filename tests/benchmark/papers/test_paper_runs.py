@@ -40,7 +40,7 @@ def planned(suite, selection, store):
 def test_the_search_is_the_papers_and_the_rest_the_suites(paper, tiny_suite):
     of_suite = read_suite(tiny_suite)
     laid_over = suite_of(paper, of_suite)
-    assert laid_over.version == "0.1+made-up"
+    assert laid_over.facts.edition == "0.1+made-up"
     assert laid_over.protocol.trials == 3
     assert laid_over.protocol.scale_ranges == {"task_arithmetic": (0.0, 2.0), "ties": (0.8, 2.5)}
     assert laid_over.protocol.gradient_images == of_suite.protocol.gradient_images
@@ -111,7 +111,7 @@ def test_scales_are_tried_where_the_paper_tries_them(paper, tiny_suite, tiny_sto
     curves = {r.method.name: [t.scale for t in r.curve] for r in outcome.records if r.curve}
     assert curves["task_arithmetic"] == [0.0, 1.0, 2.0]
     assert curves["ties"] == [0.8, 1.65, 2.5]
-    assert {record.suite.version for record in outcome.records} == {"0.1+made-up"}
+    assert {record.suite.edition for record in outcome.records} == {"0.1+made-up"}
     assert not outcome.disentanglement
 
 

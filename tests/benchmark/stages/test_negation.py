@@ -275,7 +275,7 @@ def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
         assert "Negation, plain, standard: targets" in printed(words)
     (file,) = (out / "negation").glob("*.json")
     record = NegationRecord.model_validate_json(file.read_bytes())
-    assert record.suite.version == "0.1+racing"
+    assert record.suite.edition == "0.1+racing"
 
 
 def test_a_run_that_does_not_ask_negates_nothing(tiny_run):
