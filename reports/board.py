@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskmark.reports.row_scores import ranked, resampled, scored
-from taskmark.reports.rows import current_sources, rows_of
+from taskmark.reports.rows import current_sources, gather_rows
 from taskmark.reports.scores import ExpertBits
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def boards(records: Iterable[Record]) -> list[Board]:
     backbone. Records without tasks stand on every board of their suite and backbone.
 
     Args:
-        records: the records that count, see `taskmark.records.identity.newest`.
+        records: the records that count, see `taskmark.records.identity.keep_newest`.
 
     Returns:
         The boards, by suite, number of tasks (most first), and backbone.
@@ -104,7 +104,7 @@ def boards(records: Iterable[Record]) -> list[Board]:
 
 
 def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) -> Board:
-    seeds, rows = rows_of(records, sources)
+    seeds, rows = gather_rows(records, sources)
     complete = [row for row in rows if row.state in ("ok", "stale")]
     others = [row for row in rows if row.state not in ("ok", "stale")]
     first = records[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.plugins.submission import read_submissions
 from taskmark.records.catalogue import read_catalogue
 from taskmark.records.disentanglement_record import DisentanglementRecord
 from taskmark.records.files import read_kind, read_records
@@ -13,7 +14,6 @@ from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards
 from taskmark.reports.site import site_files
 from taskmark.reports.site.content import Content, editions
-from taskmark.reports.submissions import read_submissions
 from taskmark.reports.summaries import json_bytes, summaries
 from taskmark.reports.writing import replace_all, write
 

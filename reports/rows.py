@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from taskmark.records.identity import age, identity_of, known_defaults
+from taskmark.records.identity import age, collect_defaults, identify_row
 from taskmark.reports.row_labels import RowKey, row_labels
 from taskmark.statistics.intervals import ScoreIntervals, Standing
 
@@ -120,7 +120,7 @@ def _stand(record: Record) -> _Stand:
     return record.suite.sha256, record.backbone, record.recipe, record.seeds.expert
 
 
-def rows_of(
+def gather_rows(
     records: Sequence[Record], sources: Mapping[tuple[str, str], str]
 ) -> tuple[tuple[int, ...], list[Row]]:
     """Gather the records of a board by method, hyper-parameters and recipe.
@@ -132,10 +132,10 @@ def rows_of(
     Returns:
         The expert seeds that the board compares, and the rows without their scores.
     """
-    defaults = known_defaults(records)
+    defaults = collect_defaults(records)
     grouped: dict[RowKey, list[Record]] = defaultdict(list)
     for record in records:
-        of_seed = identity_of(record, defaults)
+        of_seed = identify_row(record, defaults)
         grouped[of_seed.method, of_seed.recipe, of_seed.hyperparameters].append(record)
     labels = row_labels(grouped)
     seeds = _compared_seeds(list(grouped.values()))

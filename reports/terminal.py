@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.identity import newest
+from taskmark.records.identity import keep_newest
 from taskmark.reports.board import boards
 from taskmark.reports.building import FINDINGS
 from taskmark.reports.summaries import Summaries
@@ -43,7 +43,7 @@ def terminal_table(records: Iterable[Record]) -> Table:
         caption="Accuracies in %, with 95 % intervals; equal ranks cannot be told apart.",
         caption_justify="left",
     )
-    for board in boards(newest(records)):
+    for board in boards(keep_newest(records)):
         whose = f", experts of {board.experts.family}" if board.experts else ""
         table.add_row("", Text(f"{board.backbone}{whose}", style="bold"))
         for row in board.rows:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskmark.engine.run import Options
     from taskmark.papers.definition import Paper
     from taskmark.papers.runs import Wanted
-    from taskmark.papers.table import Found
+    from taskmark.papers.table import Measurements
     from taskmark.suite.definition import Suite
 
 
@@ -130,8 +130,12 @@ def reproduce_papers(
     """
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
-    from taskmark.papers.runs import backbones_of, suite_named, suite_of  # noqa: PLC0415
-    from taskmark.papers.table import Found, lines  # noqa: PLC0415
+    from taskmark.papers.runs import (  # noqa: PLC0415
+        choose_backbones,
+        choose_suite,
+        lay_over_suite,
+    )
+    from taskmark.papers.table import Measurements, compare_figures  # noqa: PLC0415
     from taskmark.store.durable import atomic_write  # noqa: PLC0415
     from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
@@ -142,18 +146,18 @@ def reproduce_papers(
         )
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for paper in [load(name) for name in names]:
-        suite = suite_of(paper, load_suite(suite_named(paper, wanted.suite)))
-        backbones = backbones_of(paper, wanted.backbones)
+        suite = lay_over_suite(paper, load_suite(choose_suite(paper, wanted.suite)))
+        backbones = choose_backbones(paper, wanted.backbones)
         for sentence in [views.citation(paper), *views.protocol(paper, suite, backbones)]:
             console.print(sentence)
         if dry_run:
             console.print(_readiness(paper, suite, backbones))
             for sentence in _estimates(paper, suite, wanted, options) if estimated else ():
                 console.print(sentence)
-            found = Found()
+            found = Measurements()
         else:
             found = _measured(console, paper, suite, wanted, options)
-        compared = lines(paper, suite, backbones, found)
+        compared = compare_figures(paper, suite, backbones, found)
         said = views.notes(paper, suite, compared)
         formats = {
             "markdown": views.markdown(paper, compared, said),
@@ -183,26 +187,30 @@ def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
 def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:
     """What each recipe of the paper would take here; what several share is counted in each."""
     from taskmark.engine.run import estimate  # noqa: PLC0415
-    from taskmark.papers.runs import selections  # noqa: PLC0415
+    from taskmark.papers.runs import plan_selections  # noqa: PLC0415
 
-    for selection in selections(paper, wanted):
+    for selection in plan_selections(paper, wanted):
         asked = dataclasses.replace(options, suite=suite, selection=selection)
         yield f"Recipe {selection.recipes[0]}, if run alone. {estimate(asked)}"
 
 
 def _measured(
     console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
-) -> Found:
+) -> Measurements:
     """What the runs of a paper make, one run a recipe, with progress."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
     from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.experts.foreign import read_experts  # noqa: PLC0415
-    from taskmark.papers.runs import backbones_of, rows_left_out, selections  # noqa: PLC0415
-    from taskmark.papers.table import Found  # noqa: PLC0415
+    from taskmark.papers.runs import (  # noqa: PLC0415
+        choose_backbones,
+        plan_selections,
+        rows_left_out,
+    )
+    from taskmark.papers.table import Measurements  # noqa: PLC0415
 
     tuned = None
     if wanted.experts is not None:
-        backbones = backbones_of(paper, wanted.backbones)
+        backbones = choose_backbones(paper, wanted.backbones)
         brought = read_experts(
             wanted.experts, suite.tasks, backbones=backbones, seeds=(wanted.seed,)
         )
@@ -210,12 +218,12 @@ def _measured(
         if left_out := rows_left_out(paper, tuned):
             console.print(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
     outcomes = []
-    for selection in selections(paper, wanted, tuned=tuned):
+    for selection in plan_selections(paper, wanted, tuned=tuned):
         asked = dataclasses.replace(options, suite=suite, selection=selection)
         with Display(console, quiet=False) as display:
             watcher = Watcher(display.begin, display.event, display.say)
             outcomes.append(run(asked, watcher))
-    return Found(
+    return Measurements(
         records=[record for outcome in outcomes for record in outcome.records],
         negations=[record for outcome in outcomes for record in outcome.negation],
     )

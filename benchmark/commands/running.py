@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.gate.compare import Comparison
+    from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
@@ -193,7 +193,7 @@ def compare_command(
         raise SystemExit(1)
 
 
-def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None, list[str]]:
+def _former(before: Path, records: Sequence[Record]) -> tuple[RunComparison | None, list[str]]:
     """The comparison with a baseline that is about to be rewritten, if it can be read."""
     if not before.is_file():
         return None, []
@@ -203,7 +203,7 @@ def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None,
         return None, [str(error)]
 
 
-def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
+def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, list[str]]:
     """The comparison, and what to know of how the two sides were made."""
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415

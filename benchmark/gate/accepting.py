@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from taskmark.gate.compare import Comparison
+    from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
 
 _WIDTH = 110
@@ -25,7 +25,7 @@ def accept(
     *,
     reason: str,
     changelog: Path,
-    comparison: Comparison | None,
+    comparison: RunComparison | None,
 ) -> str:
     """Make records the baseline at `path`, and put the reason into the changelog.
 
@@ -86,7 +86,7 @@ def with_entry(text: str, entry: str, changelog: Path) -> str:
     return "\n".join([*lines[:end], *opened, *wrapped, *lines[end:]]) + "\n"
 
 
-def _what(comparison: Comparison | None, n_rows: int) -> str:
+def _what(comparison: RunComparison | None, n_rows: int) -> str:
     if comparison is None:
         return f"{n_rows} rows, the first"
     new = len({*comparison.new, *comparison.unguarded})

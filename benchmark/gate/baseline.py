@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from taskmark.errors import TaskmarkError, first_fault
 from taskmark.gate.compare import RowResult, Rows
 from taskmark.records.frozen import Frozen, digest
-from taskmark.records.identity import RowIdentity, canonical
+from taskmark.records.identity import RowIdentity, canonical_json
 from taskmark.records.packing import unpack_bits
 from taskmark.records.suite_facts import SuiteFacts
 from taskmark.store.durable import atomic_write
@@ -78,7 +78,7 @@ class Baseline(Frozen):
                 backbone=row.backbone,
                 recipe=row.recipe,
                 method=row.method,
-                hyperparameters=canonical(row.hyperparameters),
+                hyperparameters=canonical_json(row.hyperparameters),
                 expert_seed=row.expert_seed,
                 method_seed=row.method_seed,
             )

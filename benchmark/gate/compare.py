@@ -10,7 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.identity import RowIdentity, identity_of
+from taskmark.records.identity import RowIdentity, identify_row
 from taskmark.records.packing import unpack_bits
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 
-Verdict = Literal["same", "absorbed", "within", "moved"]
+ChangeVerdict = Literal["same", "absorbed", "within", "moved"]
 """Nothing flipped; no more than the budget; more, but neither test rejects; one of them does."""
 
 Ground = Literal["epsilon", "chance"]
@@ -79,7 +79,7 @@ class TaskChange:
     absorbed: bool
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ChangeVerdict:
         """What became of it."""
         if not self.lost + self.gained:
             return "same"
@@ -89,7 +89,7 @@ class TaskChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """The changes of common rows, and the rows that only one side has.
 
     Attributes:
@@ -129,7 +129,7 @@ def rows_of(records: Iterable[Record]) -> Rows:
     """
     return _once(
         (
-            identity_of(record),
+            identify_row(record),
             RowResult(
                 ok=record.state == "ok",
                 reason=record.reason or "",
@@ -178,7 +178,7 @@ def compare(
     tolerance_of: Callable[[str], Gate],
     *,
     guards_all: bool = False,
-) -> Comparison:
+) -> RunComparison:
     """Pair the rows of two sides and test each task of each.
 
     An accuracy moved if more images flipped than the suite's budget and either it changed by more
@@ -211,7 +211,7 @@ def compare(
         for (key, task, was, now), p in zip(paired, adjusted, strict=True)
     ]
     unknown = [key for key, row in after.items() if key not in before and row.built_in]
-    return Comparison(
+    return RunComparison(
         changes=tuple(changes),
         missing=tuple(key for key in before if key not in after),
         broken={key: after[key].reason for key in common if not after[key].ok},
@@ -267,21 +267,3 @@ def _exact(lost: int, gained: int) -> float:
     if lost + gained == 0:
         return 1.0
     return float(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue)
-
-
-def names_of(keys: Iterable[RowIdentity]) -> dict[RowIdentity, str]:
-    """Name rows in few words: backbone, recipe, method, and what else tells those apart."""
-    groups: dict[tuple[str, ...], list[RowIdentity]] = {}
-    for key in dict.fromkeys(keys):
-        groups.setdefault((key.backbone, key.recipe, key.method), []).append(key)
-    names: dict[RowIdentity, str] = {}
-    for words, group in groups.items():
-        differing = [
-            part
-            for part in ("suite", "hyperparameters", "expert_seed", "method_seed")
-            if len({getattr(key, part) for key in group}) > 1
-        ]
-        for key in group:
-            more = [f"{part.replace('_', ' ')} {getattr(key, part)}" for part in differing]
-            names[key] = " ".join(words) + (f" ({', '.join(more)})" if more else "")
-    return names

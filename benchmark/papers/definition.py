@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,9 +19,9 @@ from taskmark.records.frozen import Frozen
 from taskmark.suite.toml_files import faults_in_sentences
 
 Metric = Literal["accuracy", "normalised_accuracy", "negation_target", "negation_control"]
-Label = Literal["text", "code", "abstract", "third party", "derived"]
+KnownFrom = Literal["text", "code", "abstract", "third party", "derived"]
 
-LABELS: dict[Label, str] = {
+KNOWN_FROM: dict[KnownFrom, str] = {
     "text": "read in the paper",
     "code": "read in released code or its documentation",
     "abstract": "read in the abstract alone",
@@ -29,6 +29,9 @@ LABELS: dict[Label, str] = {
     "derived": "worked out from figures that were published",
 }
 """How well a published figure is known."""
+
+NEGATION: frozenset[Metric] = frozenset({"negation_target", "negation_control"})
+"""The metrics that are measured where task vectors are subtracted."""
 
 OWN = "own"
 """The family of experts that a run tunes itself."""
@@ -38,7 +41,7 @@ Name = Annotated[str, Field(min_length=1)]
 Percent = Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)]  # normalised ones pass 100
 
 
-class Family(Frozen):
+class ExpertFamily(Frozen):
     """Checkpoints that belong together, since one procedure tuned them.
 
     `tuned_alike` says whether the suite tunes its own experts by that procedure. Only then, and
@@ -49,7 +52,7 @@ class Family(Frozen):
     tuned_alike: bool = False
 
 
-class Run(Frozen):
+class PaperRun(Frozen):
     """One method of the paper, as it is run here.
 
     Attributes:
@@ -91,13 +94,13 @@ class Published(Frozen):
         run: name of the run that measures them here.
         family: the checkpoints that they were measured on.
         source: who published them, and in which table.
-        label: how well they are known, see `LABELS`.
+        label: how well they are known, see `KNOWN_FROM`.
     """
 
     run: Name
     family: Name
     source: Name
-    label: Label
+    label: KnownFrom
     accuracy: dict[str, Percent] = Field(default_factory=dict)
     normalised_accuracy: dict[str, Percent] = Field(default_factory=dict)
     negation_target: dict[str, Percent] = Field(default_factory=dict)
@@ -115,16 +118,11 @@ class Published(Frozen):
     @property
     def values(self) -> dict[Metric, dict[str, float]]:
         """Metric -> backbone -> percent, of the metrics that have a figure."""
-        found: dict[Metric, dict[str, float]] = {
-            "accuracy": self.accuracy,
-            "normalised_accuracy": self.normalised_accuracy,
-            "negation_target": self.negation_target,
-            "negation_control": self.negation_control,
-        }
-        return {metric: values for metric, values in found.items() if values}
+        metrics: tuple[Metric, ...] = get_args(Metric)
+        return {metric: getattr(self, metric) for metric in metrics if getattr(self, metric)}
 
 
-class Search(Frozen):
+class Budget(Frozen):
     """What the paper grants every method, where that is not what the suite grants.
 
     Attributes:
@@ -166,9 +164,9 @@ class Paper(Frozen):
     backbones: Annotated[tuple[str, ...], Field(min_length=1)]
     control: str = ""
     disentanglement: bool = False
-    search: Search = Search()
-    runs: Annotated[dict[str, Run], Field(min_length=1)]
-    families: dict[str, Family] = Field(default_factory=dict)
+    search: Budget = Budget()
+    runs: Annotated[dict[str, PaperRun], Field(min_length=1)]
+    families: dict[str, ExpertFamily] = Field(default_factory=dict)
     published: tuple[Published, ...] = ()
     notes: tuple[Name, ...] = ()
 
@@ -207,8 +205,7 @@ class Paper(Frozen):
     @property
     def negation(self) -> bool:
         """Whether any run measures negation."""
-        metrics = {metric for run in self.runs.values() for metric in run.metrics}
-        return bool(metrics & {"negation_target", "negation_control"})
+        return any(not NEGATION.isdisjoint(run.metrics) for run in self.runs.values())
 
 
 def known() -> dict[str, Path]:

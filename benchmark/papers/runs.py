@@ -41,7 +41,7 @@ class Wanted:
     accept_experts: str | None = None
 
 
-def suite_of(paper: Paper, suite: Suite) -> Suite:
+def lay_over_suite(paper: Paper, suite: Suite) -> Suite:
     """The variant of the suite with what the paper says of searches.
 
     None of its records lands on the suite's board.
@@ -66,7 +66,7 @@ def suite_of(paper: Paper, suite: Suite) -> Suite:
     )
 
 
-def suite_named(paper: Paper, name: str | None) -> str:
+def choose_suite(paper: Paper, name: str | None) -> str:
     """The suite to lay the paper's protocol over: the one that a user named, or its first.
 
     Raises:
@@ -79,7 +79,7 @@ def suite_named(paper: Paper, name: str | None) -> str:
     raise unknown(f"suite of {paper.name} called", str(name), paper.suites)
 
 
-def backbones_of(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
+def choose_backbones(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
     """The backbones to run: those chosen, in the paper's order, or all of the paper.
 
     Raises:
@@ -97,7 +97,7 @@ def rows_left_out(paper: Paper, tuned: Mode) -> str:
     return ", ".join(name for name, run in runs if recipe_named(run.recipe).tuned != tuned)
 
 
-def selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> list[Selection]:
+def plan_selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> list[Selection]:
     """What to run, one selection a recipe, so that no method runs under another's.
 
     Args:
@@ -113,7 +113,7 @@ def selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> li
             by_recipe.setdefault(run.recipe, []).append(choice)
     return [
         Selection(
-            backbones=backbones_of(paper, wanted.backbones),
+            backbones=choose_backbones(paper, wanted.backbones),
             methods=tuple(dict.fromkeys(choices)),
             recipes=(recipe,),
             seeds=(wanted.seed,),

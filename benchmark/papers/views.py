@@ -11,14 +11,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
-from taskmark.papers.definition import LABELS, OWN
+from taskmark.gate.views import markdown_table
+from taskmark.papers.definition import KNOWN_FROM, OWN
 from taskmark.papers.table import controlled_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskmark.papers.definition import Metric, Paper
-    from taskmark.papers.table import Line
+    from taskmark.papers.table import FigureLine
     from taskmark.suite.definition import Suite
 
 _METRICS: dict[Metric, str] = {
@@ -32,7 +33,7 @@ _COLUMNS = tuple(name for name in _HEAD if name != "known as")  # there it follo
 _NONE = "-"
 
 
-def tables(lines: Sequence[Line]) -> Iterator[Table]:
+def tables(lines: Sequence[FigureLine]) -> Iterator[Table]:
     """All figures for the terminal, in percent; a table for each backbone, some 80 columns wide."""
     for backbone, part in itertools.groupby(lines, lambda line: line.backbone):
         columns = [Column(name, no_wrap=name not in {"row", "measured"}) for name in _COLUMNS]
@@ -45,20 +46,18 @@ def tables(lines: Sequence[Line]) -> Iterator[Table]:
         yield drawn
 
 
-def markdown(paper: Paper, lines: Sequence[Line], notes: Sequence[str]) -> str:
+def markdown(paper: Paper, lines: Sequence[FigureLine], notes: Sequence[str]) -> str:
     """The whole reproduction for a document, with the source of every figure."""
-    head = ("backbone", *_HEAD, "source")
-    rows = [head, ("---",) * len(head)]
-    rows += [
+    rows = [
         (line.backbone, *_cells(line), line.published.source if line.published else _NONE)
         for line in lines
     ]
-    drawn = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    drawn = markdown_table(("backbone", *_HEAD, "source"), rows)
     said = [f"- {note}" for note in notes]
     return "\n".join([f"### {citation(paper)}", "", *drawn, "", *said]) + "\n"
 
 
-def as_json(paper: Paper, suite: Suite, lines: Sequence[Line], notes: Sequence[str]) -> str:
+def as_json(paper: Paper, suite: Suite, lines: Sequence[FigureLine], notes: Sequence[str]) -> str:
     """Everything, for machines; figures in percent."""
     values = {
         "paper": {name: getattr(paper, name) for name in ("name", "title", "venue", "url")},
@@ -103,7 +102,7 @@ def protocol(paper: Paper, suite: Suite, backbones: Sequence[str]) -> list[str]:
     return said
 
 
-def notes(paper: Paper, suite: Suite, lines: Sequence[Line]) -> list[str]:
+def notes(paper: Paper, suite: Suite, lines: Sequence[FigureLine]) -> list[str]:
     """What must be known to read the table, in sentences."""
     said = [
         *_of_labels(lines),
@@ -117,7 +116,7 @@ def notes(paper: Paper, suite: Suite, lines: Sequence[Line]) -> list[str]:
     return said
 
 
-def sources(lines: Sequence[Line]) -> list[str]:
+def sources(lines: Sequence[FigureLine]) -> list[str]:
     """Where the figures were published, each source once."""
     found: dict[tuple[str, str], list[str]] = {}
     for line in lines:
@@ -127,13 +126,13 @@ def sources(lines: Sequence[Line]) -> list[str]:
     return [f"{', '.join(rows)} ({family}): {source}." for (source, family), rows in found.items()]
 
 
-def _of_labels(lines: Sequence[Line]) -> list[str]:
+def _of_labels(lines: Sequence[FigureLine]) -> list[str]:
     labels = {line.published.label for line in lines if line.published}
-    told = [f"{label}, {text}" for label, text in LABELS.items() if label in labels]
+    told = [f"{label}, {text}" for label, text in KNOWN_FROM.items() if label in labels]
     return [f"Published figures are known as: {'; '.join(told)}."] if told else []
 
 
-def _of_families(paper: Paper, lines: Sequence[Line]) -> list[str]:
+def _of_families(paper: Paper, lines: Sequence[FigureLine]) -> list[str]:
     said = []
     for measured, published in dict.fromkeys(
         (line.measured.family, line.published.family)
@@ -165,7 +164,7 @@ def _of_controls(paper: Paper, suite: Suite) -> list[str]:
     return [f"{said}; with --suite it is: {others}." if others else f"{said}."]
 
 
-def _of_agreement(lines: Sequence[Line]) -> list[str]:
+def _of_agreement(lines: Sequence[FigureLine]) -> list[str]:
     verdicts = [line.inside for line in lines if line.inside is not None]
     if not verdicts:
         return []
@@ -177,7 +176,7 @@ def _of_agreement(lines: Sequence[Line]) -> list[str]:
     return [said]
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: FigureLine) -> tuple[str, ...]:
     published, measured = line.published, line.measured
     return (
         line.row,

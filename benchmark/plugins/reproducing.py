@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.engine.plan import Selection
 from taskmark.errors import TaskmarkError
-from taskmark.gate.compare import Comparison, compare, rows_of
+from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.plugins.registry import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
 from taskmark.suite.definition import gate_of, load
@@ -41,12 +41,12 @@ def selection_of(submission: Submission, records: Sequence[Record]) -> Selection
     )
 
 
-def compared(claimed: Sequence[Record], found: Sequence[Record]) -> Comparison:
+def compared(claimed: Sequence[Record], found: Sequence[Record]) -> RunComparison:
     """The rows of a submission beside those that a new run made of them."""
     return compare(rows_of(claimed), rows_of(found), gate_of)
 
 
-def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproduction:
+def reproduction(comparison: RunComparison, found: Sequence[Record]) -> Reproduction:
     """What a comparison says of a submission."""
     differences = [
         f"{_words(change.row)}, {change.task}: {change.before / change.n:.1%} claimed, "

@@ -16,7 +16,7 @@ from taskmark.records.suite_facts import SuiteFacts
 if TYPE_CHECKING:
     from pathlib import Path
 
-State = Literal["claimed", "reproduced", "disputed"]
+ClaimState = Literal["claimed", "reproduced", "disputed"]
 """Nobody has run it again; somebody has, and found the same; the last to do so found otherwise."""
 
 FILE = "submission.json"
@@ -48,7 +48,7 @@ class Submission(Frozen):
         package: the published package with the method, pinned (`name==version`); None for a file.
         source_sha256: the hash of the file that defines the method.
         records: ids of the records, sorted.
-        state: see `State`.
+        state: see `ClaimState`.
         reproductions: in the order in which they were made.
     """
 
@@ -59,7 +59,7 @@ class Submission(Frozen):
     package: str | None
     source_sha256: str
     records: tuple[str, ...]
-    state: State = "claimed"
+    state: ClaimState = "claimed"
     reproductions: tuple[Reproduction, ...] = ()
 
     @model_validator(mode="after")
@@ -78,7 +78,7 @@ class Submission(Frozen):
         )
 
 
-def state_after(reproductions: tuple[Reproduction, ...]) -> State:
+def state_after(reproductions: tuple[Reproduction, ...]) -> ClaimState:
     """The state of a row: what the last to run it again found."""
     if not reproductions:
         return "claimed"
@@ -124,6 +124,21 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
     if submission.file is not None:
         _check_file(folder / submission.file, submission.source_sha256, cure)
     return submission, records
+
+
+def read_submissions(folder: Path) -> list[tuple[Submission, list[Record]]]:
+    """Read `SUITE-VERSION/METHOD/submission.json` with its records, for all that there are.
+
+    Raises:
+        TaskmarkError: if there is no such folder, or one of them is not valid, or not what its
+            hashes say.
+    """
+    if not folder.is_dir():
+        raise TaskmarkError(
+            f"There is no folder of submissions {str(folder)!r}; give one that `taskmark submit` "
+            "wrote to, or leave --submissions out."
+        )
+    return [read_submission(path.parent) for path in sorted(folder.glob(f"*/*/{FILE}"))]
 
 
 def _check_file(path: Path, sha256: str, cure: str) -> None:

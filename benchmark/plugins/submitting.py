@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.submission import FILE, Submission
+from taskmark.records.files import write_record
 from taskmark.store.durable import atomic_write
 from taskmark.suite.definition import known, read
 
@@ -163,8 +164,7 @@ def _write(facts: SuiteFacts, records: Sequence[Record], source: Source, to: Pat
         records=tuple(sorted(record.record_id for record in records)),
     )
     for record in records:
-        path = folder / "records" / f"{record.record_id[:16]}.json"
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+        write_record(folder, record)
     if file:
         atomic_write(folder / file.name, file.read_bytes())
     write_state(folder, submission)

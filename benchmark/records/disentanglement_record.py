@@ -56,7 +56,7 @@ class DisentanglementRecord(Envelope):
         """The seed of the experts; no method draws anything."""
         return self.expert_seed, 0
 
-    def contradiction(self) -> str:
+    def find_contradiction(self) -> str:
         """How the counts of disagreement contradict the mean; empty if they do not."""
         n_points = points_in_unit_square(self.alphas)
         try:

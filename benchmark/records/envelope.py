@@ -131,6 +131,6 @@ class Envelope(Frozen):
         """The tasks that it has results of, for kinds that stand for themselves on each set."""
         return frozenset()
 
-    def contradiction(self) -> str:
+    def find_contradiction(self) -> str:
         """How its fields contradict each other, as the rest of a sentence; empty if they do not."""
         return ""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, first_fault
 from taskmark.records.envelope import Envelope
-from taskmark.records.identity import age, newest
+from taskmark.records.identity import age, keep_newest
 from taskmark.records.record import Record
 from taskmark.store.durable import atomic_write
 
@@ -57,12 +57,12 @@ def read_kind(out: Path, kind: type[R], more: Iterable[R] = ()) -> list[R]:
     """
     records = [*read_folder(out / kind.folder, kind), *more]
     for record in records:
-        if contradiction := record.contradiction():
+        if contradiction := record.find_contradiction():
             raise TaskmarkError(
                 f"The record {record.record_id[:12]!r} contradicts itself: {contradiction}; delete "
                 f"it and run `{kind.command}` again, which makes a new one."
             )
-    return newest(records)
+    return keep_newest(records)
 
 
 def read_folder(folder: Path, kind: type[R]) -> list[R]:

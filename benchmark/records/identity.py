@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from taskmark.records.catalogue import HyperParameter
-    from taskmark.records.envelope import Envelope, MethodFacts
+    from taskmark.records.envelope import Envelope
 
 R = TypeVar("R", bound="Envelope")
 
@@ -52,16 +52,16 @@ class RowIdentity(NamedTuple):
         """The same row with the hyper-parameters that its method has gained since."""
         written = json.loads(self.hyperparameters)
         return self._replace(
-            hyperparameters=canonical({**defaults.get(self.method, {}), **written})
+            hyperparameters=canonical_json({**defaults.get(self.method, {}), **written})
         )
 
 
-def identity_of(record: Envelope, defaults: Defaults | None = None) -> RowIdentity:
+def identify_row(record: Envelope, defaults: Defaults | None = None) -> RowIdentity:
     """The row of a record.
 
     Args:
         record: of any kind.
-        defaults: what is known of methods, see `known_defaults`.
+        defaults: what is known of methods, see `collect_defaults`.
     """
     method = record.made_by
     expert_seed, method_seed = record.seed_pair
@@ -70,14 +70,14 @@ def identity_of(record: Envelope, defaults: Defaults | None = None) -> RowIdenti
         backbone=record.backbone,
         recipe=record.recipe,
         method=method.name if method else "",
-        hyperparameters=canonical(method.hyperparameters if method else {}),
+        hyperparameters=canonical_json(method.hyperparameters if method else {}),
         expert_seed=expert_seed,
         method_seed=method_seed,
     )
     return identity.completed(defaults or {})
 
 
-def known_defaults(records: Iterable[Envelope]) -> Defaults:
+def collect_defaults(records: Iterable[Envelope]) -> Defaults:
     """The default that each hyper-parameter came with, from all that records say of it."""
     found: Defaults = {}
     for record in sorted(records, key=age):
@@ -86,20 +86,15 @@ def known_defaults(records: Iterable[Envelope]) -> Defaults:
     return found
 
 
-def hyperparameters_of(method: MethodFacts, defaults: Defaults) -> dict[str, Any]:
-    """The hyper-parameters of a record's method, with those that it has gained since."""
-    return {**defaults.get(method.name, {}), **method.hyperparameters}
-
-
-def canonical(hyperparameters: Mapping[str, Any]) -> str:
+def canonical_json(hyperparameters: Mapping[str, Any]) -> str:
     """Hyper-parameters as JSON text that is the same for equal values."""
     return json.dumps(hyperparameters, sort_keys=True)
 
 
-def newest(records: Iterable[R]) -> list[R]:
+def keep_newest(records: Iterable[R]) -> list[R]:
     """Keep of each row and set of tasks the record created last.
 
-    A row is that of `identity_of`, on one definition of its suite. A record without tasks (failed,
+    A row is that of `identify_row`, on one definition of its suite. A record without tasks (failed,
     skipped) supersedes all earlier ones of its row, whatever their tasks, and is superseded by any
     later one. Kinds that have no results by task keep one record of each row.
 
@@ -107,10 +102,10 @@ def newest(records: Iterable[R]) -> list[R]:
         The records that count, in an order that depends on their content alone.
     """
     listed = sorted(records, key=age)
-    defaults = known_defaults(listed)
+    defaults = collect_defaults(listed)
     rows: dict[tuple[str, RowIdentity], dict[frozenset[str], R]] = {}
     for record in listed:
-        row = rows.setdefault((record.suite.sha256, identity_of(record, defaults)), {})
+        row = rows.setdefault((record.suite.sha256, identify_row(record, defaults)), {})
         if record.task_names:
             row.pop(frozenset(), None)
         else:
@@ -126,7 +121,7 @@ def age(record: Envelope) -> tuple[float, str]:
     return created.timestamp(), record.record_id
 
 
-def default_hyperparameters(fields: Iterable[HyperParameter]) -> dict[str, Any]:
+def read_defaults(fields: Iterable[HyperParameter]) -> dict[str, Any]:
     """The defaults of a method's fields, of those whose default is a JSON value.
 
     Args:
@@ -153,11 +148,12 @@ def hyperparameters_for_identity(
         fields: of the method.
         hyperparameters: with their values, as JSON types.
     """
-    defaults = default_hyperparameters(fields)
+    defaults = read_defaults(fields)
     return {
         name: value
         for name, value in hyperparameters.items()
-        if name not in defaults or canonical({"": value}) != canonical({"": defaults[name]})
+        if name not in defaults
+        or canonical_json({"": value}) != canonical_json({"": defaults[name]})
     }
 
 

@@ -17,7 +17,7 @@ import torch
 from taskmark.machine.devices import kind_of
 from taskmark.plugins.registry import Found, build
 from taskmark.records.envelope import MethodFacts, Provenance
-from taskmark.records.identity import default_hyperparameters
+from taskmark.records.identity import read_defaults
 from taskmark.store.keys import library_versions
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def method_facts(found: Found, hyperparameters: dict[str, object]) -> MethodFact
         paper=method.paper,
         bibtex=method.bibtex,
         hyperparameters=method.hyperparameters(),
-        defaults=default_hyperparameters(found.hyperparameters()),
+        defaults=read_defaults(found.hyperparameters()),
         origin=found.origin,
         source_sha256=found.source_sha256(),
         commit=commit,

@@ -182,7 +182,7 @@ class Record(Envelope):
         """The tasks that it has results of; none where it failed or was skipped."""
         return frozenset(result.task for result in self.tasks)
 
-    def contradiction(self) -> str:
+    def find_contradiction(self) -> str:
         """How the bits of a task contradict its counts; empty if they do not."""
         for result in self.tasks:
             try:

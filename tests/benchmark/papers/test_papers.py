@@ -8,8 +8,8 @@ import tomllib
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import LABELS, is_paper, known, load, read
-from taskmark.papers.runs import suite_of
+from taskmark.papers.definition import KNOWN_FROM, is_paper, known, load, read
+from taskmark.papers.runs import lay_over_suite
 from taskmark.plugins.registry import MethodChoice, build, find
 from taskmark.suite import definition as suite
 
@@ -53,7 +53,7 @@ def test_a_shipped_paper_is_called_as_its_file(name):
 def test_no_figure_is_remembered_and_each_has_its_source(name):
     tables = tomllib.loads(known()[name].read_text("utf-8")).get("published", [])
     for entry in tables:
-        assert entry["label"] in LABELS
+        assert entry["label"] in KNOWN_FROM
         assert entry["label"] != "memory"
         assert re.search(r"Table \d|documentation, table|released with the code", entry["source"])
         assert re.search(r"[A-Z]", entry["source"].split(",")[0]), "who published it comes first"
@@ -78,7 +78,7 @@ def test_a_shipped_paper_never_lands_on_the_board_of_a_suite(name):
     paper = load(name)
     for label in paper.suites:
         of_suite = suite.load(label)
-        laid_over = suite_of(paper, of_suite)
+        laid_over = lay_over_suite(paper, of_suite)
         assert laid_over.facts.edition == f"{of_suite.version}+{name}"
         assert laid_over.sha256 != of_suite.sha256
 

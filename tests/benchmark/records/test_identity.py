@@ -16,11 +16,11 @@ from taskmark.plugins.hyperparameters import hyperparameters_of as fields_of
 from taskmark.records.disentanglement_record import DisentanglementRecord
 from taskmark.records.files import read_kind, read_records
 from taskmark.records.identity import (
-    default_hyperparameters,
+    collect_defaults,
     hyperparameters_for_identity,
-    identity_of,
-    known_defaults,
-    newest,
+    identify_row,
+    keep_newest,
+    read_defaults,
     settings_for_identity,
 )
 from taskmark.records.suite_facts import SuiteFacts, Variant
@@ -48,7 +48,7 @@ def record_of(method, *, when="2026-01-01", **changes):
     facts = made_up_method(
         "sample",
         hyperparameters=method.hyperparameters(),
-        defaults=default_hyperparameters(fields_of(type(method))),
+        defaults=read_defaults(fields_of(type(method))),
     )
     provenance = made_up_provenance(created_at=f"{when}T00:00:00+00:00")
     return made_up_record(n=20, method=facts, provenance=provenance, **changes)
@@ -71,18 +71,18 @@ OTHER = record_of(After(rule="mean"), when="2026-03-01")
 
 @pytest.mark.parametrize("old", [OLD, EARLY])
 def test_a_row_stays_the_same_when_its_method_gains_a_hyperparameter(old):
-    assert newest([old, NEW]) == [NEW]
-    assert ids(newest([old, NEW, OTHER])) == ids([NEW, OTHER])
-    assert ids(newest([old, OTHER])) == ids([old, OTHER])
+    assert keep_newest([old, NEW]) == [NEW]
+    assert ids(keep_newest([old, NEW, OTHER])) == ids([NEW, OTHER])
+    assert ids(keep_newest([old, OTHER])) == ids([old, OTHER])
 
 
 @pytest.mark.parametrize("old", [OLD, EARLY])
 def test_a_board_has_one_row_for_both_and_names_the_other_by_the_new_hyperparameter(old):
     second = record_of(After(), when="2026-02-01", expert_seed=1)
-    (board,) = boards(newest([old, second]))
+    (board,) = boards(keep_newest([old, second]))
     (row,) = board.rows
     assert (row.label, len(row.records), board.seeds) == ("sample", 2, (0, 1))
-    (board,) = boards(newest([old, OTHER]))
+    (board,) = boards(keep_newest([old, OTHER]))
     assert {row.label for row in board.rows} == {'sample[rule="sum"]', 'sample[rule="mean"]'}
 
 
@@ -110,8 +110,8 @@ def test_the_default_that_a_hyperparameter_came_with_counts():
         rule: Literal["mean", "sum"] = "mean"
 
     later = record_of(Later(), when="2026-04-01")
-    assert known_defaults([later, NEW])["sample"]["rule"] == "sum"
-    assert ids(newest([OLD, NEW, later])) == ids([NEW, later])
+    assert collect_defaults([later, NEW])["sample"]["rule"] == "sum"
+    assert ids(keep_newest([OLD, NEW, later])) == ids([NEW, later])
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_the_default_that_a_hyperparameter_came_with_counts():
     ],
 )
 def test_whatever_else_differs_makes_another_row(changes):
-    assert identity_of(made_up_record(n=20, **changes)) != identity_of(made_up_record(n=20))
+    assert identify_row(made_up_record(n=20, **changes)) != identify_row(made_up_record(n=20))
 
 
 def test_what_a_run_measures_makes_no_other_row():
     first, second = made_up_record(n=20), made_up_record(n=30, skill=0.9)
-    assert identity_of(first) == identity_of(second)
+    assert identify_row(first) == identify_row(second)
 
 
 def test_every_record_of_the_example_is_a_row_of_its_own_and_proves_itself():
@@ -149,7 +149,7 @@ def test_every_record_of_the_example_is_a_row_of_its_own_and_proves_itself():
     records, maps = read_records(out), read_kind(out, DisentanglementRecord)
     for found, kind in ((records, "records"), (maps, "disentanglement")):
         assert len(found) == len(list((out / kind).glob("*.json"))) > 0
-        assert len({identity_of(record) for record in found}) == len(found)
+        assert len({identify_row(record) for record in found}) == len(found)
 
 
 def test_a_key_is_the_same_when_a_method_gains_a_hyperparameter():

@@ -21,7 +21,7 @@ from made_up_records import (
 from taskmark.errors import TaskmarkError
 from taskmark.records.disentanglement_record import DisentanglementRecord
 from taskmark.records.files import read_kind, read_records
-from taskmark.records.identity import newest
+from taskmark.records.identity import keep_newest
 from taskmark.records.packing import pack_bits, pack_counts
 
 EARLIER = made_up_provenance(created_at="2026-01-01T00:00:00+00:00")
@@ -116,8 +116,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 def test_the_record_created_last_counts_whatever_the_time_zone():
     older, newer = made_up_record(n=20, provenance=LATER), made_up_record(n=20, skill=0.9)
     newer = newer.model_copy(update={"provenance": EARLIER}).identified()
-    assert newest([newer, older]) == [newer]
-    assert newest([older, newer]) == [newer]
+    assert keep_newest([newer, older]) == [newer]
+    assert keep_newest([older, newer]) == [newer]
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,16 @@ def test_the_record_created_last_counts_whatever_the_time_zone():
     ],
 )
 def test_records_of_other_rows_stand_beside_each_other(other):
-    assert len(newest([made_up_record(n=20), other])) == 2
+    assert len(keep_newest([made_up_record(n=20), other])) == 2
 
 
 def test_a_failure_gives_way_to_a_later_result_and_the_other_way_round():
     method = made_up_method("fragile")
     result = made_up_record(n=20, method=method, provenance=EARLIER)
     failure = made_up_failure(n=20, provenance=LATER)
-    assert newest([result, failure]) == [result]
+    assert keep_newest([result, failure]) == [result]
     failure = made_up_failure(n=20)  # 2 January
-    assert newest([result, failure]) == [failure]
+    assert keep_newest([result, failure]) == [failure]
 
 
 def test_of_each_map_the_newest_counts(tmp_path):
