@@ -1,4 +1,4 @@
-"""What `taskmark reproduce` does: papers are run beside their figures, submissions handed on."""
+"""What `taskmark reproduce` does: it runs papers and submissions and compares the figures."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def reproduce_papers(
     estimated: bool,
     outputs: Mapping[str, Path | None],
 ) -> None:
-    """Run the protocols of papers and print their figures beside those measured.
+    """Run the protocols of papers and print their figures and those measured.
 
     Args:
         names: of papers, or files that describe them.
@@ -158,17 +158,17 @@ def reproduce_papers(
         else:
             found = _measured(console, paper, suite, wanted, options)
         compared = compare_figures(paper, suite, backbones, found)
-        said = views.notes(paper, suite, compared)
+        notes = list(views.notes(paper, suite, compared))
         formats = {
-            "markdown": views.markdown(paper, compared, said),
-            "json": views.as_json(paper, suite, compared, said),
+            "markdown": views.markdown(paper, compared, notes),
+            "json": views.as_json(paper, suite, compared, notes),
         }
         for kind, path in outputs.items():
             if path is not None:
                 atomic_write(path, formats[kind].encode())
         for table in views.tables(compared):
             Console().print(table)
-        for sentence in [*views.sources(compared), *said]:
+        for sentence in [*views.sources(compared), *notes]:
             console.print(sentence)
 
 
@@ -178,10 +178,10 @@ def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     from taskmark.suite.resolving import what_is_missing  # noqa: PLC0415
 
     tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
-    told = what_is_missing(suite, provider(suite.provider), backbones, tasks)
-    if not told:
+    missing = what_is_missing(suite, provider(suite.provider), backbones, tasks)
+    if not missing:
         return "All data and weights that it needs are here."
-    return f"The suite {suite.label} cannot run here yet: {told}."
+    return f"The suite {suite.label} cannot run here yet: {missing}."
 
 
 def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:

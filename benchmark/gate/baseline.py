@@ -153,9 +153,9 @@ def read_baseline(path: Path) -> Baseline:
     try:
         baseline = Baseline.model_validate_json(content)
     except ValidationError as error:
-        place, told = first_fault(error)
+        place, fault = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is no valid baseline ({place}: {told}); {_CURE}"
+            f"The file {str(path)!r} is no valid baseline ({place}: {fault}); {_CURE}"
         ) from error
     if baseline.identified().baseline_id != baseline.baseline_id:
         raise TaskmarkError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,16 +53,11 @@ def lay_over_suite(paper: Paper, suite: Suite) -> Suite:
         "scale_ranges": protocol.scale_ranges
         | {run.method: run.scales for run in paper.runs.values() if run.scales is not None},
     }
-    said = json.dumps([paper.name, changes, paper.disentanglement], sort_keys=True)
+    changed = json.dumps([paper.name, changes, paper.disentanglement], sort_keys=True)
     if not paper.disentanglement:
         changes["disentanglement"] = protocol.disentanglement.model_copy(update={"pairs": ()})
-    return suite.model_copy(
-        update={
-            "protocol": protocol.model_copy(update=changes),
-            "variant": suite.variant.model_copy(update={"paper": paper.command}),
-            "sha256": hashlib.sha256(f"{suite.sha256} {said}".encode()).hexdigest(),
-        }
-    )
+    laid_over = suite.model_copy(update={"protocol": protocol.model_copy(update=changes)})
+    return laid_over.vary(changed, paper=paper.command)
 
 
 def choose_suite(paper: Paper, name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""A paper's figures beside those measured here: pure comparison, no reading and no printing."""
+"""A paper's figures compared with those measured here, without reading or printing anything."""
 
 from __future__ import annotations
 

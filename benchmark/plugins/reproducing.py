@@ -42,7 +42,7 @@ def selection_of(submission: Submission, records: Sequence[Record]) -> Selection
 
 
 def compared(claimed: Sequence[Record], found: Sequence[Record]) -> RunComparison:
-    """The rows of a submission beside those that a new run made of them."""
+    """Compare the rows of a submission with those that a new run made of them."""
     return compare(rows_of(claimed), rows_of(found), gate_of)
 
 

@@ -100,9 +100,9 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
             f"There is no submission in {str(folder)!r} ({error.strerror or error} {FILE}); {cure}"
         ) from error
     except ValidationError as error:
-        place, told = first_fault(error)
+        place, fault = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is not a valid submission ({place}: {told}); {cure}"
+            f"The file {str(path)!r} is not a valid submission ({place}: {fault}); {cure}"
         ) from error
     records = read_folder(folder / "records", Record)
     if sorted(record.record_id for record in records) != sorted(submission.records):

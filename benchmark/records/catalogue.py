@@ -1,4 +1,4 @@
-"""The catalogue: what a run says of its methods, tasks and backbones beside their records."""
+"""The catalogue of a run: what is known of its methods, tasks and backbones."""
 
 from __future__ import annotations
 

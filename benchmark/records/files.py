@@ -92,9 +92,9 @@ def _read(path: Path, kind: type[R]) -> R:
         age(record)
         record_id = record.identified().record_id
     except ValidationError as error:
-        place, told = first_fault(error)
+        place, fault = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is not a valid record ({place}: {told}); {cure}"
+            f"The file {str(path)!r} is not a valid record ({place}: {fault}); {cure}"
         ) from error
     except (ValueError, OverflowError) as error:
         raise TaskmarkError(

@@ -33,7 +33,7 @@ class LocalisationEstimate(Frozen):
             kernel is exact.
         image_error: standard error from the images, with the directions held fixed (standard
             deviation over random halves of the images of either task).
-        null_mean: mean of the value where images are told at random which task they are of.
+        null_mean: mean of the value where the two tasks are shuffled over the images.
         null_low: lower end of the central 95 % of those values.
         null_high: upper end of it.
     """
@@ -80,7 +80,7 @@ class LocalisationRecord(Envelope):
     (Ortiz-Jimenez et al. 2023, on eigenfunction localisation). The paper looks at those
     eigenfunctions that represent one fine-tuned model; the scalar here weighs all of them by
     their eigenvalues, needs no fine-tuned model, and is this benchmark's own.
-    `localisation` is the mean over pairs. No head and no expert is involved.
+    `localisation` is the mean over pairs.
     """
 
     folder: ClassVar[str] = "localisation"

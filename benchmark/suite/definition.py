@@ -150,15 +150,15 @@ class Suite(Frozen):
         """What people are shown: "mini@1.0", "mini@1.0+racing"."""
         return self.facts.label
 
-    def varied(self, said: object, **changes: Any) -> Suite:
+    def vary(self, change: object, **fields: Any) -> Suite:
         """The same suite with a change to its variant, and a hash that covers it.
 
         Args:
-            said: what the change is, for the hash.
-            changes: fields of `Variant` that the run sets.
+            change: what the run changes, as the hash covers it.
+            fields: those of `Variant` that the run sets.
         """
-        variant = self.variant.model_copy(update=changes)
-        sha256 = hashlib.sha256(f"{self.sha256} {said}".encode()).hexdigest()
+        variant = self.variant.model_copy(update=fields)
+        sha256 = hashlib.sha256(f"{self.sha256} {change}".encode()).hexdigest()
         return self.model_copy(update={"variant": variant, "sha256": sha256})
 
     def tuning(self, task: str, mode: Mode) -> Tuning:
@@ -174,11 +174,11 @@ class Suite(Frozen):
             return self
         protocol = self.protocol.model_copy(update={"search": "racing"})
         raced = self.model_copy(update={"protocol": protocol})
-        return raced.varied("racing", racing=True)
+        return raced.vary("racing", racing=True)
 
     def on_experts_of(self, family: str) -> Suite:
         """The variant of the suite on experts of a family, which were brought along."""
-        return self.varied(f"experts {family}", experts=family)
+        return self.vary(f"experts {family}", experts=family)
 
     def only(self, tasks: tuple[str, ...]) -> Suite:
         """The variant of the suite on some of its tasks, in the suite's order.
@@ -192,7 +192,7 @@ class Suite(Frozen):
         part = self.keeping(tasks)
         if not tasks or len(part.tasks) == len(self.tasks):
             return self
-        return part.varied(sorted(part.tasks), tasks=tuple(part.tasks))
+        return part.vary(sorted(part.tasks), tasks=tuple(part.tasks))
 
     def keeping(self, tasks: tuple[str, ...]) -> Suite:
         """The definition without its other tasks and their pairs, under the name that it has.

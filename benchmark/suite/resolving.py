@@ -41,10 +41,10 @@ def prepared(
     source_of(suite.provider)  # before it is imported, so that a wrong name gets its sentence
     source, chosen = provider(suite.provider), suite.chosen(backbones)
     tasks = (*suite.tasks, *(suite.controls if negation else ()))
-    if told := what_is_missing(suite, source, chosen, tasks):
+    if missing := what_is_missing(suite, source, chosen, tasks):
         if not whole:
             return suite, {}
-        raise TaskmarkError(f"The suite {suite.label} cannot run here yet: {told}.")
+        raise TaskmarkError(f"The suite {suite.label} cannot run here yet: {missing}.")
     check_weights(suite, source, chosen)
     found = found_hashes(suite, source, chosen, tasks)
     return resolved(suite, found), found
@@ -148,7 +148,7 @@ def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
 
 
 def sentence(suite: Suite, found: Mapping[str, str]) -> str:
-    """What a user is told of a run of a suite that is not frozen.
+    """The sentence that a user reads about a run of a suite that is not frozen.
 
     Args:
         suite: as `resolved` returned it.
