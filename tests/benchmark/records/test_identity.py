@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from made_up_records import TASKS, made_up_method, made_up_provenance, made_up_record
+from made_up_records import (
+    TASKS,
+    made_up_method,
+    made_up_negation,
+    made_up_provenance,
+    made_up_record,
+)
 from pydantic import BaseModel
 
 from taskmark.contract.method import Method
@@ -103,6 +109,15 @@ def test_the_gate_pairs_a_row_with_the_one_from_before_its_method_gained_a_hyper
     assert compare(rows_of([NEW]), before, lambda _: Gate()).passed
     other = compare(before, rows_of([OTHER]), lambda _: Gate(), guards_all=True)
     assert (len(other.missing), len(other.unguarded), other.changes) == (1, 1, ())
+
+
+def test_a_negated_method_stays_the_same_when_it_gains_a_hyperparameter():
+    old, new, other = (
+        made_up_negation(method=record.method, provenance=record.provenance)
+        for record in (EARLY, NEW, OTHER)
+    )
+    assert keep_newest([old, new]) == [new]
+    assert ids(keep_newest([old, new, other])) == ids([new, other])
 
 
 def test_the_default_that_a_hyperparameter_came_with_counts():
