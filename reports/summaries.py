@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.records.record import Frozen, SuiteFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.suite_facts import SuiteFacts
 from taskmark.reports.evidence import Evidence
 from taskmark.reports.findings import claims_of, findings
 from taskmark.reports.stability import Power, power
@@ -13,7 +14,7 @@ from taskmark.reports.verdicts import Finding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmark.records.record import DisentanglementRecord
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
 
 

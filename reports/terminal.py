@@ -10,9 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from taskmark.errors import TaskmarkError
+from taskmark.records.identity import keep_newest
 from taskmark.reports.board import boards
 from taskmark.reports.building import FINDINGS
-from taskmark.reports.reading import latest
 from taskmark.reports.summaries import Summaries
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def terminal_table(records: Iterable[Record]) -> Table:
         caption="Accuracies in %, with 95 % intervals; equal ranks cannot be told apart.",
         caption_justify="left",
     )
-    for board in boards(latest(records)):
+    for board in boards(keep_newest(records)):
         whose = f", experts of {board.experts.family}" if board.experts else ""
         table.add_row("", Text(f"{board.backbone}{whose}", style="bold"))
         for row in board.rows:
@@ -94,7 +94,7 @@ def terminal_findings(out: Path) -> str:
         ) from error
     lines = []
     for summary in found.summaries:
-        edition = f"{summary.suite.name}@{summary.suite.version}"
+        edition = summary.suite.label
         measured = [
             f"{finding.number} {finding.verdict}"
             for finding in summary.findings

@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from taskmark.plugins.registry import find
-from taskmark.records.record import Record, unpack_bits
+from taskmark.records.packing import unpack_bits
+from taskmark.records.record import Record
 from taskmark.suite.definition import load
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from taskmark.errors import TaskmarkError, unknown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskmark.config import RunConfig
     from taskmark.conformance import Finding
     from taskmark.plugins.registry import Found
 
@@ -75,7 +76,7 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
         own_records,
         write_submissions,
     )
-    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
+    from taskmark.records.files import read_records  # noqa: PLC0415 - imports torch
 
     console = PlainConsole()
     files = [Path(name)] if name.endswith(".py") else []
@@ -95,46 +96,30 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
             console.say(f"{folder}: claimed, {n_rows} rows. Commit it and open a pull request.")
 
 
-def reproduce_command(
-    folders: Sequence[Path],
-    *,
-    out: Path,
-    device: str,
-    workers: int | None,
-    store: Path | None,
-    time_limit: float,
-    since: str | None,
-) -> None:
+def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
     """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
-    from taskmark.engine.run import Options, Watcher, run  # noqa: PLC0415
+    from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.gate import views  # noqa: PLC0415 - imports torch
     from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
-    from taskmark.plugins.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
+    from taskmark.plugins.reproducing import compared, plan_rerun, reproduction  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
     from taskmark.plugins.submitting import write_state  # noqa: PLC0415
 
     console = PlainConsole()
-    if since is not None:
-        files = changed_files(since, Path())
+    if config.since is not None:
+        files = changed_files(config.since, Path())
         folders = [*folders, *touched(files, {}, SUBMISSIONS).submissions]
     if not folders:
         console.say("There is nothing to reproduce.")
     read = [(folder, *read_submission(folder)) for folder in folders]
     disputed = False
     for folder, submission, claimed in read:
-        options = Options(
-            suite=f"{submission.suite.name}@{submission.suite.version}",
-            out=out,
-            selection=selection_of(submission, claimed),
-            device=device,
-            plugins=(folder / submission.file,) if submission.file else (),
-            workers=workers,
-            store=store,
-            time_limit=time_limit,
-        )
+        files = (folder / submission.file,) if submission.file else ()
+        asked = plan_rerun(submission, claimed, config)
         with Display(console, quiet=False) as display:
-            outcome = run(options, Watcher(display.begin, display.event))
+            watcher = Watcher(display.begin, display.event)
+            outcome = run(asked.model_copy(update={"plugins": files, "since": None}), watcher)
         comparison = compared(claimed, outcome.records)
         after = submission.with_reproduction(reproduction(comparison, outcome.records))
         write_state(folder, after)

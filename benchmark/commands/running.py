@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.config import RunConfig
-    from taskmark.gate.compare import Comparison
+    from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
@@ -56,10 +56,9 @@ def report_command(
 ) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.records import (  # noqa: PLC0415 - likewise
-        localisation_summary,
-        negation_summary,
-    )
+    from taskmark.records.files import read_kind  # noqa: PLC0415
+    from taskmark.records.localisation_record import LocalisationRecord  # noqa: PLC0415
+    from taskmark.records.negation_record import NegationRecord  # noqa: PLC0415
 
     console = PlainConsole(quiet=quiet)
     _check_run(out)
@@ -68,10 +67,8 @@ def report_command(
     console.show(reports.terminal_table(shown), keep=reports.KEY_COLUMNS)
     if findings := reports.terminal_findings(out):
         console.say(findings)
-    lines = [
-        *map(negation_summary.line, negation_summary.read_negation(out)),
-        *map(localisation_summary.line, localisation_summary.read_localisation(out)),
-    ]
+    lines = [record.line() for record in read_kind(out, NegationRecord)]
+    lines += [record.line() for record in read_kind(out, LocalisationRecord)]
     for line in lines:
         console.say(line)
     console.say(f"Leaderboard: {page.resolve()}")
@@ -148,7 +145,7 @@ def compare_command(
         raise SystemExit(1)
 
 
-def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None, list[str]]:
+def _former(before: Path, records: Sequence[Record]) -> tuple[RunComparison | None, list[str]]:
     """The comparison with a baseline that is about to be rewritten, if it can be read."""
     if not before.is_file():
         return None, []
@@ -158,7 +155,7 @@ def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None,
         return None, [str(error)]
 
 
-def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
+def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, list[str]]:
     """The comparison, and what to know of how the two sides were made."""
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415

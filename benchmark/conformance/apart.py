@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from taskmark.conformance.checks import CHECKS
 from taskmark.conformance.finding import Finding
 from taskmark.plugins.process import PluginError, PluginProcess
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,13 +25,14 @@ from taskmark.experts.foreign import read_experts
 from taskmark.machine import devices
 from taskmark.plugins.changes import changed_methods
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.records.cataloguing import catalogue_methods, catalogue_suite
+from taskmark.records.files import write_record
+from taskmark.records.write_catalogue import catalogue_methods, catalogue_suite
 from taskmark.stages.data import Data
 from taskmark.stages.method_call import PluginFiles
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import discard_outlived
 from taskmark.store.claims import StoreClaims
-from taskmark.store.durable import atomic_write, check_writable, sweep
+from taskmark.store.durable import check_writable, sweep
 from taskmark.store.locks import Locks
 from taskmark.store.owners import Owner
 from taskmark.suite.definition import load
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from taskmark.config import RunConfig
-    from taskmark.engine.stage import Stage
-    from taskmark.records.record import Identified, Record
+    from taskmark.records.envelope import Envelope
+    from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Watcher:
 class Outcome:
     """The records of a run by the name of their stage, and how long it took."""
 
-    by_stage: Mapping[str, tuple[Identified, ...]]
+    by_stage: Mapping[str, tuple[Envelope, ...]]
     seconds: float
 
     @property
@@ -174,12 +175,12 @@ def run(
         locks.sweep()
         discard_outlived(ready.store.store, "experts")
         locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
-        methods = {choice.name for choice, _ in ready.request.chosen}
-        catalogue_methods(ready.request.found, config.out, methods)
+        names = sorted({choice.name for choice, _ in ready.request.chosen})
+        catalogue_methods(config.out, [ready.request.found[name] for name in names])
         found = _made(jobs, ready.store, config, watcher, locks)
         data = {stage.task: ready.store.key(stage) for stage in stages if isinstance(stage, Data)}
-        catalogue_suite(ready.request.suite, ready.store.store, config.out, data)
-    by_stage: dict[str, list[Identified]] = {}
+        catalogue_suite(config.out, ready.request.suite, ready.store.store, data)
+    by_stage: dict[str, list[Envelope]] = {}
     for kind, record in found:
         by_stage.setdefault(kind, []).append(record)
     return Outcome(
@@ -187,15 +188,19 @@ def run(
     )
 
 
-def estimate(config: RunConfig) -> str:
+def estimate(config: RunConfig, *, suite: Suite | None = None) -> str:
     """Say what a run is going to take, from a few batches that are passed here.
 
     Nothing is made, and nothing need be fetched yet.
 
+    Args:
+        config: what somebody asked for.
+        suite: in place of the one that is named.
+
     Raises:
         TaskmarkError: if a name is unknown.
     """
-    ready = prepare(config, whole=False)
+    ready = prepare(config, suite=suite, whole=False)
     todo = _missing(jobs_of(plan(ready.request), ready.store), ready.store)
     return describe_cost(todo, ready.request.suite, ready.store, _workers(config, ready.store))
 
@@ -219,7 +224,7 @@ def _tidied(folders: dict[Path, str]) -> Iterator[None]:
 
 def _made(
     jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: Locks
-) -> list[tuple[str, Identified]]:
+) -> list[tuple[str, Envelope]]:
     """All records of the run; an artifact that is found damaged is made again."""
     damaged: Counter[str] = Counter()
     while True:
@@ -243,7 +248,7 @@ def _execute(
 
     def listen(event: Event) -> None:
         stage = event.job.stage
-        if event.state == "done" and event.result is not None:
+        if event.state == "done" and event.result and isinstance(stage, RecordStage):
             results[event.job.key] = event.result
             _write(config.out, stage, event.result)
         elif event.state == "died":
@@ -275,7 +280,7 @@ def _missing(jobs: list[Job], store: StageStore) -> list[Job]:
 
 def _collected(
     jobs: list[Job], store: StageStore, results: dict[str, str], out: Path
-) -> list[tuple[str, Identified]]:
+) -> list[tuple[str, Envelope]]:
     found = []
     for job in jobs:
         if not isinstance(job.stage, RecordStage):
@@ -288,13 +293,9 @@ def _collected(
     return found
 
 
-def _write(out: Path, stage: Stage, text: str) -> Identified:
-    if not isinstance(stage, RecordStage):
-        raise TypeError(f"the stage {stage.name} makes no record")
+def _write(out: Path, stage: RecordStage, text: str) -> Envelope:
     record = stage.record.model_validate_json(text)
-    path = out / stage.name / f"{record.record_id[:16]}.json"
-    if not path.is_file():
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+    write_record(out, record)
     return record
 
 

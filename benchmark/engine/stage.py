@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
 
 if TYPE_CHECKING:
     from taskmark.engine.plan import Request
     from taskmark.engine.stage_store import StageStore
-    from taskmark.records.record import Identified
+    from taskmark.records.envelope import Envelope
     from taskmark.stages.model import Model
     from taskmark.suites.task_data import Sizes
 
@@ -112,7 +112,7 @@ class RecordStage(Stage):
         record: the class of the record; files of it go to the folder `name` of a run.
     """
 
-    record: ClassVar[type[Identified]]
+    record: ClassVar[type[Envelope]]
 
     @classmethod
     @abstractmethod

@@ -15,7 +15,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
 from taskmark.stages.experts import Tune
 from taskmark.store.durable import atomic_write
 
@@ -70,7 +70,7 @@ def export_experts(
     mode = recipe_named(recipe).tuned
     label = Label(
         family=family_of(suite, mode),
-        source=f"taskmark, {suite.name} {suite.version}",
+        source=f"taskmark, {suite.name} {suite.facts.edition}",
         recipe=mode,
     )
     stored = {
@@ -140,15 +140,14 @@ def words_of_run(
     """The words of a command that runs a suite on the same tasks.
 
     Args:
-        suite: as a run takes it, whose version says what was changed of it.
+        suite: as a run takes it, whose variant says what was changed of it.
         backbones: of the run.
         seeds: of the run.
         named: what the user called the suite; its name and version unless said.
     """
-    version, *parts = suite.version.split("+")
-    words = ["taskmark", "run", "--suite", named or f"{suite.name}@{version}"]
-    for part in parts:
-        words += ["--task", part] if part in suite.tasks else []
+    words = ["taskmark", "run", "--suite", named or f"{suite.name}@{suite.version}"]
+    for task in suite.variant.tasks:
+        words += ["--task", task]
     for backbone in backbones:
         words += ["--backbone", backbone]
     for seed in seeds:

@@ -12,7 +12,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
 from taskmark.experts.trees import find_folders
-from taskmark.records.record import Experts
+from taskmark.records.envelope import Experts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

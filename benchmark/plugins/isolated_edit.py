@@ -18,7 +18,7 @@ from taskmark.contract.head import Head
 from taskmark.errors import TaskmarkError
 from taskmark.machine.costs import Spent, measured
 from taskmark.plugins.process import PluginProcess, common_facts
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from taskmark.plugins.isolated_edit import edit_apart
 from taskmark.plugins.process import PluginError, PluginProcess, common_facts
 from taskmark.plugins.registry import Found, built_in, check_facts, has_packages, united
 from taskmark.records.catalogue import HyperParameter
-from taskmark.records.record import Frozen, Role, Track
+from taskmark.records.envelope import Role, Track
+from taskmark.records.frozen import Frozen
 from taskmark.store.keys import source_of
 from taskmark.suites.real.data.arrays import default_folder
 

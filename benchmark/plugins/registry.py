@@ -22,7 +22,7 @@ from taskmark.contract.recipe import RECIPES
 from taskmark.errors import TaskmarkError, sentence, unknown
 from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.hyperparameters import hyperparameters_of
-from taskmark.records.record import Role, Track
+from taskmark.records.envelope import Role, Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

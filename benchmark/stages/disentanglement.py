@@ -13,8 +13,8 @@ from taskmark.contract.recipe import recipe_named
 from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.inference.readers import passes_per_item
 from taskmark.machine.costs import measured
-from taskmark.records.provenance import provenance
-from taskmark.records.record import DisentanglementRecord, PairGrid, pack_counts
+from taskmark.records.disentanglement_record import DisentanglementRecord, PairGrid
+from taskmark.records.packing import pack_counts
 from taskmark.statistics.intervals import disentanglement_interval
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Disentanglement(RecordStage):
             low=low,
             high=high,
             seconds=spent.seconds,
-            provenance=provenance(store.device, experts.passes(store), self.resolved or {}),
+            provenance=experts.provenance(store, self.resolved),
         )
         text = record.identified().model_dump_json()
         store.put(self, {}, {"record": text})

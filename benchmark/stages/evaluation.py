@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from taskmark.inference.scale_search import predict
-from taskmark.records.record import TaskResult, pack_bits
+from taskmark.records.packing import pack_bits
+from taskmark.records.record import TaskResult
 from taskmark.statistics.intervals import normalised_accuracy, proportion_interval
 
 if TYPE_CHECKING:

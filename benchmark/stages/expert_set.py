@@ -14,6 +14,7 @@ from taskmark.stages.experts import ReadExpert, Tune
 from taskmark.stages.heads import HeadKind, MakeHead
 from taskmark.stages.model import Model
 from taskmark.stages.picking import picked
+from taskmark.stages.stage_provenance import stage_provenance
 from taskmark.stages.task_vectors import TaskVectors
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.inference.passes import Passes
     from taskmark.inference.readers import Reader
-    from taskmark.records.record import Experts, SuiteFacts
+    from taskmark.records.envelope import Experts, Provenance
+    from taskmark.records.suite_facts import SuiteFacts
     from taskmark.stages.picking import Pick
     from taskmark.suite.definition import Suite
 
@@ -137,6 +139,10 @@ class ExpertSet:
     def passes(self, store: StageStore) -> Passes:
         """How items pass through these experts' model."""
         return self.reference.passes(store)
+
+    def provenance(self, store: StageStore, resolved: Mapping[str, str] | None) -> Provenance:
+        """Where and by what a record about these experts is made, now."""
+        return stage_provenance(store, self.passes(store), resolved)
 
     def reader(
         self,

@@ -20,19 +20,19 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.records.localisation_record import Localisation as Value
-from taskmark.records.provenance import provenance
 from taskmark.stages.data import Inputs
+from taskmark.stages.localisation import Localisation as Value
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.model import Model
 from taskmark.stages.picking import picked
+from taskmark.stages.stage_provenance import stage_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskmark.engine.plan import Request
     from taskmark.engine.stage_store import StageStore
-    from taskmark.records.record import SuiteFacts
+    from taskmark.records.suite_facts import SuiteFacts
     from taskmark.suite.protocol import LocalisationRule
     from taskmark.suites.task_data import Sizes
 
@@ -255,7 +255,7 @@ class Localisation(RecordStage):
                 peak_bytes=spent.peak_bytes,
                 device_peak_bytes=spent.device_peak_bytes,
             ),
-            provenance=provenance(store.device, passes, self.resolved or {}),
+            provenance=stage_provenance(store, passes, self.resolved),
         )
         text = record.identified().model_dump_json()
         store.put(self, {}, {"record": text})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from taskmark.contract.method import Method
     from taskmark.plugins.registry import Found
-    from taskmark.records.record import MethodFacts
+    from taskmark.records.envelope import MethodFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,7 @@ from taskmark.records.negation_record import (
     NegationResult,
     NegationTrial,
 )
-from taskmark.records.provenance import provenance
-from taskmark.records.record import pack_bits
+from taskmark.records.packing import pack_bits
 from taskmark.stages.editing import edit
 from taskmark.stages.row import Row
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from taskmark.engine.stage_store import StageStore
     from taskmark.inference.items import Items
     from taskmark.inference.readers import Reader
-    from taskmark.records.record import MethodFacts
+    from taskmark.records.envelope import MethodFacts
     from taskmark.stages.expert_set import ExpertSet
     from taskmark.suite.definition import Suite
     from taskmark.suite.protocol import NegationRule
@@ -312,7 +311,7 @@ class Negation(RecordStage):
                 (c, rows[c][1]) for target, rows in bits.items() for c in controls[target]
             ),
             seconds=spent.seconds,
-            provenance=provenance(store.device, experts.passes(store), self.resolved or {}),
+            provenance=experts.provenance(store, self.resolved),
         )
 
 

@@ -24,7 +24,6 @@ from taskmark.inference.scale_search import (
 from taskmark.machine import memory
 from taskmark.machine.costs import Spent, measured
 from taskmark.plugins.isolated_methods import StandIn
-from taskmark.records.provenance import provenance
 from taskmark.records.record import (
     CountedCost,
     Geometry,
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from taskmark.engine.plan import Request
     from taskmark.engine.stage_store import StageStore
     from taskmark.inference.readers import Reader
-    from taskmark.records.record import Provenance
+    from taskmark.records.envelope import Provenance
     from taskmark.stages.expert_set import ExpertSet
     from taskmark.stages.method_call import MethodCall
     from taskmark.store.artifacts import Artifact
@@ -227,7 +226,7 @@ class Row(RecordStage):
         )
 
     def _provenance(self, store: StageStore) -> Provenance:
-        return provenance(store.device, self.experts.passes(store), self.resolved or {})
+        return self.experts.provenance(store, self.resolved)
 
     def _after(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

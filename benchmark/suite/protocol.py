@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from taskmark.records.record import Frozen, Search
+from taskmark.records.frozen import Frozen
+from taskmark.records.record import Search
 from taskmark.stages.picking import Pick
 
 Positive = Annotated[int, Field(gt=0)]

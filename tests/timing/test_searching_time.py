@@ -13,18 +13,12 @@ from taskmark.context import Context
 from taskmark.engine.executor import execute
 from taskmark.engine.plan import Selection, plan
 from taskmark.engine.run import default_store
-from taskmark.inference.scale_search import (
-    Racing,
-    Split,
-    candidates,
-    race,
-    search,
-    splits_of_validation,
-)
+from taskmark.inference.scale_search import Racing, candidates, race, search, splits_of_validation
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.registry import build
 from taskmark.stages.editing import apply, give, own_reader
 from taskmark.suite.definition import load
+from taskmark.suites.task_data import Split
 
 if TYPE_CHECKING:
     from taskmark import Edit

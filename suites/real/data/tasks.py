@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.definition import DataSet
     from taskmark.suites.real.data.lock import LockedFile
-    from taskmark.suites.real.data.preparing import Progress, Source
+    from taskmark.store.checkpoints import Progress
+    from taskmark.suites.real.data.preparing import Source
 
 RESOLUTION = 224
 _SUN_FOLDER = re.compile(r"^/?[a-z]/")  # SUN397 sorts its scenes into folders by initial

@@ -11,7 +11,7 @@ from tiny_setting import REFERENCES
 
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,7 +220,7 @@ def test_a_run_on_some_tasks_says_so_in_its_version(tiny_run):
     outcome = tiny_run(tasks=("lakes", "hills"), recipes=("standard",))
     for record in outcome.records:
         assert [task.task for task in record.tasks] == ["hills", "lakes"]
-        assert record.suite.version == "0.1+hills+lakes"
+        assert record.suite.edition == "0.1+hills+lakes"
         assert len(record.suite.sha256) == 64
     (grid,) = outcome.of("disentanglement")
     assert [(pair.task_1, pair.task_2) for pair in grid.pairs] == [("hills", "lakes")]

@@ -108,7 +108,7 @@ def test_experts_that_were_exported_and_brought_along_leave_the_same_records(
     for record in (*again.records, *again.of("disentanglement")):
         family = record.experts.family
         assert re.fullmatch("tiny-[0-9a-f]{16}", family)
-        assert record.suite.version == f"0.1+hills+lakes+experts.{family}"
+        assert record.suite.edition == f"0.1+hills+lakes+experts.{family}"
     assert {record.experts for record in (*own.records, *own.disentanglement)} == {None}
 
 

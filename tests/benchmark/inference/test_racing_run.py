@@ -37,9 +37,9 @@ def _row(records, name):
 
 def test_a_racing_record_says_so_in_its_search_and_in_its_suite(outcomes):
     exact, raced = (_row(records, "task_arithmetic") for records in outcomes)
-    assert (exact.search, exact.search_error, exact.suite.version) == ("exact", 0, "0.1")
+    assert (exact.search, exact.search_error, exact.suite.edition) == ("exact", 0, "0.1")
     assert (raced.search, raced.search_error) == ("racing", 0.05)
-    assert raced.suite.version == "0.1+racing"
+    assert raced.suite.edition == "0.1+racing"
     assert raced.suite.sha256 != exact.suite.sha256
     assert raced.record_id != exact.record_id
 

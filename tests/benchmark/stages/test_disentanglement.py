@@ -8,7 +8,8 @@ import torch
 from tiny_setting import experts_of, request_of, store_at
 from torch.func import functional_call
 
-from taskmark.records.record import DisentanglementRecord, unpack_counts
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.packing import unpack_counts
 from taskmark.stages.disentanglement import Disentanglement, disagreements, unit_square
 from taskmark.stages.picking import picked
 from taskmark.suite.definition import read

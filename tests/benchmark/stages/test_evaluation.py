@@ -9,7 +9,7 @@ from tiny_setting import experts_of, request_of, store_at
 from torch.func import functional_call
 
 from taskmark.contract.weights import WeightSpace
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 
 TASKS = ("hills", "lakes", "woods")
 

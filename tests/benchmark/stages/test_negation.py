@@ -20,7 +20,7 @@ from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.negation_record import NegationRecord, NegationTrial
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 from taskmark.stages.negation import choose, controls_of, sweep
 
 SECTION = "\n[protocol.negation]\n"
@@ -272,7 +272,7 @@ def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
         assert "Negation, plain, standard: targets" in printed(words)
     (file,) = (out / "negation").glob("*.json")
     record = NegationRecord.model_validate_json(file.read_bytes())
-    assert record.suite.version == "0.1+racing"
+    assert record.suite.edition == "0.1+racing"
 
 
 def test_a_run_that_does_not_ask_negates_nothing(tiny_run):

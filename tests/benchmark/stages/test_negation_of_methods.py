@@ -14,7 +14,6 @@ from taskmark.engine.run import run
 from taskmark.inference.scale_search import candidates
 from taskmark.methods.ties import Ties
 from taskmark.plugins.registry import get
-from taskmark.records.negation_summary import line, read_negation
 from taskmark.stages.negation import Negation, has_direction_of_its_own, sweep
 
 PLUGIN = '''
@@ -204,12 +203,12 @@ def test_alpha_goes_to_the_end_of_the_range_that_the_suite_says(negate, suite_fi
 
 def test_records_of_methods_are_read_and_named_apart(negate, tmp_path):
     made = negate("ties", out=tmp_path)
-    assert sorted(record.record_id for record in read_negation(tmp_path)) == sorted(
+    assert sorted(record.record_id for record in read_kind(tmp_path, NegationRecord)) == sorted(
         record.record_id for record in made
     )
     plain, by_ties = sorted(made, key=lambda record: record.method is not None)
-    assert line(plain).startswith("Negation, plain, standard: targets")
-    assert line(by_ties).startswith("Negation, plain, standard, ties: targets")
+    assert plain.line().startswith("Negation, plain, standard: targets")
+    assert by_ties.line().startswith("Negation, plain, standard, ties: targets")
 
 
 def test_the_command_line_prints_both(suite_file, tiny_store, tmp_path, printed):

@@ -57,11 +57,11 @@ def test_other_hashes_make_another_version_and_the_same_ones_the_same(draft):
     found = found_hashes(suite, tiny_provider, ("plain",), tuple(suite.tasks))
     here, again = resolved(suite, found), resolved(suite, dict(reversed(found.items())))
     elsewhere = resolved(suite, {**found, "tasks.hills": "0" * 64})
-    assert re.fullmatch(r"0\.1\+unresolved\.[0-9a-f]{8}", here.version)
-    assert (here.version, here.sha256) == (again.version, again.sha256)
-    assert here.version != elsewhere.version
+    assert re.fullmatch(r"0\.1\+unresolved\.[0-9a-f]{8}", here.facts.edition)
+    assert (here.facts.edition, here.sha256) == (again.facts.edition, again.sha256)
+    assert here.facts.edition != elsewhere.facts.edition
     assert len({suite.sha256, here.sha256, elsewhere.sha256}) == 3
-    assert here.version in sentence(here, found)
+    assert here.facts.edition in sentence(here, found)
     assert "hills, lakes, woods, plain" in sentence(here, found)
 
 
@@ -76,7 +76,7 @@ def test_what_a_run_looks_at_besides_leaves_the_version_as_it_is(draft):
         for names in (("plain",), ("plain", "worded"), ("worded",))
         for negation in (False, True)
     ]
-    assert len({found.version for found, _ in chosen}) == 1
+    assert len({found.facts.edition for found, _ in chosen}) == 1
     assert len({found.sha256 for found, _ in chosen}) == 1
     assert set(chosen[3][1]) - set(chosen[0][1]) == {"backbones.worded", "tasks.hills2"}
 
@@ -88,8 +88,8 @@ def test_a_suite_that_leaves_one_backbone_open_has_one_version(draft, tiny_suite
         prepared(read(draft), backbones=names, negation=False)[0]
         for names in (("plain",), ("plain", "worded"))
     ]
-    assert len({(suite.version, suite.sha256) for suite in suites}) == 1
-    assert suites[0].version != "0.1"
+    assert len({(suite.facts.edition, suite.sha256) for suite in suites}) == 1
+    assert suites[0].facts.edition != "0.1"
     assert "(of what this run leaves out: no hash is fixed)" in sentence(suites[0], {})
 
 
@@ -136,7 +136,7 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
     config = RunConfig(suite=str(draft), workers=0, **folders)
     with pytest.raises(TaskmarkError) as caught:
         run(config)
-    told = "The suite tiny 0.1 cannot run here yet: hills and plain are not here (get them with"
+    told = "The suite tiny@0.1 cannot run here yet: hills and plain are not here (get them with"
     assert str(caught.value).startswith(told)
     assert asked == [(("hills", "lakes", "woods"), ("plain",))]
     assert not (tmp_path / "store").exists()
@@ -177,5 +177,5 @@ def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
     lines = capsys.readouterr().out.splitlines()
     marked = {line.split()[0] for line in lines if "[not frozen" in line}
     assert "clip-20@1.0" in marked
-    assert not load("mini@1.0").version.count("+")
+    assert not load("mini@1.0").variant.parts
     assert "mini@1.0" not in marked

@@ -117,7 +117,7 @@ def as_published(out, records, backbone):
         # A row that failed has one line, which says so.
         assert len(list(csv.DictReader(file))) == sum(max(1, len(r.tasks)) for r in records)
     assert faults(out / "site") == []
-    edition = f"{records[0].suite.name}@{records[0].suite.version}"
+    edition = f"{records[0].suite.name}@{records[0].suite.edition}"
     home = (out / "site" / "index.html").read_text("utf-8")
     assert edition in home
     for one in {record.backbone for record in records}:

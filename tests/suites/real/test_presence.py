@@ -76,7 +76,7 @@ def test_a_run_without_its_data_ends_before_anything_is_made(tmp_path):
     with pytest.raises(TaskmarkError) as caught:
         run(config)
     told = str(caught.value)
-    assert told.startswith("The suite clip-8 1.0 cannot run here yet: ")
+    assert told.startswith("The suite clip-8@1.0 cannot run here yet: ")
     assert "`taskmark data lock cars eurosat gtsrb resisc45 sun397`" in told
     assert "`taskmark data fetch dtd svhn`" in told
     assert not (tmp_path / "out").exists()

@@ -77,7 +77,7 @@ def test_each_suite_comes_out_as_a_board_with_all_its_tasks(toy, suite, backbone
         assert record.state == "ok", record.reason
         assert [result.task for result in record.tasks] == tasks
         assert {result.n for result in record.tasks} == {toy_suites.N_ROWS["test"]}
-        assert record.suite.version.startswith("1.0+unresolved.")
+        assert record.suite.edition.startswith("1.0+unresolved.")
         assert set(record.provenance.resolved) == {
             *(f"tasks.{name}" for name in tasks),
             f"backbones.{backbone}",
@@ -89,9 +89,9 @@ def test_each_suite_comes_out_as_a_board_with_all_its_tasks(toy, suite, backbone
     assert of["experts"].accuracy >= of["pretrained"].accuracy + learnt
     (sentence,) = said
     assert "is not frozen" in sentence
-    assert outcome.records[0].suite.version in sentence
+    assert outcome.records[0].suite.edition in sentence
     page = reports.build(out)
-    assert outcome.records[0].suite.version in page.read_text("utf-8")
+    assert outcome.records[0].suite.edition in page.read_text("utf-8")
     assert faults(page.parent) == []
 
 

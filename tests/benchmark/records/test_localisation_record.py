@@ -6,16 +6,16 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
+from taskmark.records.files import read_kind, write_record
 from taskmark.records.localisation_record import (
     Eigenfunction,
-    Localisation,
     LocalisationCost,
+    LocalisationEstimate,
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.records.localisation_summary import line, read_localisation
 
-FOUND = Localisation(
+FOUND = LocalisationEstimate(
     value=0.4321,
     direction_error=0.0123,
     image_error=0.0234,
@@ -48,24 +48,29 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Localis
 
 
 def test_a_line_has_the_value_with_its_error_beside_chance():
-    assert line(_record()) == (
+    assert _record().line() == (
         "NTK localisation, image-text, 2 pairs: 0.432 (s.e. 0.023 by images, 0.012 by directions), "
         "tasks shuffled 0.070 [0.050, 0.100]"
     )
-    assert "image-text, 1 pair:" in line(_record(pairs=_record().pairs[:1]))
+    assert "image-text, 1 pair:" in _record(pairs=_record().pairs[:1]).line()
 
 
-def test_the_newest_record_of_each_backbone_counts(tmp_path, write_records):
+def test_the_newest_record_of_each_backbone_counts(tmp_path):
     old = _record(n_directions=8, created_at="2026-01-01T00:00:00+00:00")
     other = _record(backbone="random")
-    write_records("localisation", _record(), old, other)
-    assert read_localisation(tmp_path) == [_record(), other]
+    for record in (
+        _record(),
+        old,
+        other,
+    ):
+        write_record(tmp_path, record)
+    assert read_kind(tmp_path, LocalisationRecord) == [_record(), other]
 
 
-def test_a_record_that_was_changed_is_refused_with_its_own_cure(tmp_path, write_records):
-    write_records("localisation", _record().model_copy(update={"n_directions": 99}))
+def test_a_record_that_was_changed_is_refused_with_its_own_cure(tmp_path):
+    write_record(tmp_path, _record().model_copy(update={"n_directions": 99}))
     with pytest.raises(TaskmarkError, match=r"was changed after .* --localisation` again"):
-        read_localisation(tmp_path)
+        read_kind(tmp_path, LocalisationRecord)
 
 
 def test_costs_do_not_count_in_the_id_and_values_do():

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from taskmark.contract.method import Method
     from taskmark.plugins.registry import Found
-    from taskmark.records.record import Frozen
+    from taskmark.records.frozen import Frozen
     from taskmark.store.artifacts import Artifact, Store
     from taskmark.suite.definition import Suite
 
@@ -46,30 +46,34 @@ _PIXELS_NDIM = 4  # [N, 3, H, W]
 _LONGEST_SIDE = 64  # of an example's picture, in pixels
 
 
-def catalogue_methods(methods: Mapping[str, Found], out: Path, names: Iterable[str]) -> None:
+def catalogue_methods(out: Path, methods: Iterable[Found]) -> None:
     """Write the entries of some methods, as their code is now.
+
+    Args:
+        out: the output folder of a run.
+        methods: those that it runs.
 
     Raises:
         TaskmarkError: if a file cannot be written.
     """
-    for name in sorted(set(names)):
-        _write(method_path(out, name), method_entry(methods[name]))
+    for found in methods:
+        _write(method_path(out, found.method.name), method_entry(found))
 
 
-def catalogue_suite(suite: Suite, store: Store, out: Path, data: Mapping[str, str]) -> None:
-    """Write the entry of the suite of a run.
+def catalogue_suite(out: Path, suite: Suite, store: Store, data: Mapping[str, str]) -> None:
+    """Write the entry of a suite.
 
     Args:
-        suite: of the run.
-        store: its artifacts.
-        out: its output folder.
+        out: the output folder of a run.
+        suite: as the run takes it.
+        store: where its images are.
         data: task -> key of its images in the store. Where they are not in the store any more,
             what an earlier run said of them is kept.
 
     Raises:
         TaskmarkError: if the file cannot be written.
     """
-    _write(suite_path(out, suite.facts), _suite_entry(suite, store, _former(out), data))
+    _write(suite_path(out, suite.facts), _suite_entry(suite, _former(out), store, data))
 
 
 def method_entry(found: Found) -> MethodEntry:
@@ -114,15 +118,15 @@ def _states(line: ast.stmt, found: Found) -> bool:
 
 
 def _suite_entry(
-    suite: Suite, store: Store, former: Catalogue, data: Mapping[str, str]
+    suite: Suite, former: Catalogue, store: Store, data: Mapping[str, str]
 ) -> SuiteEntry:
     card = _card(suite.provider)
     tasks = {}
     for name, task in suite.tasks.items():
         before = former.task(suite.facts, name)
-        seen = before if before and before.examples else _seen(store, data.get(name, ""))
+        entry = before if before and before.examples else _look(store, data.get(name, ""))
         facts = {"summary": task.summary, "card": said_of(card, name)}
-        tasks[name] = seen.model_copy(update=facts)
+        tasks[name] = entry.model_copy(update=facts)
     backbones = {
         name: BackboneEntry(
             summary=backbone.summary,
@@ -149,7 +153,7 @@ def _card(provider: str) -> str:
     return file.read_text("utf-8") if file.is_file() else ""
 
 
-def _seen(store: Store, key: str) -> TaskEntry:
+def _look(store: Store, key: str) -> TaskEntry:
     """What the training images of a task show; nothing where they are not in the store."""
     if not store.has("data", key):
         return TaskEntry()

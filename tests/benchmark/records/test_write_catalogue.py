@@ -13,7 +13,7 @@ from PIL import Image
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import find, get
 from taskmark.records.catalogue import Catalogue, HyperParameter, method_path, read_catalogue
-from taskmark.records.cataloguing import method_entry
+from taskmark.records.write_catalogue import method_entry
 
 
 def test_a_run_writes_an_entry_for_each_method_and_for_its_suite(tiny_run, tmp_path):

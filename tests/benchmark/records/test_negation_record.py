@@ -7,6 +7,7 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
+from taskmark.records.files import read_kind, write_record
 from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -14,8 +15,7 @@ from taskmark.records.negation_record import (
     NegationResult,
     NegationTrial,
 )
-from taskmark.records.negation_summary import line, read_negation
-from taskmark.records.record import pack_bits
+from taskmark.records.packing import pack_bits
 
 
 def _tested(task: str, n_correct: int, before: float) -> NegationResult:
@@ -56,41 +56,46 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Negatio
 
 
 def test_a_line_has_both_means_before_and_after_with_their_intervals():
-    assert line(_record()) == (
+    assert _record().line() == (
         "Negation, image-text, standard: targets 60.0 -> 20.4 [10.0, 30.0], "
         "controls 50.0 -> 50.0 [45.0, 55.0]"
     )
 
 
-def test_the_newest_record_of_each_backbone_recipe_and_seed_counts(tmp_path, write_records):
+def test_the_newest_record_of_each_backbone_recipe_and_seed_counts(tmp_path):
     old = _record(keep=0.9, created_at="2026-01-01T00:00:00+00:00")
     other = _record(recipe="tangent")
-    write_records("negation", _record(), old, other)
-    assert read_negation(tmp_path) == [_record(), other]
+    for record in (
+        _record(),
+        old,
+        other,
+    ):
+        write_record(tmp_path, record)
+    assert read_kind(tmp_path, NegationRecord) == [_record(), other]
 
 
 def test_a_folder_without_negation_has_no_records(tmp_path):
-    assert read_negation(tmp_path) == []
+    assert read_kind(tmp_path, NegationRecord) == []
 
 
-def test_a_record_that_was_changed_is_refused(tmp_path, write_records):
+def test_a_record_that_was_changed_is_refused(tmp_path):
     forged = _record().model_copy(update={"target": MeanAccuracy(accuracy=0, low=0, high=0)})
-    write_records("negation", forged)
+    write_record(tmp_path, forged)
     with pytest.raises(TaskmarkError, match="was changed after it was made"):
-        read_negation(tmp_path)
+        read_kind(tmp_path, NegationRecord)
 
 
-def test_a_file_that_is_no_record_is_refused(tmp_path, write_records):
-    write_records("negation")
+def test_a_file_that_is_no_record_is_refused(tmp_path):
+    (tmp_path / "negation").mkdir()
     (tmp_path / "negation" / "x.json").write_text("{}", "utf-8")
     with pytest.raises(TaskmarkError, match=r"x\.json' is not a valid record \(suite"):
-        read_negation(tmp_path)
+        read_kind(tmp_path, NegationRecord)
 
 
-def test_a_record_without_a_date_is_refused_with_its_own_cure(tmp_path, write_records):
-    write_records("negation", _record(created_at="yesterday"))
+def test_a_record_without_a_date_is_refused_with_its_own_cure(tmp_path):
+    write_record(tmp_path, _record(created_at="yesterday"))
     with pytest.raises(TaskmarkError, match=r"has no date .* --negation` again"):
-        read_negation(tmp_path)
+        read_kind(tmp_path, NegationRecord)
 
 
 def test_times_do_not_count_in_the_id_and_alphas_do():
