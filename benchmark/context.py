@@ -13,7 +13,7 @@ from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.inference.passes import Passes, fast_dtype
 from taskmark.inference.readers import Setting
-from taskmark.plugins.isolated_methods import Limits, find_apart
+from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import CHECKPOINT_SECONDS
 from taskmark.suite.provider import Provider, provider

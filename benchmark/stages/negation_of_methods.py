@@ -16,9 +16,9 @@ from taskmark.inference.scale_search import scale_range_of
 from taskmark.machine.costs import measured
 from taskmark.plugins.registry import build
 from taskmark.records.provenance import method_facts
-from taskmark.stages.editing import apply, give
+from taskmark.stages.editing import edit
 from taskmark.stages.negation import ALPHAS, negated
-from taskmark.store.artifacts import Artifact
+from taskmark.stages.row import handout_of, limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,28 +86,20 @@ def make_negation_of_method(
 def _directions(context: Context, row: Row, method: Method) -> dict[str, Tensor] | None:
     """What the method makes of each task, [P]; None where one of them is no direction."""
     weights = context.store.get("vectors", row.stand.vectors)
-    tasks, vectors = weights.facts["tasks"], weights.tensors["task_vectors"]
-    shared = _with_budget(context, context.suite.protocol.gradient_images // len(tasks))
+    tasks = weights.facts["tasks"]
+    whole = handout_of(context, row.stand, method, row.method_seed)
     directions: dict[str, Tensor] = {}
     for place, task in enumerate(tasks):
         alone = dataclasses.replace(
-            row.stand,
-            inputs={task: row.stand.inputs[task]},
-            heads={task: row.stand.heads[task]},
+            whole,
+            tasks=(task,),
+            rows=(place,),
+            inputs={name: key for name, key in whole.inputs.items() if name == task},
+            heads={task: whole.heads[task]},
+            gradient_budget=whole.gradient_budget // len(tasks),
         )
-        own = Artifact(
-            {**weights.tensors, "task_vectors": vectors[place : place + 1]},
-            {**weights.facts, "tasks": [task]},
-        )
-        edit, _ = apply(method, *give(shared, alone, method, row.method_seed, own))
-        if edit.heads or not edit.one_model:
+        made = edit(method, alone, vectors=weights, limits=limits_of(context)).edit
+        if made.heads or not made.one_model:
             return None
-        directions[task] = edit.vector
+        directions[task] = made.vector
     return directions if any(vector.any() for vector in directions.values()) else None
-
-
-def _with_budget(context: Context, gradient_images: int) -> Context:
-    protocol = context.suite.protocol.model_copy(update={"gradient_images": gradient_images})
-    return dataclasses.replace(
-        context, suite=context.suite.model_copy(update={"protocol": protocol})
-    )

@@ -21,6 +21,7 @@ from taskmark.inference.scale_search import (
 from taskmark.machine import memory
 from taskmark.machine.costs import Spent, measured
 from taskmark.plugins.registry import MethodChoice, build
+from taskmark.plugins.stand_ins import Limits
 from taskmark.records.provenance import method_facts, provenance
 from taskmark.records.record import (
     CountedCost,
@@ -31,7 +32,7 @@ from taskmark.records.record import (
     Storage,
     Trial,
 )
-from taskmark.stages.editing import apply, give, own_reader
+from taskmark.stages.editing import Edited, Handout, edit, own_reader
 from taskmark.stages.evaluation import Outcome, evaluate
 from taskmark.stages.expert_reference import stored_passes
 from taskmark.stages.geometry import geometry
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
     from taskmark.context import Context
     from taskmark.contract.edit import Edit
-    from taskmark.contract.given import Given
     from taskmark.contract.method import Method
     from taskmark.inference.readers import Reader
     from taskmark.stages.experts import Stand
@@ -65,9 +65,9 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
     blank = blank_record(context, row)
     method = build(context.methods()[row.choice.name].method, dict(row.choice.hyperparameters))
     vectors = context.store.get("vectors", row.stand.vectors)
-    given, files = give(context, row.stand, method, row.method_seed, vectors)
+    handout = handout_of(context, row.stand, method, row.method_seed)
     try:
-        edit, edited = apply(method, given, files)
+        edited = edit(method, handout, vectors=vectors, limits=limits_of(context))
     except (CorruptArtifactError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row alone
@@ -75,7 +75,7 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
         found = _failed(error)
     else:
         try:
-            found = _after(context, row.stand, vectors, method, given, edit, edited)
+            found = _after(context, row.stand, vectors, method, edited)
         except Exception as error:
             if not memory.is_short(error):
                 raise
@@ -87,6 +87,30 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
     if record.state == "ok":
         context.store.put("records", key, {}, {"record": text})
     return text
+
+
+def handout_of(context: Context, stand: Stand, method: Method, seed: int) -> Handout:
+    """What a method is handed, for all tasks of a stand."""
+    return Handout(
+        store=str(context.store_root),
+        device=context.device,
+        provider=context.suite.provider,
+        weights=context.suite.backbones[stand.backbone].weights,
+        recipe=stand.recipe,
+        track=method.track,
+        seed=seed,
+        tasks=tuple(stand.inputs),
+        vectors=stand.vectors,
+        inputs=dict(stand.inputs) if method.track != "weights" else {},
+        heads=dict(stand.heads),
+        batch_size=context.passes.batch_size,
+        gradient_budget=context.suite.protocol.gradient_images,
+    )
+
+
+def limits_of(context: Context) -> Limits:
+    """What holds for the edits of plug-ins."""
+    return Limits(context.time_limit, context.suite.provider)
 
 
 def blank_record(context: Context, row: Row) -> Record:
@@ -116,11 +140,10 @@ def _after(
     stand: Stand,
     vectors: Artifact,
     method: Method,
-    given: Given,
-    edit: Edit,
-    edited: Spent,
+    edited: Edited,
 ) -> dict[str, object]:
     """What follows the edit, in code that calls nothing of the method."""
+    edit = edited.edit
     read = own_reader(context, stand, vectors.tensors["pretrained"])
     protocol = context.suite.protocol
     scales = candidates(scale_range_of(method, protocol.scale_ranges), protocol.trials)
@@ -139,9 +162,9 @@ def _after(
         "curve": trials,
         **_scores(outcomes),
         "geometry": _geometry(edit, scale, vectors),
-        "counted": _counted(given, edit, trials),
+        "counted": _counted(edited, trials),
         "storage": Storage(one_model=edit.one_model, extra_bytes=edit.extra_bytes),
-        "measured": _measured(vectors, edited, selected, evaluated),
+        "measured": _measured(vectors, edited.spent, selected, evaluated),
     }
 
 
@@ -196,14 +219,14 @@ def _geometry(edit: Edit, scale: float, vectors: Artifact) -> Geometry:
     return geometry(scale * edit.vector, vectors.tensors["task_vectors"], vectors.facts["tasks"])
 
 
-def _counted(given: Given, edit: Edit, trials: tuple[Trial, ...]) -> CountedCost:
+def _counted(edited: Edited, trials: tuple[Trial, ...]) -> CountedCost:
     return CountedCost(
         trials=len(trials),
         selection_images=sum(trial.n_images for trial in trials),
-        gradient_images=given.gradient_images,
-        forward_images=given.forward_images,
-        data_touched=dict(sorted(given.touched.items())),
-        extra_parameters=edit.extra_parameters,
+        gradient_images=edited.gradient_images,
+        forward_images=edited.forward_images,
+        data_touched=dict(sorted(edited.touched.items())),
+        extra_parameters=edited.edit.extra_parameters,
     )
 
 

@@ -16,6 +16,7 @@ from taskmark.engine.plan import Selection, plan
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.plugins.registry import MethodChoice
 from taskmark.stages.editing import give
+from taskmark.stages.row import handout_of
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.suite.definition import Suite, read
 
@@ -60,9 +61,7 @@ def given_of(tiny_run, tiny_suite, tiny_store):
         planned = plan(context, Selection(methods=(choice,), recipes=("standard", "tangent")))
         stands = [row.stand for row in planned.rows.values() if row.choice == choice]
         method = type("Tracked", (TaskArithmetic,), {"track": track, "name": "tracked"})()
-        vectors = [context.store.get("vectors", stand.vectors) for stand in stands]
-        pairs = zip(stands, vectors, strict=True)
-        return [give(context, stand, method, 0, vector)[0] for stand, vector in pairs]
+        return [give(handout_of(context, stand, method, 0)) for stand in stands]
 
     return make
 

@@ -54,5 +54,5 @@ def test_a_row_reads_test_data_after_the_scale_is_chosen():
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call)
     ]
-    order = [name for _, name in sorted(calls) if name in {"apply", "best", "evaluate"}]
-    assert order == ["apply", "best", "evaluate"]
+    order = [name for _, name in sorted(calls) if name in {"edit", "best", "evaluate"}]
+    assert order == ["edit", "best", "evaluate"]

@@ -22,7 +22,8 @@ from taskmark.inference.scale_search import (
     splits_of_validation,
 )
 from taskmark.plugins.registry import MethodChoice, build
-from taskmark.stages.editing import apply, give, own_reader
+from taskmark.stages.editing import edit, own_reader
+from taskmark.stages.row import handout_of, limits_of
 from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
@@ -68,7 +69,12 @@ def _stage(context: Context, row: Row) -> Stage:
     protocol = context.suite.protocol
     return Stage(
         read=own_reader(context, row.stand, vectors.tensors["pretrained"]),
-        edit=apply(method, *give(context, row.stand, method, 0, vectors))[0],
+        edit=edit(
+            method,
+            handout_of(context, row.stand, method, 0),
+            vectors=vectors,
+            limits=limits_of(context),
+        ).edit,
         splits=splits_of_validation(context, row.stand),
         experts={
             task: float(bits[f"validation/{task}/correct"].double().mean())

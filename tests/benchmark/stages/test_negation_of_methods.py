@@ -21,8 +21,6 @@ from taskmark.stages.negation_of_methods import has_direction_of_its_own
 from taskmark.suite.definition import read
 
 PLUGIN = '''
-import sys
-from pathlib import Path
 from taskmark import Edit, Head, Method
 import torch
 
@@ -34,8 +32,7 @@ class Doubled(Method):
 
     def merge(self, given):
         assert len(given.tasks) == len(given.heads) == len(given.task_vectors) == 1
-        if sys.platform == "linux":
-            assert ".safetensors" not in Path("/proc/self/maps").read_text()
+        assert given.task_vectors.untyped_storage().nbytes() < given.task_vectors.nbytes + 128
         return 2 * given.task_vectors.sum(0)
 
 
