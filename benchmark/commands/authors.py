@@ -146,7 +146,7 @@ def _changed_methods(
 
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
-    from taskmark.plugins.isolated_methods import Limits, find_apart  # noqa: PLC0415
+    from taskmark.plugins.stand_ins import Limits, find_apart  # noqa: PLC0415
     from taskmark.suite.definition import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
@@ -157,7 +157,7 @@ def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
 def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
     from taskmark.conformance import findings  # noqa: PLC0415
     from taskmark.conformance.apart import findings_apart  # noqa: PLC0415
-    from taskmark.plugins.isolated_methods import StandIn  # noqa: PLC0415
+    from taskmark.plugins.stand_ins import StandIn  # noqa: PLC0415
 
     if issubclass(found.method, StandIn):
         return [*findings_apart(found.method, seconds=time_limit, large=large)]

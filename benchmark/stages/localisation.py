@@ -17,11 +17,11 @@ from taskmark.machine.costs import measured
 from taskmark.records.localisation_record import (
     Eigenfunction,
     LocalisationCost,
+    LocalisationEstimate,
     LocalisationRecord,
     LocalisedPair,
 )
 from taskmark.stages.data import Inputs
-from taskmark.stages.localisation import Localisation as Value
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.model import Model
 from taskmark.stages.picking import picked
@@ -318,9 +318,9 @@ def _measured(one: str, two: str, kernels: Tensor, n_features: int) -> _Pair:
     )
 
 
-def _summary(value: float, draws: _Draws, n_features: int) -> Value:
+def _summary(value: float, draws: _Draws, n_features: int) -> LocalisationEstimate:
     low, high = np.quantile(draws.null.numpy(), (0.025, 0.975))
-    return Value(
+    return LocalisationEstimate(
         value=value,
         direction_error=jackknife_error(draws.without_each, n_features),
         image_error=float(draws.halves.std()),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskmark.engine.stage import outside_key
-from taskmark.plugins.isolated_methods import Limits, find_apart
 from taskmark.plugins.registry import build
+from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.records.provenance import method_facts
 from taskmark.store.keys import method_code_hash
 
@@ -34,6 +34,11 @@ class PluginFiles:
     files: tuple[Path, ...] = ()
     time_limit: float = 3600.0
     provider: str = ""
+
+    @property
+    def limits(self) -> Limits:
+        """What holds for the code of plug-ins."""
+        return Limits(self.time_limit, self.provider)
 
     def methods(self) -> dict[str, Found]:
         """All methods by name, with the plug-ins as their files are now."""
@@ -91,4 +96,4 @@ class MethodCall:
 
 @functools.cache
 def _methods(plugins: PluginFiles, _contents: tuple[bytes, ...]) -> dict[str, Found]:
-    return find_apart(plugins.files, Limits(plugins.time_limit, plugins.provider))
+    return find_apart(plugins.files, plugins.limits)

@@ -245,7 +245,7 @@ class Negation(RecordStage):
         directions: dict[str, Tensor] = {}
         for task in tasks:
             handout = row.handout(store, method, task=task, budget=budget)
-            own = edit(method, handout, vectors=vectors).edit
+            own = edit(method, handout, vectors=vectors, limits=row.method.plugins.limits).edit
             if own.heads or not own.one_model:
                 return None
             directions[task] = own.vector

@@ -23,7 +23,7 @@ from taskmark.inference.scale_search import (
 )
 from taskmark.machine import memory
 from taskmark.machine.costs import Spent, measured
-from taskmark.plugins.isolated_methods import StandIn
+from taskmark.plugins.stand_ins import StandIn
 from taskmark.records.record import (
     CountedCost,
     Geometry,
@@ -149,6 +149,7 @@ class Row(RecordStage):
                 self.handout(store, method),
                 vectors=vectors,
                 encoder=encoder() if reads_here else None,
+                limits=self.method.plugins.limits,
             )
         except (CorruptArtifactError, KeyboardInterrupt):
             raise

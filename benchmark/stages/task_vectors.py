@@ -52,7 +52,7 @@ class TaskVectors(Stage):
             "tasks": list(stored),
             "seconds": sum(a.facts["seconds"] for a in stored.values()),
             "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
-            "space": [[part.name, part.start, part.shape, part.heads] for part in space],
+            "space": space_facts(space),
         }
         # Together the vectors may be larger than memory: each is let go of once it is written.
         one_by_one = (stored.pop(task).tensors["vector"] for task in self.experts)
@@ -62,6 +62,11 @@ class TaskVectors(Stage):
             "task_vectors": Rows(shape, torch.float32, one_by_one),
         }
         store.put(self, tensors, facts)
+
+
+def space_facts(space: WeightSpace) -> list[tuple[str, int, tuple[int, ...], int | None]]:
+    """A layout as JSON values: the fact "space" of stored task vectors."""
+    return [(part.name, part.start, part.shape, part.heads) for part in space]
 
 
 def space_of(vectors: Artifact) -> WeightSpace:

@@ -14,11 +14,11 @@ from taskmark.engine.run import run
 from taskmark.inference.scale_search import candidates
 from taskmark.methods.ties import Ties
 from taskmark.plugins.registry import get
+from taskmark.records.files import read_kind
+from taskmark.records.negation_record import NegationRecord
 from taskmark.stages.negation import Negation, has_direction_of_its_own, sweep
 
 PLUGIN = '''
-import sys
-from pathlib import Path
 from taskmark import Edit, Head, Method
 import torch
 
@@ -30,8 +30,7 @@ class Doubled(Method):
 
     def merge(self, given):
         assert len(given.tasks) == len(given.heads) == len(given.task_vectors) == 1
-        if sys.platform == "linux":
-            assert ".safetensors" not in Path("/proc/self/maps").read_text()
+        assert given.task_vectors.untyped_storage().nbytes() < given.task_vectors.nbytes + 128
         return 2 * given.task_vectors.sum(0)
 
 

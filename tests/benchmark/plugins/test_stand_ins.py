@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from pathlib import Path
 
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.isolated_methods import Limits, StandIn, find_apart
+from taskmark.plugins import stand_ins
 from taskmark.plugins.registry import build, find
+from taskmark.plugins.stand_ins import Limits, StandIn, find_apart
 from taskmark.records.provenance import method_facts
 from taskmark.suites.real.data.arrays import default_folder
 
@@ -34,6 +37,7 @@ class Mine(Method):
     role = "baseline"
     scale_range = (0, 2.5)
     order_matters = "It takes turns."
+    keeps_direction = True
     n_tasks = (2, None)
 
     share: float = Field(default=0.25, gt=0, le=1)
@@ -57,9 +61,9 @@ class Other(Mine):
 '''
 
 
-@pytest.fixture
-def plugin(tmp_path):
-    path = tmp_path / "mine.py"
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plugin") / "mine.py"
     path.write_text(METHOD, "utf-8")
     return path
 
@@ -73,7 +77,7 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
     stands, real = find_apart([plugin], LIMITS)["mine"], find([plugin])["mine"]
     assert issubclass(stands.method, StandIn)
     assert method_facts(stands, chosen) == method_facts(real, chosen)
-    for fact in ("name", "recipe", "scale_range", "order_matters", "n_tasks"):
+    for fact in ("name", "recipe", "scale_range", "order_matters", "keeps_direction", "n_tasks"):
         assert getattr(stands.method, fact) == getattr(real.method, fact)
     assert (stands.source, stands.code()) == (real.source, real.code())
     assert stands.hyperparameters() == real.hyperparameters()
@@ -104,6 +108,27 @@ def test_nothing_of_a_plugin_runs_here(plugin):
     before = set(sys.modules)
     build(find_apart([plugin, plugin], LIMITS)["mine"].method, {})
     assert not {name for name in set(sys.modules) - before if "mine" in name or "plugin" in name}
+
+
+def test_a_file_is_asked_once_for_each_of_its_contents(tmp_path, monkeypatch):
+    asked = []
+
+    def run_apart(who, order, folder, *, seconds):
+        asked.append((order["do"], Path(order["file"]).read_text("utf-8")))
+        return real(who, order, folder, seconds=seconds)
+
+    real = stand_ins.run_apart
+    monkeypatch.setattr(stand_ins, "run_apart", run_apart)
+    path = tmp_path / "own.py"
+    text = METHOD.partition("    name = ")[0] + "    name = 'own'\n    k: int = 3\n"
+    path.write_text(text, "utf-8")
+    for _ in range(2):
+        method = find_apart([path], LIMITS)["own"].method
+        assert build(method, {}).hyperparameters() == {"k": 3}
+    assert asked == [("describe", text)]
+    path.write_text(text.replace("3", "4"), "utf-8")
+    assert build(find_apart([path], LIMITS)["own"].method, {}).hyperparameters() == {"k": 4}
+    assert [do for do, _ in asked] == ["describe", "describe"]
 
 
 def test_built_in_methods_are_as_they_are(plugin):
@@ -147,3 +172,13 @@ def test_what_holds_the_data_of_a_suite_is_refused_as_a_whole(monkeypatch, tmp_p
     single = Limits(seconds=1, provider="tiny_provider").facts()
     assert single["refused_modules"] == ["tiny_provider"]
     assert single["refused_paths"][0].endswith("tiny_provider.py")
+
+
+def test_a_plugin_that_ends_or_hangs_when_imported_is_one_sentence(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("import os; os._exit(5)", "utf-8")
+    with pytest.raises(TaskmarkError, match=r"mine.py' ended its process with the exit code 5"):
+        find_apart([path], LIMITS)
+    path.write_text("import time; time.sleep(600)", "utf-8")
+    with pytest.raises(TaskmarkError, match=r"mine.py' timed out after 1 s"):
+        find_apart([path], dataclasses.replace(LIMITS, seconds=1))
