@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.store import cache
 from taskmark.store.artifacts import Store
+from taskmark.store.layout import old_store_size
+from taskmark.store.locks import lock_out_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +29,11 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
         TaskmarkError: if there is no such store, or nothing of that kind in it.
     """
     store, console = _store(folder), Console()
-    stored = cache.entries(store)
+    stored = cache.list_entries(store)
     kinds = {entry.kind for entry in stored.values()}
     if kind is not None and kind not in kinds:
         raise unknown("kind of artifact", kind, kinds)
-    used, needed = cache.users(stored), cache.needed_by_records(stored)
+    used, needed = cache.find_users(stored), cache.find_needed(stored)
     if kind is None:
         table = Table("kind", "number", "MB", "needed by records", "used by", box=None)
         for name, group in groupby(stored.values(), key=lambda entry: entry.kind):
@@ -51,6 +54,12 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
     console.print(table)
     total = cache.total_bytes(stored.values()) / _MEGABYTE
     console.print(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}", soft_wrap=True)
+    if old := old_store_size(store.root):
+        console.print(
+            f"An earlier version of taskmark left {old / _MEGABYTE:.1f} MB there, which nothing "
+            "reads any more; `taskmark cache prune --yes` removes them.",
+            soft_wrap=True,
+        )
 
 
 def verify_cache(folder: Path | None) -> None:
@@ -59,7 +68,7 @@ def verify_cache(folder: Path | None) -> None:
     Raises:
         TaskmarkError: if there is no such store.
     """
-    n_whole, damaged = cache.verify(_store(folder))
+    n_whole, damaged = cache.verify_all(_store(folder))
     console = Console()
     for error in damaged:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
@@ -75,18 +84,19 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
         TaskmarkError: if there is no such store, or if a run uses it now.
     """
     store, console = _store(folder), Console()
-    if yes:
-        cache.check_idle(store)
-    rubbish = cache.waste(store, also_needed=everything)
-    for name in rubbish.artifacts:
-        console.print(_short(name), highlight=False)
-    for path in rubbish.files:
-        console.print(str(path.relative_to(store.root)), highlight=False, soft_wrap=True)
-    if yes:
-        cache.prune(store, rubbish)
-    n = len(rubbish.artifacts) + len(rubbish.files)
+    with lock_out_runs(store.root) if yes else nullcontext():
+        waste = cache.find_waste(store, also_needed=everything)
+        for name in waste.artifacts:
+            console.print(_short(name), highlight=False)
+        for path in waste.files:
+            console.print(str(path.relative_to(store.root)), highlight=False, soft_wrap=True)
+        if waste.old_files:
+            console.print(f"{len(waste.old_files)} files of an earlier version of taskmark")
+        if yes:
+            cache.remove_waste(store, waste)
+    n = len(waste.artifacts) + len(waste.files) + len(waste.old_files)
     done = "were removed" if yes else "would be removed; say --yes to do it"
-    console.print(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.", highlight=False)
+    console.print(f"{n} entries, {waste.n_bytes / _MEGABYTE:.1f} MB, {done}.", highlight=False)
 
 
 def _store(folder: Path | None) -> Store:

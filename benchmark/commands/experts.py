@@ -31,7 +31,7 @@ def export_command(
     from taskmark.context import Context, choose_device  # noqa: PLC0415 - imports torch
     from taskmark.engine.run import default_store  # noqa: PLC0415
     from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
-    from taskmark.store.durable import check_writable  # noqa: PLC0415
+    from taskmark.files import check_writable  # noqa: PLC0415
     from taskmark.suite.definition import load  # noqa: PLC0415
     from taskmark.suite.resolving import prepared  # noqa: PLC0415
 

@@ -128,11 +128,11 @@ def reproduce_papers(
     Raises:
         TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
     """
+    from taskmark.files import write_atomically  # noqa: PLC0415
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
     from taskmark.papers.runs import backbones_of, suite_named, suite_of  # noqa: PLC0415
     from taskmark.papers.table import Found, lines  # noqa: PLC0415
-    from taskmark.store.durable import atomic_write  # noqa: PLC0415
     from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
     if len(names) > 1 and any(outputs.values()):
@@ -161,7 +161,7 @@ def reproduce_papers(
         }
         for kind, path in outputs.items():
             if path is not None:
-                atomic_write(path, formats[kind].encode())
+                write_atomically(path, formats[kind].encode())
         for table in views.tables(compared):
             Console().print(table)
         for sentence in [*views.sources(compared), *said]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import platformdirs
 
 from taskmark.context import Context, choose_device
+from taskmark.engine.claims import StoreClaims
 from taskmark.engine.executor import Event, execute
 from taskmark.engine.foresight import before_start, forecast_of, sentences, tasks_of
 from taskmark.engine.plan import Plan, Selection, plan
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.experts.foreign import read_experts
+from taskmark.files import check_writable, remove_abandoned_drafts, write_atomically
 from taskmark.machine import devices
 from taskmark.records.cataloguing import catalogue_methods, catalogue_suite
 from taskmark.records.localisation_record import LocalisationRecord
@@ -27,10 +28,8 @@ from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import DisentanglementRecord, Record
 from taskmark.stages.row import blank_record
 from taskmark.store.checkpoints import CHECKPOINT_SECONDS, discard_outlived
-from taskmark.store.claims import StoreClaims
-from taskmark.store.durable import atomic_write, check_writable, sweep
-from taskmark.store.locks import Locks
-from taskmark.store.owners import Owner
+from taskmark.store.layout import folder_of
+from taskmark.store.locks import ArtifactLocks
 from taskmark.suite.definition import load
 from taskmark.suite.resolving import prepared, sentence
 
@@ -124,7 +123,10 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
     start = time.perf_counter()
     watcher = watcher or Watcher()
     context = _context(options, watcher)
-    with _tidied(options.out, context.store_root), Locks(context.store.locks) as locks:
+    with (
+        _tidied(options.out, folder_of(context.store_root)),
+        ArtifactLocks(context.store_root) as locks,
+    ):
         planned = plan(context, options.selection)
         if told := before_start(
             context,
@@ -134,9 +136,7 @@ def run(options: Options, watcher: Watcher | None = None) -> Outcome:
             processes=max(1, _workers(options.workers, context)),
         ):
             watcher.say(told)
-        locks.sweep()
         discard_outlived(context.store, "experts")
-        locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
         catalogue_methods(context, options.out, (r.choice.name for r in planned.rows.values()))
         found = _made(planned, context, options, watcher, locks)
         data = {job.arguments["task"]: job.key for job in planned.jobs if job.kind == "data"}
@@ -202,16 +202,16 @@ def _tidied(*folders: Path) -> Iterator[None]:
     """Folders that can be written, without what processes left that were killed."""
     for folder in folders:
         check_writable(folder)
-        sweep(folder)
+        remove_abandoned_drafts(folder)
     try:
         yield
     finally:  # workers may have been ended, too
         for folder in folders:
-            sweep(folder)
+            remove_abandoned_drafts(folder)
 
 
 def _made(
-    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
+    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: ArtifactLocks
 ) -> list[AnyRecord]:
     """All records of the plan; an artifact that is found damaged is made again."""
     damaged: Counter[str] = Counter()
@@ -227,7 +227,7 @@ def _made(
 
 
 def _execute(
-    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
+    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: ArtifactLocks
 ) -> dict[str, str]:
     todo = _missing(planned, context)
     workers = _workers(options.workers, context)
@@ -300,7 +300,7 @@ def _write(out: Path, kind: str, text: str) -> AnyRecord:
     record = _SCHEMAS[kind].model_validate_json(text)
     path = out / kind / f"{record.record_id[:16]}.json"
     if not path.is_file():
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+        write_atomically(path, (record.model_dump_json(indent=1) + "\n").encode())
     return record
 
 

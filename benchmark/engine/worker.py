@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.machine import memory
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def work(job: Job) -> tuple[str | None, float]:
         raise RuntimeError("A worker must be started before it works.")
     begin = time.perf_counter()
     try:
-        with making(job.label), _watched():
+        with recording(job.label), _watched():
             result = job.function(_context, job.key, **job.arguments)
     except Exception as error:
         if not memory.is_short(error):

@@ -6,7 +6,7 @@ import gc
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ from taskmark.plugins.registry import Found, build
 from taskmark.records.git import git
 from taskmark.records.record import MethodFacts, Provenance
 from taskmark.store.keys import library_versions
-from taskmark.store.lineage import under_way
+from taskmark.store.recording import current_account
 
 if TYPE_CHECKING:
     from taskmark.context import Context
@@ -46,7 +46,7 @@ def provenance(context: Context, passes: Passes) -> Provenance:
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
-        notes=tuple(sorted(under_way().notes)),
+        notes=tuple(sorted(current_account().notes)),
         resolved=dict(context.found),
     )
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
 from taskmark.machine.memory import Room
-from taskmark.store.lineage import note
-from taskmark.store.outside import Outside
+from taskmark.store.image_files import ImageFile
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +60,9 @@ def make_data(context: Context, key: str, *, task: str) -> None:
     splits = {"train": data.train, "validation": data.validation}
     for kind, own in (("data_test", {"test": data.test}), ("data", splits)):
         tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
-        outside = _outside(own)
-        tensors |= {name: _images(split) for name, split in own.items() if name not in outside}
-        context.store.put(kind, key, tensors, facts, outside=outside)
+        image_files = _image_files(own)
+        tensors |= {n: _images(split) for n, split in own.items() if n not in image_files}
+        context.store.put(kind, key, tensors, facts, image_files=image_files)
 
 
 def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
@@ -73,16 +73,16 @@ def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
     stem, room = context.provider.backbone(weights)[0], Room()
     for kind in ("data_test", "data"):
         images = context.store.get(kind, data)
-        tensors, outside = dict(images.tensors), dict(images.outside)
+        tensors, image_files = dict(images.tensors), dict(images.image_files)
         if stem is None:
-            tensors = {name: own for name, own in tensors.items() if name not in outside}
+            tensors = {name: own for name, own in tensors.items() if name not in image_files}
         else:
             frozen = stem.to(context.device)
             for split in _splits(images):
                 tensors[split] = _passed(context, frozen, room, tensors[split])
-            outside = {}
+            image_files = {}
         context.store.put(
-            kind.replace("data", "inputs"), key, tensors, images.facts, outside=outside
+            kind.replace("data", "inputs"), key, tensors, images.facts, image_files=image_files
         )
 
 
@@ -127,9 +127,9 @@ def _passed(context: Context, stem: nn.Module, room: Room, images: Tensor) -> Te
     return torch.cat([part.cpu() for parts in rows for part in parts])
 
 
-def _outside(splits: Mapping[str, Split]) -> dict[str, Outside]:
+def _image_files(splits: Mapping[str, Split]) -> dict[str, ImageFile]:
     return {
-        name: Outside.read(
+        name: ImageFile.read(
             split.file, sha256=split.sha256, labels=f"{name}_labels", values=_labels(split)
         )
         for name, split in splits.items()

@@ -19,7 +19,7 @@ from taskmark.machine.switches import restored
 from taskmark.plugins.isolated_methods import StandIn
 from taskmark.stages.data import SuiteData
 from taskmark.stages.expert_reference import stored_passes
-from taskmark.store.lineage import read_from
+from taskmark.store.recording import current_account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +50,7 @@ def give(
             finds unchanged is what the harness goes on with.
 
     Returns:
-        What is handed out, and where in files that lies, such as "task_vectors" or
-        "task/split/images" -> place. A method is not told of these: they are for `apply`, which
-        need not copy what lies in a file.
+        What is handed out, and where in files that lies, of which nothing is known here.
     """
     pretrained = vectors.tensors["pretrained"]
     encoder = context.encoder(stand.backbone)
@@ -74,12 +72,7 @@ def give(
         data=SuiteData(inputs, track=method.track),
         gradient_budget=context.suite.protocol.gradient_images,
     )
-    images = {
-        f"{task}/{split}/images": artifact.places[split]
-        for task, artifact in inputs.items()
-        for split in artifact.outside
-    }
-    return given, {**vectors.places, **images}
+    return given, {}
 
 
 def own_reader(
@@ -90,7 +83,7 @@ def own_reader(
     It passes images as the stand's experts were read unless something else is said. What is noted
     of them is noted of all that is read with it.
     """
-    read_from(
+    current_account().add_use(
         f"normaliser/{stand.normaliser}", context.store.made("normaliser", stand.normaliser).notes
     )
     encoder = context.encoder(stand.backbone)

@@ -14,6 +14,7 @@ from taskmark import Given, WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import find
 from taskmark.stages.editing import apply
+from taskmark.store.layout import folder_of
 
 HONEST = "return Edit(given.task_vectors.sum(0))"
 
@@ -253,7 +254,7 @@ def test_a_method_cannot_go_around_what_it_is_given(
 ):
     monkeypatch.setenv("TASKMARK_STORE", str(tiny_store))
     tiny_run("task_arithmetic")
-    file = min((tiny_store / "inputs_test").glob("*.json"))
+    file = min((folder_of(tiny_store) / "inputs_test").glob("*.json"))
     body, words = APART[attempt]
     body = (
         f"PROVIDER, FILE, LINK = {tiny_provider.__file__!r}, {str(file)!r}, "
@@ -319,7 +320,7 @@ OPEN = {
 @pytest.mark.xfail(strict=True, reason="a plug-in runs as the user, and the disk is the user's")
 def test_a_method_cannot_read_what_the_user_can(tiny_run, plugin, attempt, tiny_store):
     tiny_run("task_arithmetic")
-    file = min((tiny_store / "inputs_test").glob("*.json"))
+    file = min((folder_of(tiny_store) / "inputs_test").glob("*.json"))
     folder = str(Path(tiny_provider.__file__).parent)
     body = f"FILE, FOLDER = {str(file)!r}, {folder!r}\n{dedent(OPEN[attempt])}\n{HONEST}"
     record = _row(tiny_run("sample", plugin=plugin(body)), "sample")

@@ -140,7 +140,7 @@ def test_a_run_stops_before_it_makes_anything(tiny_suite, tmp_path, monkeypatch)
     options = Options(str(tiny_suite), tmp_path / "out", workers=0, store=tmp_path / "store")
     with pytest.raises(TaskmarkError, match="make room"):
         run(options)
-    assert not list((tmp_path / "store").glob("*/*.json"))
+    assert not list((tmp_path / "store").rglob("*.json"))
 
 
 @pytest.mark.usefixtures("remote")
@@ -194,7 +194,7 @@ def test_an_estimate_of_what_is_shipped_needs_and_makes_nothing(tiny_suite, tmp_
     assert told.startswith("Estimate: about ")
     assert "not on this machine" not in told
     assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob("store/*/*.json"))
+    assert not list(tmp_path.glob("store/**/*.json"))
 
 
 def test_the_command_prints_the_estimate_and_stops(tiny_suite, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from taskmark.inference.passes import Passes
 from taskmark.inference.readers import StandardReader
 from taskmark.machine.costs import Spent
 from taskmark.stages import expert_reference as normaliser
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 USUAL = Passes(8)
 
@@ -101,7 +101,7 @@ def test_a_faster_precision_is_taken_where_it_keeps_accuracies(experts, encoder,
         setting = setting_of(copy.deepcopy(encoder).float(), batch_size=passes.batch_size)
         return _Quick(setting, wrong if passes.dtype == torch.bfloat16 else 0)
 
-    with making("test") as account:
+    with recording("test") as account:
         chosen = choose(experts, read, usual=USUAL, fast=torch.bfloat16, memory=None)
     assert chosen.passes == Passes(8, dtype)
     lost = dtype == torch.float32

@@ -17,7 +17,7 @@ from taskmark import Head
 from taskmark.inference.readers import reader
 from taskmark.machine import memory
 from taskmark.machine.memory import Room
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 GPU = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB "
@@ -99,7 +99,7 @@ class Small:
 @for_all(st.integers(0, 50), st.integers(1, 60))
 def test_parts_together_are_the_batch_and_none_is_too_large(n, most):
     batch, call, room = torch.arange(n), Small(most), Room()
-    with making("test"):
+    with recording("test"):
         found = [*room.each(call, batch), *room.each(call, batch)]
     assert (
         torch.cat([*found, torch.tensor([])]).tolist() == (2 * torch.cat([batch, batch])).tolist()
@@ -111,7 +111,7 @@ def test_parts_together_are_the_batch_and_none_is_too_large(n, most):
 
 def test_halving_is_noted_once_and_remembered():
     call, room = Small(3), Room()
-    with making("test") as account:
+    with recording("test") as account:
         list(room.each(call, torch.arange(12)))
         list(room.each(call, torch.arange(12)))
     assert call.sizes == [3] * 8
@@ -147,7 +147,7 @@ def test_readers_go_on_with_smaller_batches_to_the_same_predictions(
 
     monkeypatch.setattr(type(encoder), "forward", short)
     small = dataclasses.replace(setting, room=Room())
-    with making("test") as account:
+    with recording("test") as account:
         parts = reader(mode, small).predict(vector, [0.0, 1.0], work)
     assert {task: rows.tolist() for task, rows in parts.items()} == {
         task: rows.tolist() for task, rows in whole.items()
