@@ -59,10 +59,10 @@ def images_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype)
                 try:
                     return _speed(encoder, inputs)
                 except Exception as error:
-                    if not memory.is_short(error) or len(inputs) == 1:
+                    if not memory.is_out_of_memory(error) or len(inputs) == 1:
                         raise
                 inputs = inputs[: len(inputs) // 2]
-                memory.free()  # only now, when the error holds no frame any more
+                memory.free_unused()  # only now, when the error holds no frame any more
     finally:
         torch.set_num_threads(threads)
 
@@ -101,18 +101,18 @@ def network(context: Context, weights: str) -> Network:
         TaskmarkError: if memory does not suffice for one image.
     """
     if context.device.startswith("cuda"):
-        determinism.ask_for_it()  # nothing ran on a GPU before, in this process
+        determinism.require_determinism()  # nothing ran on a GPU before, in this process
     try:
         return _measured(context, weights)
     except Exception as error:
-        if not memory.is_short(error):
+        if not memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
-            f"While measuring how fast images pass through {weights!r}: {memory.sentence(error)}; "
+            f"While measuring how fast images pass through {weights!r}: {memory.explain(error)}; "
             "choose a smaller backbone, or another machine."
         ) from error
     finally:
-        memory.free()
+        memory.free_unused()
 
 
 def _measured(context: Context, weights: str) -> Network:

@@ -265,7 +265,7 @@ def _execute(
 
 def _devices(context: Context, workers: int) -> tuple[str, ...]:
     n_gpus = devices.count_gpus(context.device)
-    return devices.of_workers(context.device, workers, n_gpus=n_gpus)
+    return devices.assign_devices(context.device, workers, n_gpus=n_gpus)
 
 
 def _missing(planned: Plan, context: Context) -> list[Job]:
@@ -309,4 +309,4 @@ def _workers(asked: int | None, context: Context) -> int:
         return asked
     affinity = hasattr(os, "sched_getaffinity")
     n_cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
-    return devices.usual_workers(devices.count_gpus(context.device), n_cores)
+    return devices.count_default_workers(devices.count_gpus(context.device), n_cores)

@@ -55,8 +55,8 @@ def start(
     if context.device.startswith("cuda"):
         if context.device != "cuda":
             torch.cuda.set_device(context.device)  # what asks for no device means this one
-        determinism.ask_for_it()
-        _watched = determinism.named
+        determinism.require_determinism()
+        _watched = determinism.note_nondeterminism
     else:
         torch.set_num_threads(1)
 
@@ -74,10 +74,10 @@ def work(job: Job) -> tuple[str | None, float]:
         with recording(job.label), _watched():
             result = job.function(_context, job.key, **job.arguments)
     except Exception as error:
-        if not memory.is_short(error):
+        if not memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
-            f"While {job.label}: {memory.sentence(error)}; "
+            f"While {job.label}: {memory.explain(error)}; "
             "run with fewer --workers, on a smaller backbone, or on another machine."
         ) from error
     return result, time.perf_counter() - begin

@@ -9,7 +9,7 @@ import torch
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.store.recording import note
 from taskmark.suites.weight_files import read_tensors
 
@@ -45,7 +45,7 @@ def make_foreign_expert(
     path = context.experts.folders[backbone, seed].files[task].path
     weights = context.suite.backbones[backbone].weights
     setting = context.setting(context.encoder(backbone))
-    with measured() as spent:
+    with measure() as spent:
         tensors = context.provider.expert_weights(weights, path)
         dtypes = _other_dtypes(tensors)
         vector = _read(path, tensors, setting.space)

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from taskmark.contract.edit import Edit, Mask
 from taskmark.contract.head import Head
 from taskmark.errors import TaskmarkError
-from taskmark.machine.costs import Spent, measured
+from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.process import PluginProcess, common_facts
 from taskmark.records.record import Frozen
 
@@ -99,7 +99,7 @@ def edit_apart(
         TaskmarkError: if a file was changed that something lies in.
     """
     process = PluginProcess(who, seconds=seconds)
-    with measured() as spent, process:
+    with measure() as spent, process:
         facts, tensors = _handed(given, track)
         process.order({**order, **common_facts(), "do": "edit", **facts}, tensors, files)
         edit = _answered(process, given, files)

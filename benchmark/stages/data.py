@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError
-from taskmark.machine.memory import Room
+from taskmark.machine.memory import BatchSplitter
 from taskmark.store.image_files import ImageFile
 from taskmark.store.recording import note
 
@@ -70,7 +70,7 @@ def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
 
     Where nothing is frozen, the encoder's inputs are the images themselves, wherever they lie.
     """
-    stem, room = context.provider.backbone(weights)[0], Room()
+    stem, room = context.provider.backbone(weights)[0], BatchSplitter()
     for kind in ("data_test", "data"):
         images = context.store.get(kind, data)
         tensors, image_files = dict(images.tensors), dict(images.image_files)
@@ -121,7 +121,7 @@ def _splits(artifact: Artifact) -> list[str]:
 
 
 @torch.inference_mode()
-def _passed(context: Context, stem: nn.Module, room: Room, images: Tensor) -> Tensor:
+def _passed(context: Context, stem: nn.Module, room: BatchSplitter, images: Tensor) -> Tensor:
     batches = torch.split(images, context.suite.protocol.batch_size)
     rows = (room.each(stem, batch.to(context.device)) for batch in batches)
     return torch.cat([part.cpu() for parts in rows for part in parts])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.provenance import provenance
 from taskmark.records.record import DisentanglementRecord, PairGrid, pack_counts
 from taskmark.stages.editing import own_reader
@@ -62,7 +62,7 @@ def make_disentanglement(context: Context, key: str, *, stand: Stand) -> str:
     inside = torch.from_numpy(unit_square(grid.alphas))
     pairs: list[PairGrid] = []
     per_image: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    with measured() as spent:
+    with measure() as spent:
         for first, second in grid.pairs:
             work = {task: (splits[task].head, splits[task].inputs) for task in (first, second)}
             classes = read.predict_grid((rows[first], rows[second]), grid.alphas, work)

@@ -14,8 +14,8 @@ from taskmark.contract.recipe import recipe_named
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.readers import Reader, reader
-from taskmark.machine.costs import Spent, measured
-from taskmark.machine.switches import restored
+from taskmark.machine.costs import Spent, measure
+from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.isolated_methods import StandIn
 from taskmark.stages.data import SuiteData
 from taskmark.stages.expert_reference import stored_passes
@@ -114,7 +114,7 @@ def apply(
     # The same memory in objects that the method does not hold, and cannot turn to other memory.
     own = [tensor.detach() for tensor in handed]
     before = [_hash(tensor) for tensor in own]
-    with measured() as spent, restored():
+    with measure() as spent, keep_settings():
         edit = method.edit(given)
     kept = all(mine.is_set_to(theirs) for mine, theirs in zip(own, handed, strict=True))
     if not kept or [_hash(tensor) for tensor in own] != before:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.stages.heads import stored_head
 from taskmark.stages.tuning import tune
 from taskmark.store.checkpoints import Checkpoints
@@ -65,7 +65,7 @@ def make_expert(
     setting = context.setting(encoder)
     tensors = context.store.get("inputs", inputs).tensors
     checkpoints = Checkpoints(context.store, key, interval=context.checkpoint_seconds)
-    with measured() as spent:
+    with measure() as spent:
         expert = tune(
             encoder,
             setting.space,

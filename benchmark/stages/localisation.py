@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.localisation_record import (
     Eigenfunction,
     Localisation,
@@ -162,7 +162,7 @@ def make_localisation(
     generator = torch.Generator().manual_seed(_SEED)
     pairs: list[_Pair] = []
     passes = 0
-    with measured() as spent, torch.no_grad():
+    with measure() as spent, torch.no_grad():
         n_features = _n_features(tangents, next(iter(images.values())))
         along = directions(rule.n_directions, n_features, generator)
         for one, two in protocol.disentanglement.pairs:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from taskmark.inference.scale_search import candidates, splits_of_validation
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -171,7 +171,7 @@ def negated(
     weights = context.store.get("vectors", stand.vectors)
     read = own_reader(context, stand, weights.tensors["pretrained"])
     grid = candidates(alphas, context.suite.protocol.trials)
-    with measured() as spent:
+    with measure() as spent:
         splits = splits_of_validation(context, stand)
         curves = {
             target: sweep(read, vector, splits, target, controls[target], grid)

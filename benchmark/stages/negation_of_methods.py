@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.inference.scale_search import scale_range_of
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.plugins.registry import build
 from taskmark.records.provenance import method_facts
 from taskmark.stages.editing import apply, give
@@ -57,7 +57,7 @@ def make_negation_of_method(
     found = context.methods()[row.choice.name]
     method = build(found.method, dict(row.choice.hyperparameters))
     try:
-        with measured() as edited:
+        with measure() as edited:
             directions = _directions(context, row, method)
     except (CorruptArtifactError, KeyboardInterrupt):
         raise

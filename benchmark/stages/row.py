@@ -19,7 +19,7 @@ from taskmark.inference.scale_search import (
     splits_of_validation,
 )
 from taskmark.machine import memory
-from taskmark.machine.costs import Spent, measured
+from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.registry import MethodChoice, build
 from taskmark.records.provenance import method_facts, provenance
 from taskmark.records.record import (
@@ -77,7 +77,7 @@ def make_row(context: Context, key: str, *, row: Row) -> str:
         try:
             found = _after(context, row.stand, vectors, method, given, edit, edited)
         except Exception as error:
-            if not memory.is_short(error):
+            if not memory.is_out_of_memory(error):
                 raise
             found = _failed(error)
     # Made anew, since more may be worth a note now than when the row began.
@@ -107,7 +107,7 @@ def blank_record(context: Context, row: Row) -> Record:
 
 
 def _failed(error: BaseException) -> dict[str, object]:
-    reason = memory.sentence(error) if memory.is_short(error) else sentence(error)
+    reason = memory.explain(error) if memory.is_out_of_memory(error) else sentence(error)
     return {"state": "failed", "reason": reason}
 
 
@@ -125,10 +125,10 @@ def _after(
     protocol = context.suite.protocol
     scales = candidates(scale_range_of(method, protocol.scale_ranges), protocol.trials)
     racing = _racing(context, read) if len(scales) > 1 else None
-    with measured() as selected:
+    with measure() as selected:
         trials = _trials(context, stand, read, edit, scales, racing)
     scale = best(trials).scale if trials else scales[0]
-    with measured() as evaluated:
+    with measure() as evaluated:
         outcomes = evaluate(context, stand, vectors, read, edit, scale)
     return {
         "state": "ok",

@@ -76,7 +76,7 @@ def test_where_memory_is_short_fewer_images_are_measured(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(foresight.time, "perf_counter", lambda: next(clock) / 100)
     encoder, freed = Cramped(), []
-    monkeypatch.setattr(foresight.memory, "free", lambda: freed.append(True))
+    monkeypatch.setattr(foresight.memory, "free_unused", lambda: freed.append(True))
     speed = images_per_second(encoder, torch.zeros(24, 3, 2, 2), dtype=torch.float32)
     # 24, 12 and 6 at once are too many, 3 pass in 0.01 s.
     assert max(encoder.batches) == 3
@@ -104,8 +104,8 @@ def test_a_measurement_on_a_gpu_leaves_nothing_there(tiny_suite, tmp_path, monke
             raise KeyboardInterrupt
 
     monkeypatch.setattr(foresight, "_measured", measure)
-    monkeypatch.setattr(foresight.determinism, "ask_for_it", lambda: calls.append("asked"))
-    monkeypatch.setattr(foresight.memory, "free", lambda: calls.append("freed"))
+    monkeypatch.setattr(foresight.determinism, "require_determinism", lambda: calls.append("asked"))
+    monkeypatch.setattr(foresight.memory, "free_unused", lambda: calls.append("freed"))
     context = Context(read(tiny_suite), tmp_path, "cuda")
     with pytest.raises(KeyboardInterrupt) if ends == "badly" else nullcontext():
         foresight.network(context, "plain")

@@ -58,7 +58,7 @@ def test_on_a_cpu_it_is_the_protocols_way_and_one_reader_does_it_all(experts, re
 def test_the_largest_images_say_how_many_fit(experts, read, monkeypatch):
     passed = []
     monkeypatch.setattr(Tuned, "pass_some", lambda _self, _read, n: passed.append(n))
-    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    monkeypatch.setattr(passes_module, "measure", _that_measures(80))
     chosen = choose(experts, read, usual=USUAL, fast=None, memory=4 * 2 * 80)
     assert chosen.passes == Passes(16)
     assert passed == [1, 8]
@@ -118,7 +118,7 @@ def test_every_record_says_how_its_images_passed(tiny_run, tmp_path, monkeypatch
     """As on a GPU, in bfloat16 on the CPU."""
     usual = tiny_run("task_arithmetic", recipes=(recipe,))
     monkeypatch.setattr(normaliser, "total_bytes", lambda _device: 4 * 4 * 80)
-    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    monkeypatch.setattr(passes_module, "measure", _that_measures(80))
     fast = {"standard": torch.bfloat16, "tangent": None}
     monkeypatch.setattr(Context, "fast_dtype", lambda _self, mode: fast[mode])
     found = tiny_run("task_arithmetic", recipes=(recipe,), store=tmp_path / "store")

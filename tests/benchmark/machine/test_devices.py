@@ -26,7 +26,7 @@ from taskmark.machine import determinism, devices
     ],
 )
 def test_workers_take_the_gpus_in_turn(device, n_workers, n_gpus, expected):
-    assert devices.of_workers(device, n_workers, n_gpus=n_gpus) == expected
+    assert devices.assign_devices(device, n_workers, n_gpus=n_gpus) == expected
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_there_is_one_process_a_gpu_unless_one_is_named(
 ):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     assert devices.count_gpus(device) == usable
-    assert devices.usual_workers(usable, 16) == workers
+    assert devices.count_default_workers(usable, 16) == workers
 
 
 def test_a_number_does_not_make_another_kind():
@@ -50,7 +50,7 @@ def chosen(monkeypatch, tiny_suite, tmp_path):
     """The devices that torch was told to use by a worker that started."""
     told = []
     monkeypatch.setattr(torch.cuda, "set_device", told.append)
-    monkeypatch.setattr(determinism, "ask_for_it", lambda: None)
+    monkeypatch.setattr(determinism, "require_determinism", lambda: None)
     monkeypatch.setattr(worker, "_context", None)
     monkeypatch.setattr(worker, "_watched", worker._watched)
 

@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from taskmark import Given, Head, WeightSpace
 from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
-from taskmark.machine.switches import switches
+from taskmark.machine.global_settings import read_settings
 from taskmark.plugins.isolated_methods import Limits, find_apart
 from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
@@ -235,10 +235,10 @@ GOES_ON = {
 @pytest.mark.parametrize("case", GOES_ON)
 def test_what_a_method_does_beside_its_edit_changes_nothing(method, nothing_left, case):
     own = given()  # making one draws the weights of an encoder
-    before = switches(), torch.get_rng_state()
+    before = read_settings(), torch.get_rng_state()
     edit, _ = apply(method(f"{GOES_ON[case]}\nreturn Edit(given.task_vectors.sum(0))"), own)
     assert torch.equal(edit.vector, own.task_vectors.sum(0))
-    assert switches() == before[0]
+    assert read_settings() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     nothing_left()
 

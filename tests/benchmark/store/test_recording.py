@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from taskmark.machine.determinism import named
+from taskmark.machine.determinism import note_nondeterminism
 from taskmark.store.artifacts import Store
 from taskmark.store.recording import note, recording
 
@@ -47,18 +47,22 @@ def test_a_note_goes_down_to_all_that_is_made_from_it(store):
 
 
 def test_what_torch_cannot_do_in_one_order_is_noted_by_its_name():
-    with recording("test") as account, named():
+    with recording("test") as account, note_nondeterminism():
         warnings.warn(ALARM, UserWarning, stacklevel=1)
         warnings.warn(ALARM, UserWarning, stacklevel=1)
     assert list(account.notes) == ["scatter_add_cuda_kernel is not deterministic on this device"]
 
 
 def test_other_warnings_are_what_they_were():
-    with recording("test") as account, named(), pytest.raises(UserWarning, match="something else"):
+    with (
+        recording("test") as account,
+        note_nondeterminism(),
+        pytest.raises(UserWarning, match="something else"),
+    ):
         warnings.warn("something else", UserWarning, stacklevel=1)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        with named():
+        with note_nondeterminism():
             warnings.warn("something else", UserWarning, stacklevel=1)
     assert [str(warning.message) for warning in found] == ["something else"]
     assert not account.notes
