@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
+import contextlib
 from typing import TYPE_CHECKING
 
-from taskmark.errors import TaskmarkError
+from taskmark.files import write_atomically
 from taskmark.reports.manifest import manifest_bytes, read_manifest, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+_CURE = "choose another folder with --out or make room there"
 
 MANIFEST = "files.sha256"
 """Name of the list of all files of a site, in its folder."""
@@ -46,9 +47,7 @@ def replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write(path: Path, content: bytes, *, synced: bool = True) -> None:
-    """Write a file by way of a temporary one in the same folder, synced and then renamed.
-
-    A file that has this content already is left alone.
+    """Write a file, whole or not at all; one that has this content already is left alone.
 
     Args:
         path: of the file; its folder is made if need be.
@@ -59,24 +58,7 @@ def write(path: Path, content: bytes, *, synced: bool = True) -> None:
     Raises:
         TaskmarkError: if the folder or the file cannot be written.
     """
-    temporary = None
-    try:
+    with contextlib.suppress(OSError):  # what cannot be read is written
         if path.is_file() and path.read_bytes() == content:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            if synced:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise TaskmarkError(
-            f"The file {str(path)!r} cannot be written ({error.strerror or error}); choose "
-            "another folder with --out or make room there."
-        ) from error
+    write_atomically(path, content, cure=_CURE, sync=synced)

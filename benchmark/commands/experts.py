@@ -21,7 +21,7 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     """
     from taskmark.engine.run import prepare  # noqa: PLC0415 - imports torch
     from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
-    from taskmark.store.durable import check_writable  # noqa: PLC0415
+    from taskmark.files import check_writable  # noqa: PLC0415
 
     ready = prepare(config)
     suite, backbones = ready.request.suite, ready.request.backbones

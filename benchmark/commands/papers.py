@@ -108,6 +108,7 @@ def reproduce_papers(
     Raises:
         TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
     """
+    from taskmark.files import write_atomically  # noqa: PLC0415
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
     from taskmark.papers.runs import (  # noqa: PLC0415
@@ -116,7 +117,6 @@ def reproduce_papers(
         lay_over_suite,
     )
     from taskmark.papers.table import Measurements, compare_figures  # noqa: PLC0415
-    from taskmark.store.durable import atomic_write  # noqa: PLC0415
     from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
     if len(names) > 1 and any(outputs.values()):
@@ -145,7 +145,7 @@ def reproduce_papers(
         }
         for kind, path in outputs.items():
             if path is not None:
-                atomic_write(path, formats[kind].encode())
+                write_atomically(path, formats[kind].encode())
         for table in views.tables(compared):
             console.show(table, keep=("row", "metric", "published", "measured"))
         for sentence in [*views.sources(compared), *notes]:

@@ -11,7 +11,7 @@ from taskmark.conformance.finding import UnmetError
 from taskmark.contract.given import Given
 from taskmark.contract.head import Head
 from taskmark.contract.weights import WeightSpace
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 if TYPE_CHECKING:
     from taskmark.contract.edit import Edit
@@ -41,7 +41,7 @@ def _of_size(method: type[Method], size: int, *, width: int) -> str:
     # The small one comes first, so that what is imported and set up once is not counted.
     edited(method(), _given(_THOUSAND, n_tasks, width=8))
     given = _given(size, n_tasks, width=width)
-    with measured() as spent:
+    with measure() as spent:
         edit = method().edit(given)
     returned = _returned_bytes(edit)
     extra = max(0, spent.peak_bytes - returned)

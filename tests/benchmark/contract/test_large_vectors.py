@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import torch
 from torch import nn
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.stages.experts import stack_vectors
 from taskmark.store.artifacts import Store
 from taskmark.contract.weights import WeightSpace
@@ -35,7 +35,7 @@ context = SimpleNamespace(
     encoder=lambda backbone: encoder,
     setting=setting,
 )
-with measured() as spent:
+with measure() as spent:
     stack_vectors(context, "key", backbone="b", experts={f"t{t}": f"{t}" for t in range(N_TASKS)})
 found = store.get("vectors", "key")
 assert found.tensors["task_vectors"].shape == (N_TASKS, SIZE)

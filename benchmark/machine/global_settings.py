@@ -1,4 +1,4 @@
-"""The global switches of torch and numpy: read, compared, and set back after foreign code ran."""
+"""The global settings of torch and numpy, read, compared, and put back after foreign code ran."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _flushes_denormals() -> bool:
 
 
 def _set_device(device: torch.device) -> None:
-    # None takes the switch away, where setting "cpu" would slow every call down.
+    # None takes the setting away, where setting "cpu" would slow every call down.
     torch.set_default_device(None if device.type == "cpu" else device)
 
 
-# Each switch by the name under which a sentence can speak of it: how it is read, and how it is set.
-_SWITCHES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+# By the name that a sentence can use: how each setting is read, and how it is set.
+_SETTINGS: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "torch's default dtype": (torch.get_default_dtype, torch.set_default_dtype),
     "torch's default device": (torch.get_default_device, _set_device),
     "torch's number of threads": (torch.get_num_threads, torch.set_num_threads),
@@ -45,32 +45,32 @@ _SWITCHES: Mapping[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
 }
 
 
-def switches() -> dict[str, Any]:
-    """The state of every switch, by its name."""
-    return {name: read() for name, (read, _) in _SWITCHES.items()}
+def read_settings() -> dict[str, Any]:
+    """Read every setting, by its name."""
+    return {name: read() for name, (read, _) in _SETTINGS.items()}
 
 
-def restore(before: Mapping[str, Any]) -> list[str]:
-    """Set back what differs from a former state.
+def restore_settings(before: Mapping[str, Any]) -> list[str]:
+    """Put back what differs from a former state.
 
     Args:
-        before: what `switches` returned.
+        before: what `read_settings` returned.
 
     Returns:
         The names of those that differed.
     """
-    now = switches()
-    turned = [name for name in now if now[name] != before[name]]
-    for name in turned:  # only these: some are slow to set
-        _SWITCHES[name][1](before[name])
-    return turned
+    now = read_settings()
+    changed = [name for name in now if now[name] != before[name]]
+    for name in changed:  # only these: some are slow to set
+        _SETTINGS[name][1](before[name])
+    return changed
 
 
 @contextmanager
-def restored() -> Iterator[None]:
-    """Set every switch back when the block ends."""
-    before = switches()
+def keep_settings() -> Iterator[None]:
+    """Put every setting back when the block ends."""
+    before = read_settings()
     try:
         yield
     finally:
-        restore(before)
+        restore_settings(before)

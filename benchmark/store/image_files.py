@@ -1,4 +1,4 @@
-"""Tensors outside of the store: images that stay in a file of their own, mapped and watched."""
+"""Images that stay in a file of their own: mapped where they are, and checked for changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from taskmark.errors import TaskmarkError
-from taskmark.store.in_file import InFile, VerifiedFile
 from taskmark.suites.real.data.arrays import Arrays, digest
 
 if TYPE_CHECKING:
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-_REMEMBERED = 256  # files whose digest this process worked out because they had been touched
+_REMEMBERED = 256  # files whose hash this process computed because they had been touched
 
 
-class GoneError(OSError):
-    """A file outside of the store is not where it was; the artifact itself is not damaged."""
+class MissingImagesError(OSError):
+    """A file of images is not where it was; the artifact that refers to it is not damaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """Images in an .npy file that an artifact refers to, as it was when it was last read whole.
+class ImageFile:
+    """An .npy file of images that an artifact refers to, as it was when it was last read whole.
 
     Attributes:
         path: of the file, absolute; it holds uint8, [N, 3, S, S].
@@ -45,7 +44,7 @@ class Outside:
     mtime_ns: int
 
     @classmethod
-    def read(cls, path: Path, *, sha256: str, labels: str, values: Tensor) -> Outside:
+    def read(cls, path: Path, *, sha256: str, labels: str, values: Tensor) -> ImageFile:
         """Refer to a file after reading all of it.
 
         Args:
@@ -74,35 +73,32 @@ class Outside:
             )
         return cls(str(file), sha256, labels, status.st_size, status.st_mtime_ns)
 
-    def mapped(self, values: Tensor) -> tuple[Tensor, InFile]:
+    def map(self, values: Tensor) -> Tensor:
         """Map the images, private to the process; the file is read only if it was touched since.
 
         Args:
             values: the labels, [N].
 
         Returns:
-            The images, [N, 3, S, S], and where they lie.
+            The images, [N, 3, S, S].
 
         Raises:
             ValueError: if it holds something else now.
-            GoneError: if it is not there.
+            MissingImagesError: if it is not there.
             OSError: if it cannot be read.
         """
         status = self._status()
-        if (status.st_size, status.st_mtime_ns) != (self.n_bytes, self.mtime_ns):
-            self._require(
-                _remembered(self.path, status.st_size, status.st_mtime_ns, values.numpy().tobytes())
-            )
-        images = np.lib.format.open_memmap(self.path, mode="c")
-        file = VerifiedFile.of(self.path, status, header=images.offset)
-        return torch.from_numpy(images), InFile(file, images.offset)
+        size, time = status.st_size, status.st_mtime_ns
+        if (size, time) != (self.n_bytes, self.mtime_ns):
+            self._require(_remembered_digest(self.path, size, time, values.numpy().tobytes()))
+        return torch.from_numpy(np.lib.format.open_memmap(self.path, mode="c"))
 
     def verify(self, values: Tensor) -> None:
         """Read every byte; `values` are the labels.
 
         Raises:
             ValueError: if it holds something else than it did.
-            GoneError: if it is not there.
+            MissingImagesError: if it is not there.
             OSError: if it cannot be read.
         """
         self._status()
@@ -112,7 +108,7 @@ class Outside:
         try:
             return Path(self.path).stat()
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise GoneError(error.errno, error.strerror, self.path) from error
+            raise MissingImagesError(error.errno, error.strerror, self.path) from error
 
     def _require(self, found: str) -> None:
         if found != self.sha256:
@@ -126,5 +122,5 @@ def _digest(path: str, values: Tensor) -> str:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _remembered(path: str, _n_bytes: int, _mtime_ns: int, labels: bytes) -> str:
+def _remembered_digest(path: str, _n_bytes: int, _mtime_ns: int, labels: bytes) -> str:
     return _digest(path, torch.from_numpy(np.frombuffer(labels, np.int64).copy()))

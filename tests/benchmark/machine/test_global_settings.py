@@ -1,4 +1,4 @@
-"""Global switches are found turned, by name, and set back."""
+"""Global settings that changed are named and put back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from taskmark.machine.switches import restore, restored, switches
+from taskmark.machine.global_settings import keep_settings, read_settings, restore_settings
 
-TURNS = {
+CHANGES = {
     "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
     "torch's default device": lambda: torch.set_default_device("meta"),
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
@@ -21,30 +21,30 @@ TURNS = {
 }
 
 
-def test_every_switch_is_tried_here():
-    assert TURNS.keys() == switches().keys()
+def test_every_setting_is_tried_here():
+    assert CHANGES.keys() == read_settings().keys()
 
 
-@pytest.mark.parametrize("name", TURNS)
-def test_a_turned_switch_is_named_and_set_back(name):
-    before = switches()
-    TURNS[name]()
-    assert switches() != before
-    assert restore(before) == [name]
-    assert switches() == before
-    assert restore(before) == []
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_setting_is_named_and_put_back(name):
+    before = read_settings()
+    CHANGES[name]()
+    assert read_settings() != before
+    assert restore_settings(before) == [name]
+    assert read_settings() == before
+    assert restore_settings(before) == []
 
 
-@restored()
-def turn_all_and_fail():
-    for turn in TURNS.values():
-        turn()
+@keep_settings()
+def change_all_and_fail():
+    for change in CHANGES.values():
+        change()
     raise ValueError("no")
 
 
-def test_all_of_them_are_set_back_after_an_error():
-    before = switches()
+def test_all_of_them_are_put_back_after_an_error():
+    before = read_settings()
     with pytest.raises(ValueError, match="no"):
-        turn_all_and_fail()
-    assert switches() == before
+        change_all_and_fail()
+    assert read_settings() == before
     assert torch.zeros(1).device.type == "cpu"

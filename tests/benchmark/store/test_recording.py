@@ -1,4 +1,4 @@
-"""Lineage: what was read and noted is on what is made from it, and on nothing else."""
+"""Recording: what was read and noted is on what is made from it, and on nothing else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import warnings
 import pytest
 import torch
 
-from taskmark.machine.determinism import named
+from taskmark.machine.determinism import note_nondeterminism
 from taskmark.store.artifacts import Store
-from taskmark.store.lineage import making, note
+from taskmark.store.recording import note, recording
 
 ALARM = (
     "scatter_add_cuda_kernel does not have a deterministic implementation, but you set "
@@ -23,7 +23,7 @@ def store(tmp_path):
 
 
 def _made(store, label, *, of=(), notes=()):
-    with making(label):
+    with store.recording(label):
         for name in of:
             store.get("kind", name)
         for text in notes:
@@ -47,18 +47,22 @@ def test_a_note_goes_down_to_all_that_is_made_from_it(store):
 
 
 def test_what_torch_cannot_do_in_one_order_is_noted_by_its_name():
-    with making("test") as account, named():
+    with recording("test") as account, note_nondeterminism():
         warnings.warn(ALARM, UserWarning, stacklevel=1)
         warnings.warn(ALARM, UserWarning, stacklevel=1)
     assert list(account.notes) == ["scatter_add_cuda_kernel is not deterministic on this device"]
 
 
 def test_other_warnings_are_what_they_were():
-    with making("test") as account, named(), pytest.raises(UserWarning, match="something else"):
+    with (
+        recording("test") as account,
+        note_nondeterminism(),
+        pytest.raises(UserWarning, match="something else"),
+    ):
         warnings.warn("something else", UserWarning, stacklevel=1)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        with named():
+        with note_nondeterminism():
             warnings.warn("something else", UserWarning, stacklevel=1)
     assert [str(warning.message) for warning in found] == ["something else"]
     assert not account.notes

@@ -1,4 +1,4 @@
-"""Images outside of the store: mapped where they lie, and noticed when they change."""
+"""Images in files of their own: mapped where they are, and noticed when they change."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-import taskmark.store.outside
+import taskmark.store.image_files
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.store.artifacts import Store
-from taskmark.store.cache import verify
-from taskmark.store.outside import Outside
+from taskmark.store.cache import verify_all
+from taskmark.store.image_files import ImageFile
 from taskmark.suites.real.data.arrays import Arrays, digest
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 3, 4, 4), dtype=np.uint8)
@@ -29,8 +29,8 @@ def file(tmp_path):
 @pytest.fixture
 def store(tmp_path, file):
     store = Store(tmp_path / "store")
-    own = Outside.read(file, sha256=SHA256, labels="train_labels", values=LABELS)
-    store.put("data", "key", {"train_labels": LABELS}, {"n": 1}, outside={"train": own})
+    own = ImageFile.read(file, sha256=SHA256, labels="train_labels", values=LABELS)
+    store.put("data", "key", {"train_labels": LABELS}, {"n": 1}, image_files={"train": own})
     return store
 
 
@@ -43,7 +43,7 @@ def readings(monkeypatch):
         counted.append(arrays)
         return digest(arrays)
 
-    monkeypatch.setattr(taskmark.store.outside, "digest", counting)
+    monkeypatch.setattr(taskmark.store.image_files, "digest", counting)
     return counted
 
 
@@ -62,11 +62,7 @@ def test_images_come_back_with_what_is_stored_and_are_not_copied(store, file):
     artifact = store.get("data", "key")
     assert np.array_equal(artifact.tensors["train"].numpy(), IMAGES)
     assert torch.equal(artifact.tensors["train_labels"], LABELS)
-    assert artifact.outside["train"].path == str(file.resolve())
-    place = artifact.places["train"]
-    assert place.file.path == str(file.resolve())
-    assert file.read_bytes()[place.start :] == IMAGES.tobytes()
-    assert place.start == place.file.header
+    assert artifact.image_files["train"].path == str(file.resolve())
     assert sum(path.stat().st_size for path in store.files("data", "key")) < IMAGES.nbytes / 2
 
 
@@ -117,8 +113,8 @@ def test_images_that_were_moved_are_no_damage_and_are_found_where_they_are(
     # Nothing stands in the way of making it again, and nothing calls itself damaged.
     assert not store.has("data", "key")
     assert not list(store.root.rglob("*.damaged"))
-    own = Outside.read(moved, sha256=SHA256, labels="train_labels", values=LABELS)
-    store.put("data", "key", {"train_labels": LABELS}, {"n": 1}, outside={"train": own})
+    own = ImageFile.read(moved, sha256=SHA256, labels="train_labels", values=LABELS)
+    store.put("data", "key", {"train_labels": LABELS}, {"n": 1}, image_files={"train": own})
     assert np.array_equal(store.get("data", "key").tensors["train"].numpy(), IMAGES)
 
 
@@ -133,10 +129,10 @@ def test_verifying_reads_what_lies_outside(store, file):
 
 
 def test_images_of_many_artifacts_are_verified_once(store, readings):
-    own = store.get("data", "key").outside
+    own = store.get("data", "key").image_files
     for key in ("one", "two"):
-        store.put("inputs", key, {"train_labels": LABELS}, {}, outside=own)
-    assert verify(store) == (3, [])
+        store.put("inputs", key, {"train_labels": LABELS}, {}, image_files=own)
+    assert verify_all(store) == (3, [])
     assert len(readings) == 1
 
 
@@ -150,9 +146,9 @@ def test_where_images_lie_is_part_of_the_hash(store):
 def test_a_file_that_is_not_what_it_should_be_is_one_sentence(file, tmp_path):
     how = {"sha256": SHA256, "labels": "train_labels"}
     with pytest.raises(TaskmarkError, match=r"have the SHA-256 .* decode them again with"):
-        Outside.read(file, **how, values=LABELS + 1)
+        ImageFile.read(file, **how, values=LABELS + 1)
     with pytest.raises(TaskmarkError, match=r"cannot be read .* decode them again with"):
-        Outside.read(tmp_path / "none.npy", **how, values=LABELS)
+        ImageFile.read(tmp_path / "none.npy", **how, values=LABELS)
     (tmp_path / "words.npy").write_text("words")
     with pytest.raises(TaskmarkError, match=r"cannot be read .* decode them again with"):
-        Outside.read(tmp_path / "words.npy", **how, values=LABELS)
+        ImageFile.read(tmp_path / "words.npy", **how, values=LABELS)
