@@ -176,7 +176,6 @@ def run(
         jobs = jobs_of(stages, ready.store)
         todo = _missing(jobs, ready.store)
         require_space(todo, ready.store)
-        locks.remove_abandoned_drafts()
         discard_outlived(ready.store.store, "experts")
         names = sorted({choice.name for choice, _ in ready.request.chosen})
         catalogue_methods(config.out, [ready.request.found[name] for name in names])
