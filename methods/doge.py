@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from taskmark import Given
 
+_SINGLE = (1e-6, 1e6)  # lengths of a task's weight for which single precision is enough
+
 
 class Doge(Method):
     """Add up task vectors after one common change Delta, learnt outside of what they share.
@@ -44,6 +46,11 @@ class Doge(Method):
       has the r // `subspace` top left singular vectors of all of them. In a weight so small that
       this is 0, no gradient is projected.
     - A task whose vector of a weight is zero has lambda_t = 0 and no share in U there.
+    - Task vectors of a rank below r // T, such as adapters folded into the weights, leave the rest
+      of U to arbitrary directions, as in the authors' code: rounding decides on them, and with them
+      on Delta. On three adapters of rank 4 in a 96 x 96 weight the result of folded and unfolded
+      ones has a cosine of .96 where tau is 1/50 of theta0, and .62 at 1/500, in float32.
+    - Vectors of a weight longer than 1e6 or shorter than 1e-6 are worked on in double precision.
     - Trimming keeps the nearest integer to density x n entries, and what equals the smallest.
     - eta is a length, fitted by the authors to their vectors: 0.07 is about a quarter of the length
       of such a vector of a CLIP encoder. alpha = 1 is the paper; since other suites have vectors
@@ -91,18 +98,23 @@ class Doge(Method):
         for part in weights:
             rows = vectors[:, part.slice].view(len(vectors), *part.shape)
             lengths = torch.linalg.vector_norm(rows, dim=(1, 2), dtype=torch.float64)
-            coefficients = torch.where(lengths > 0, self.eta / lengths, 0.0).float()
+            shared = shared_subspace(rows, self.subspace)
+            if not _fits_float32(lengths):
+                rows, shared = rows.double(), shared.double()
+            coefficients = torch.where(lengths > 0, self.eta / lengths, 0.0).to(rows.dtype)
             delta = descend(
-                rows,
-                coefficients,
-                shared_subspace(rows, self.subspace),
-                learning_rate=self.learning_rate,
-                n_steps=self.n_steps,
+                rows, coefficients, shared, learning_rate=self.learning_rate, n_steps=self.n_steps
             )
             weight = merged[part.slice].view(part.shape)
             for tau, coefficient, least in zip(rows, coefficients, thresholds, strict=True):
                 weight.add_((tau + delta).mul_(tau.abs() >= least).mul_(coefficient))
         return merged
+
+
+def _fits_float32(lengths: Tensor) -> bool:
+    """Whether the fourth powers of such lengths neither overflow nor vanish, as Adam needs them."""
+    low, high = _SINGLE
+    return bool(((lengths == 0) | ((lengths >= low) & (lengths <= high))).all())
 
 
 def shared_subspace(vectors: Tensor, fraction: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,8 @@ from taskmark import Method
 from taskmark.methods.spectra import merge_matrices, thin_svd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from taskmark import Given
@@ -31,7 +34,7 @@ class IsoC(Method):
       and values are one); all else is averaged. (The authors' code leaves out "text_projection".)
     - Singular values of zero stay zero and are not counted in the mean, so that the nuclear norm of
       the sum is kept at any rank. (The authors' code counts them and raises arbitrary directions.)
-      Zero is what float32 cannot tell from it, see `taskmark.methods.spectra`.
+      Zero is what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.
     """
 
     name = "iso_c"
@@ -53,9 +56,9 @@ class IsoC(Method):
         return merge_matrices(given, isotropic_sum)
 
 
-def isotropic_sum(matrices: Tensor) -> Tensor:
-    """Merge one matrix of all tasks, [T, m, n] -> [m, n], float64."""
-    svd = thin_svd(exact_sum(matrices))
+def isotropic_sum(matrices: Tensor, levels: Sequence[float]) -> Tensor:
+    """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
+    svd = thin_svd(exact_sum(matrices), noise=math.hypot(*levels))
     mean = svd.values.sum() / max(1, len(svd.values))
     return mean * svd.left @ svd.right.T
 

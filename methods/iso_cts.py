@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,8 @@ from taskmark.methods.spectra import merge_matrices, rounding_level, thin_svd
 from taskmark.methods.tsv_m import orthogonal_product
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from taskmark import Given
@@ -60,23 +63,29 @@ class IsoCts(Method):
         Memory: the result, and for one matrix at a time about six of its size in float64.
         """
         return merge_matrices(
-            given, lambda matrices: isotropic_union(matrices, self.common_fraction)
+            given,
+            lambda matrices, levels: isotropic_union(matrices, levels, self.common_fraction),
         )
 
 
-def isotropic_union(matrices: Tensor, common_fraction: float) -> Tensor:
-    """Merge one matrix of all tasks, [T, m, n] -> [m, n], float64."""
+def isotropic_union(
+    matrices: Tensor, levels: Sequence[float], common_fraction: float
+) -> Tensor:
+    """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
     n_own, n_common = subspace_sizes(min(matrices.shape[1:]), len(matrices), common_fraction)
-    common = thin_svd(exact_sum(matrices), n_common)
-    components = [common]
-    for matrix in matrices if n_own else ():
+    noise = math.hypot(*levels)
+    common = thin_svd(exact_sum(matrices), n_common, noise=noise)
+    components, noises = [common], [noise]
+    for matrix, level in zip(matrices, levels, strict=True) if n_own else ():
         beside = matrix.to(torch.float64, copy=True)
         beside.addmm_(common.left, common.left.T @ beside, alpha=-1)
         # Where the common subspace holds all of a task, rounding errors are all that is left.
-        components.append(thin_svd(beside, n_own, zero=rounding_level(matrix)))
+        own = thin_svd(beside, n_own, zero=rounding_level(matrix), noise=level)
+        components.append(own)
+        noises.append(level)
     values = torch.cat([svd.values for svd in components])
     mean = values.sum() / max(1, len(values))
-    return orthogonal_product(components, mean.expand(len(values)))
+    return orthogonal_product(components, mean.expand(len(values)), noises)
 
 
 def subspace_sizes(rank: int, n_tasks: int, common_fraction: float) -> tuple[int, int]:

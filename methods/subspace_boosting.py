@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.spectra import is_matrix, thin_svd
+from taskmark.methods.spectra import is_matrix, storage_levels, thin_svd
 from taskmark.methods.task_arithmetic import TaskArithmetic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark import Given, WeightSpace
+    from taskmark import Given
 
 _ROUNDING = 1e-12  # relative; at beta = 1 the last of the partial sums may fall short of the sum
 
@@ -38,8 +39,8 @@ class SubspaceBoosting(Method):
     - Every part of two dimensions is such a matrix, as the backbone stores it (packed queries, keys
       and values are one); all else stays as task arithmetic makes it. (The authors' code takes
       the projections of attention and of the MLP blocks, by name.)
-    - Singular values of zero stay zero. (The authors' code raises arbitrary directions.) Zero is
-      what float32 cannot tell from it, see `taskmark.methods.spectra`.
+    - Singular values of zero become zero. (The authors' code raises arbitrary directions.) Zero is
+      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.
 
     Attributes:
         beta: share of the sum of singular values, from the largest on, that stays as it is.
@@ -63,21 +64,39 @@ class SubspaceBoosting(Method):
 
         Memory: the result, and for one matrix at a time about four of its size in float64.
         """
-        return boost_matrices(TaskArithmetic().merge(given), given.space, beta=self.beta)
+        return boost_matrices(TaskArithmetic().merge(given), given, beta=self.beta)
 
 
-def boost_matrices(vector: Tensor, space: WeightSpace, *, beta: float) -> Tensor:
-    """Boost every matrix of a vector [P], which is written to and returned."""
-    for part in space:
+def boost_matrices(
+    vector: Tensor, given: Given, *, beta: float, trimmed_to: float | None = None
+) -> Tensor:
+    """Boost every matrix of a merged vector, which is written to and returned.
+
+    Args:
+        vector: the sum of the task vectors, or what TIES makes of them, [P].
+        given: the task vectors.
+        beta: share of the sum of singular values before the cut.
+        trimmed_to: the density of TIES; None for the sum.
+    """
+    for part in given.space:
         if is_matrix(part):
             matrix = vector[part.slice].view(part.shape)
-            matrix.copy_(boosted(matrix, beta=beta))
+            levels = storage_levels(given, part)
+            # A mean over tasks is no noisier than one of them, and has noise where TIES kept entries.
+            noise = max(levels) * trimmed_to**0.5 if trimmed_to else math.hypot(*levels)
+            matrix.copy_(boosted(matrix, beta=beta, noise=noise))
     return vector
 
 
-def boosted(matrix: Tensor, *, beta: float) -> Tensor:
-    """Raise the singular values below the cut to it, [m, n] -> [m, n], float64."""
-    svd = thin_svd(matrix)
+def boosted(matrix: Tensor, *, beta: float, noise: float = 0.0) -> Tensor:
+    """Raise the singular values below the cut to it, [m, n] -> [m, n], float64.
+
+    Args:
+        matrix: [m, n]; it is returned where all of it counts as zero.
+        beta: share of the sum of singular values before the cut.
+        noise: up to this a singular value counts as zero.
+    """
+    svd = thin_svd(matrix, noise=noise)
     if not len(svd.values):
         return matrix
     reached = torch.cumsum(svd.values, 0) >= beta * svd.values.sum() * (1 - _ROUNDING)

@@ -39,4 +39,4 @@ class SubspaceBoostingTies(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the boosted merge, [T, P] -> [P]; memory as for `subspace_boosting`."""
         merged = Ties(density=self.density).merge(given)
-        return boost_matrices(merged, given.space, beta=self.beta)
+        return boost_matrices(merged, given, beta=self.beta, trimmed_to=self.density)
