@@ -190,7 +190,7 @@ def fitted(
         "of another shape": [
             f"{name} is {tuple(tensor.shape)} instead of {tuple(wanted[name])}"
             for name, tensor in used.items()
-            if tuple(tensor.shape) != tuple(wanted[name])
+            if _initialised(tensor) and tuple(tensor.shape) != tuple(wanted[name])
         ],
         "of another kind": [
             *_refused_kinds(used),
@@ -225,11 +225,16 @@ def _is_number(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex() or tensor.is_quantized
 
 
+def _initialised(tensor: Tensor) -> bool:
+    """Whether a tensor has a shape; those of lazy modules have none before their first pass."""
+    return not isinstance(tensor, nn.parameter.UninitializedTensorMixin)
+
+
 def _refused_kinds(tensors: Mapping[str, Tensor], *, laid_out: bool = False) -> list[str]:
     """Names of tensors that are no plain numbers in memory, each with what it is."""
     refused = []
     for name, tensor in tensors.items():
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        if not _initialised(tensor):
             refused.append(f"{name} is not initialised")
         elif hasattr(tensor, "full_tensor"):  # DTensor
             refused.append(f"{name} is a piece of a distributed tensor")
