@@ -203,7 +203,7 @@ def _moments(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, T
 def _standard(
     encoder: nn.Module, space: WeightSpace, _start: Tensor, weights: Tensor, inputs: Tensor
 ) -> Tensor:
-    features: Tensor = functional_call(encoder, space.unflatten(weights), (inputs,))
+    features: Tensor = functional_call(encoder, space.views(weights), (inputs,))
     return features
 
 
