@@ -68,9 +68,7 @@ class IsoCts(Method):
         )
 
 
-def isotropic_union(
-    matrices: Tensor, levels: Sequence[float], common_fraction: float
-) -> Tensor:
+def isotropic_union(matrices: Tensor, levels: Sequence[float], common_fraction: float) -> Tensor:
     """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
     n_own, n_common = subspace_sizes(min(matrices.shape[1:]), len(matrices), common_fraction)
     noise = math.hypot(*levels)

@@ -99,7 +99,8 @@ def joint_basis(matrices: Tensor, *, noise: float = 0.0) -> Tensor:
 
 def rounding_level(matrix: Tensor) -> float:
     """How large a singular value can be by rounding the entries to float32 alone."""
-    return torch.finfo(torch.float32).eps * float(torch.linalg.matrix_norm(matrix))
+    norm = torch.linalg.vector_norm(matrix, dtype=torch.float64)  # in float32 it may overflow
+    return torch.finfo(torch.float32).eps * float(norm)
 
 
 def gram_rounding_level(gram: Tensor) -> float:
@@ -110,12 +111,12 @@ def gram_rounding_level(gram: Tensor) -> float:
 def storage_levels(given: Given, part: Part) -> list[float]:
     """How large a singular value of each task's matrix can be by rounding in the files, T numbers.
 
-    theta_t = theta0 + tau_t was rounded when it was stored, by at most `given.precision` x |theta_t|
-    in an entry, and tau_t has the whole error, however small it is itself: an expert that differs
-    from theta0 by a matrix of low rank comes back with one of full rank. Independent errors of
-    standard deviations b_ij have no singular value above the largest norm of a row of b plus that of
-    a column, but for lower orders (Bandeira and van Handel, 2016). With the bound of the error for
-    b this is about 2.5 times what rounding really leaves.
+    theta_t = theta0 + tau_t was rounded when it was stored, by at most |theta_t| times
+    `given.precision` in an entry, and tau_t has the whole error, however small it is itself: an
+    expert that differs from theta0 by a matrix of low rank comes back with one of full rank.
+    Independent errors of standard deviations b_ij have no singular value above the largest norm of
+    a row of b plus that of a column, but for lower orders (Bandeira and van Handel, 2016). With the
+    bound of the error for b this is about 2.5 times what rounding really leaves.
     """
     pretrained = given.pretrained[part.slice].view(part.shape)
     levels = []

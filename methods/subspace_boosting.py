@@ -82,7 +82,7 @@ def boost_matrices(
         if is_matrix(part):
             matrix = vector[part.slice].view(part.shape)
             levels = storage_levels(given, part)
-            # A mean over tasks is no noisier than one of them, and has noise where TIES kept entries.
+            # A mean is no noisier than one task, and has noise only where TIES kept entries.
             noise = max(levels) * trimmed_to**0.5 if trimmed_to else math.hypot(*levels)
             matrix.copy_(boosted(matrix, beta=beta, noise=noise))
     return vector

@@ -66,8 +66,7 @@ def orthogonal_sum(matrices: Tensor, levels: Sequence[float]) -> Tensor:
     """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
     kept = max(1, min(matrices.shape[1:]) // len(matrices))
     leading = [
-        thin_svd(matrix, kept, noise=level)
-        for matrix, level in zip(matrices, levels, strict=True)
+        thin_svd(matrix, kept, noise=level) for matrix, level in zip(matrices, levels, strict=True)
     ]
     return orthogonal_product(leading, torch.cat([svd.values for svd in leading]), levels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -67,14 +68,15 @@ def _hold(
 ) -> None:
     tasks = list(range(len(vectors)))
     kept = digest(pretrained), digest(vectors)
-    first = edited(method(), _given(pretrained, vectors, shapes, tasks))
-    if not same(first, edited(method(), _given(pretrained, vectors, shapes, tasks))):
+    give = functools.partial(_given, pretrained, shapes=shapes, recipe=method.recipe)
+    first = edited(method(), give(vectors, tasks=tasks))
+    if not same(first, edited(method(), give(vectors, tasks=tasks))):
         raise UnmetError("two runs differ; draw all randomness from given.generator.")
     if (digest(pretrained), digest(vectors)) != kept:
         raise UnmetError("it writes to what it is given; work on a copy.")
     if turn and not method.order_matters:
         tasks.reverse()
-        other = edited(method(), _given(pretrained, vectors[tasks], shapes, tasks))
+        other = edited(method(), give(vectors[tasks], tasks=tasks))
         if not same(first, other, tolerance=SAME_UP_TO_ROUNDING):
             raise UnmetError("the order changes the result; say why in order_matters.")
 
@@ -96,7 +98,12 @@ def _drawn_vectors(
 
 
 def _given(
-    pretrained: Tensor, vectors: Tensor, shapes: list[tuple[int, ...]], tasks: list[int]
+    pretrained: Tensor,
+    vectors: Tensor,
+    *,
+    shapes: list[tuple[int, ...]],
+    tasks: list[int],
+    recipe: str,
 ) -> Given:
     parts = {f"part_{i}": torch.zeros(shape) for i, shape in enumerate(shapes)}
     names = [f"task_{i}" for i in tasks]
@@ -106,6 +113,7 @@ def _given(
         task_vectors=vectors,
         space=WeightSpace.of(parts),
         tasks=names,
+        recipe=recipe,
         heads=dict.fromkeys(names, head),
     )
 
