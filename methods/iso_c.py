@@ -56,7 +56,7 @@ class IsoC(Method):
         return merge_matrices(given, isotropic_sum)
 
 
-def isotropic_sum(matrices: Tensor, levels: Sequence[float]) -> Tensor:
+def isotropic_sum(matrices: Tensor, levels: Sequence[float] = ()) -> Tensor:
     """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
     svd = thin_svd(exact_sum(matrices), noise=math.hypot(*levels))
     mean = svd.values.sum() / max(1, len(svd.values))

@@ -64,13 +64,16 @@ class IsoCts(Method):
         """
         return merge_matrices(
             given,
-            lambda matrices, levels: isotropic_union(matrices, levels, self.common_fraction),
+            lambda matrices, levels: isotropic_union(matrices, self.common_fraction, levels),
         )
 
 
-def isotropic_union(matrices: Tensor, levels: Sequence[float], common_fraction: float) -> Tensor:
+def isotropic_union(
+    matrices: Tensor, common_fraction: float, levels: Sequence[float] = ()
+) -> Tensor:
     """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
     n_own, n_common = subspace_sizes(min(matrices.shape[1:]), len(matrices), common_fraction)
+    levels = levels or [0.0] * len(matrices)
     noise = math.hypot(*levels)
     common = thin_svd(exact_sum(matrices), n_common, noise=noise)
     components, noises = [common], [noise]

@@ -62,8 +62,9 @@ class TsvM(Method):
         return merge_matrices(given, orthogonal_sum)
 
 
-def orthogonal_sum(matrices: Tensor, levels: Sequence[float]) -> Tensor:
+def orthogonal_sum(matrices: Tensor, levels: Sequence[float] = ()) -> Tensor:
     """Merge one matrix of all tasks, [T, m, n] and T levels -> [m, n], float64."""
+    levels = levels or [0.0] * len(matrices)
     kept = max(1, min(matrices.shape[1:]) // len(matrices))
     leading = [
         thin_svd(matrix, kept, noise=level) for matrix, level in zip(matrices, levels, strict=True)
