@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.regression import samples
+from taskmark.methods.regmean import samples
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from small_inputs import given_rows, rows
 
 from taskmark.methods import magprune
-from taskmark.methods.della import Della
-from taskmark.methods.della_linear import DellaLinear
-from taskmark.methods.dropping import drawn_seed, draws, task_streams
+from taskmark.methods.dare import drawn_seed, draws, task_streams
+from taskmark.methods.della import Della, DellaLinear
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 
