@@ -105,7 +105,8 @@ class Breadcrumbs(Method):
     - Entries that equal the largest or the smallest that is kept are kept too.
     - Nothing is rescaled.
     - A tensor is ranked as a whole, as the paper says "per layer". (The authors' code ranks along
-      the last dimension.)
+      the last dimension, and of a tensor of one dimension cuts int(beta n) of the smallest, so that
+      it may keep one entry more or less of it than is kept here.)
 
     Attributes:
         density: share of the entries that is kept, 1 - beta - gamma in the paper's terms; the

@@ -152,7 +152,9 @@ class Della(Method):
     - Of equal magnitudes the left one ranks lower.
     - Each survivor has its own factor 1 / (1 - p_r), as in the paper. (mergekit multiplies all by
       the ratio of the L1 norms before and after, and fails on rows of one entry.)
-    - Election and mean are those of `ties`: a sum of exactly zero elects nothing.
+    - Election and mean are those of `ties`: a sum of exactly zero elects nothing, and the entry is
+      0. (The authors' code elects the positive sign there. Of tuned float32 weights next to no sum
+      is exactly zero, but where all tasks lost an entry, which is 0 either way.)
     - Each task has its own random numbers, made from the seed and the name of the task, so that the
       order of the tasks is irrelevant.
 

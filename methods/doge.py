@@ -115,6 +115,8 @@ class Doge(Method):
             if unit != 1:
                 rows, lengths = rows.double().mul_(unit).float(), lengths * unit
             takes_part = lengths > _NEGLIGIBLE * lengths.max()
+            if (lengths[~takes_part] > 0).any():
+                rows = rows * takes_part[:, None, None]
             coefficients = torch.where(takes_part, self.eta / lengths, 0.0).float()
             delta = descend(
                 rows,

@@ -31,7 +31,22 @@ class DvBasi(Refinement, Method):
 
     The best of theta_0 .. theta_M is kept. Stopping and this choice use a fifth of each task's
     validation images, which are never learned on. The paper leaves M to 3 .. 5 and the initial
-    scale to 0.1 .. 1; its weight decay is not known to us, and is that of aTLAS here.
+    scale to 0.1 .. 1.
+
+    Conventions; the authors' code is github.com/smithgun2005/DVBASI at 2d16b64:
+
+    - `weight_decay` is 0.1 and gradients are not clipped. (The authors' code has 0.5, for the start
+      too, and clips the norm of all coefficients' gradients at 1: `weight_decay=0.5`,
+      `start_weight_decay=0.5`, `clip_norm=1`.)
+    - One Lambda a tensor. (The authors' code learns one for the whole vector unless a flag is
+      passed: `granularity="scalar"`.) An iteration stops by the loss on images held out. (There it
+      stops by the loss that is learned on, and the best iteration is chosen on test images.)
+    - Under the recipe "tangent" everything is read in the one model linearised at theta_pre:
+      f(x; theta_pre) + J(x) (theta_m - theta_pre), J taken at theta_pre. (The authors' code
+      linearises anew in every iteration, at theta_{m-1}; with difference vectors of a norm of .3
+      the features of the two differ by half of their own norm.) That variant cannot be offered: a
+      method returns one vector, which the harness reads where its recipe says, and is handed
+      features that are read there too.
     """
 
     name = "dv_basi"

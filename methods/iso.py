@@ -34,6 +34,8 @@ class IsoC(Method):
 
     - Every part of two dimensions is such a matrix, as the backbone stores it (packed queries, keys
       and values are one); all else is averaged. (The authors' code leaves out "text_projection".)
+    - Position embeddings are [1, n, d] in timm and therefore averaged. (The authors decompose the
+      [n, d] of open_clip: with eight tasks the merged one has 7.7 times the norm it has here.)
     - Singular values of zero stay zero and are not counted in the mean, so that the nuclear norm of
       the sum is kept at any rank. (The authors' code counts them and raises arbitrary directions.)
       Zero is what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.

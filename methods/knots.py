@@ -43,7 +43,8 @@ class Knots(Method):
       dimensions is one row, for which alignment changes nothing: it takes part in TIES as it is.
     - diag(s) is merged with V_t, as in the authors' code; the paper writes V_t alone.
     - Directions of singular value zero are left out and not counted in what trimming keeps. Zero is
-      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.
+      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`. (The
+      authors' code takes for zero what is below 1e-5, whatever the size of the task vectors.)
     - Where singular values are equal, their basis is arbitrary, and TIES depends on it.
     - Trimming is that of TIES, but entries that are less than 2^-8 below the threshold are kept.
 

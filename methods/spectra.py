@@ -134,8 +134,8 @@ def merge_matrices(given: Given, merge: Callable[[Tensor, list[float]], Tensor])
     """Merge each matrix by a rule, and average every other tensor over the tasks.
 
     A matrix is a part of two dimensions, as the backbone stores it: packed weights of queries,
-    keys and values are one matrix, and so are the position embeddings of CLIP, which have no axis
-    of images as those of timm do; convolutions, biases and gains are none.
+    keys and values are one matrix; convolutions, biases and gains are none. Position embeddings are
+    one in open_clip, [n, d], and none in timm, [1, n, d], which runs here.
 
     Args:
         given: the task vectors.

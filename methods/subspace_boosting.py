@@ -39,7 +39,8 @@ class SubspaceBoosting(Method):
     - The share is of the sum of singular values, not of their squares.
     - Every part of two dimensions is such a matrix, as the backbone stores it (packed queries, keys
       and values are one); all else stays as task arithmetic makes it. (The authors' code takes
-      the projections of attention and of the MLP blocks, by name.)
+      the projections of attention and of the MLP blocks, by name, and has an option that splits
+      packed matrices into queries, keys and values: cosine .94 to the packed ones.)
     - Singular values of zero become zero. (The authors' code raises arbitrary directions.) Zero is
       what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.
 

@@ -35,6 +35,8 @@ class TsvM(Method):
 
     - Every part of two dimensions is such a matrix, as the backbone stores it (packed queries, keys
       and values are one); all else is averaged. (The authors' code leaves out "text_projection".)
+    - Position embeddings are [1, n, d] in timm and therefore averaged. (The authors decompose the
+      [n, d] of open_clip: with eight tasks the merged one has 3.7 times the norm it has here.)
     - k is at least 1, so that a matrix with less rows than there are tasks does not vanish.
     - Components of singular value zero take no part, and where columns of all tasks together are
       dependent (two tasks with one direction in common), the polar factor is zero on what they

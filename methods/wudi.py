@@ -33,7 +33,9 @@ class Wudi(Method):
 
     - Tensors of two dimensions are merged so, each as the backbone stores it (packed q, k and v are
       one weight); all others are averaged. (The authors' script for image encoders leaves the
-      others at theta0.)
+      others at theta0, and the projection of the output and the position embeddings with them,
+      which have two dimensions in open_clip. The projection is merged here: on a small example that
+      is a quarter of the norm of the result.)
     - A task whose vector of a weight is zero takes no part in that weight.
     - The length of the optimiser's way is absolute: at most `n_steps` x `learning_rate` for every
       entry. The defaults fit task vectors whose entries are of the order of 1e-3 and below;

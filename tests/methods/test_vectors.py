@@ -13,7 +13,7 @@ from taskmark.plugins.registry import built_in, find, get
 
 FOLDER = Path(published.__file__).parent
 FILES = sorted(FOLDER.glob("*.json"))
-OPTIONAL = {"expected_per_task", "tolerance"}
+OPTIONAL = {"expected_per_task", "tolerance", "pretrained", "precision"}
 WITH_DATA = {"pretrained", "network", "heads", "data", "gradient_images", "expected_heads"}
 
 
