@@ -1,37 +1,36 @@
-"""What a method is handed: weights, and the data that its track permits, with a log of it."""
+"""What a method is handed: weights, of a suite's run or of models at hand, and permitted data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
+from taskmark.contract.checkpoints import (
+    check_finite,
+    named_tensors,
+    plain_numbers,
+    weights_of,
+)
+from taskmark.contract.data_access import DataAccess, PermittedData, PermittedSplit
 from taskmark.contract.weights import WeightSpace
-from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
+from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
+    from taskmark.contract.data_access import Features, GramMatrices
     from taskmark.contract.head import Head
 
-PermittedSplit = Literal["train", "validation"]
-Features = Callable[[Tensor, Tensor], Tensor]  # (task vector [P], inputs [B, ...]) -> [B, D]
-# (task vector [P], inputs [N, ...], names of parts or None for all) -> name -> [d_in, d_in]
-GramMatrices = Callable[[Tensor, Tensor, Sequence[str] | None], dict[str, Tensor]]
+__all__ = ["Given", "PermittedData", "PermittedSplit"]
+
+Model = nn.Module | Mapping[str, Tensor]  # a state dict, if it is no module
+_FLOAT32 = 2.0**-24  # its unit roundoff
+_ONE = (nn.Module, Mapping, Tensor, str)  # what can be run through and is no list of models
 
 
-class PermittedData(Protocol):
-    """Train and validation data of the tasks; a test split cannot be named here."""
-
-    def inputs(self, task: str, split: PermittedSplit) -> Tensor:
-        """Inputs of the encoder, [N, ...]."""
-
-    def labels(self, task: str, split: PermittedSplit) -> Tensor:
-        """Class indices, [N], int64."""
-
-
-class Given:
+class Given(DataAccess):
     """The pre-trained weights, the task vectors, and what the track allows beside them.
 
     Attributes:
@@ -42,6 +41,11 @@ class Given:
         recipe: how the experts were tuned and how weights are read.
         generator: the source of randomness, seeded by the harness.
         heads: the suite's frozen head of each task.
+        kept: what of the pre-trained model is no weight and stays as it is, by name: buffers,
+            integers, and the running statistics of batch normalisation. A model that has some of
+            these needs them measured anew after merging.
+        precision: unit roundoff of the numbers that the weights were stored in: theta_t, and with
+            it tau_t, may be off by this times |theta_t|; that of float32 where not said.
     """
 
     def __init__(
@@ -59,22 +63,25 @@ class Given:
         gram_matrices: GramMatrices | None = None,
         data: PermittedData | None = None,
         gradient_budget: int = 0,
+        kept: Mapping[str, Tensor] | None = None,
+        precision: float = _FLOAT32,
     ) -> None:
+        super().__init__(
+            tasks=tasks,
+            track=track,
+            heads=heads,
+            features=features,
+            gram_matrices=gram_matrices,
+            data=data,
+            gradient_budget=gradient_budget,
+        )
         self.pretrained = pretrained
         self.task_vectors = task_vectors
         self.space = space
-        self.tasks = tuple(tasks)
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(seed)
-        self.heads = dict(heads or {})
-        self._touched: dict[str, int] = {}
-        self._gradient_images = 0
-        self._forward_images = 0
-        self._track = track
-        self._features = features
-        self._gram_matrices = gram_matrices
-        self._data = data
-        self._gradient_budget = gradient_budget
+        self.kept = dict(kept or {})
+        self.precision = precision
 
     @classmethod
     def of_weights(
@@ -83,231 +90,144 @@ class Given:
         task_vectors: Tensor,
         space: WeightSpace,
         *,
-        tasks: Sequence[str] | None = None,
+        tasks: Iterable[str] | None = None,
+        recipe: str = "standard",
         seed: int = 0,
     ) -> Given:
-        """Give weights alone, for use as a library without any suite.
+        """Give flat vectors alone, for use as a library without any suite.
 
         Args:
             pretrained: theta0, [P]; no gradient flows into it, nor into the task vectors.
             task_vectors: one row a task, [T, P].
             space: the layout, with `space.size == P`.
             tasks: T names; "task_1", "task_2" ... where not said.
+            recipe: how the experts were tuned, see `taskmark.contract.recipe`.
             seed: of the generator that stochastic methods draw from.
 
         Raises:
-            TaskmarkError: if the shapes do not fit together or a value is not finite.
+            TaskmarkError: if the shapes do not fit together, or a value is no finite number.
         """
+        start = plain_numbers(pretrained, "the pre-trained vector")
+        vectors = plain_numbers(task_vectors, "the tensor of task vectors")
         size = space.size
-        if tuple(pretrained.shape) != (size,):
+        if tuple(start.shape) != (size,):
             raise TaskmarkError(
-                f"The pre-trained vector has the shape {tuple(pretrained.shape)}, but the weight "
+                f"The pre-trained vector has the shape {tuple(start.shape)}, but the weight "
                 f"space has {size} numbers; flatten the model with space.flatten(state_dict)."
             )
-        if task_vectors.ndim != 2 or task_vectors.shape[1] != size or not len(task_vectors):  # noqa: PLR2004
+        if vectors.ndim != 2 or vectors.shape[1] != size or not len(vectors):  # noqa: PLR2004
             raise TaskmarkError(
-                f"The task vectors have the shape {tuple(task_vectors.shape)}; "
+                f"The task vectors have the shape {tuple(vectors.shape)}; "
                 f"stack at least one of them to (T, {size})."
             )
-        for what, tensor in (("pre-trained vector", pretrained), ("task vectors", task_vectors)):
-            if not tensor.is_floating_point() or not _all_finite(tensor):
-                raise TaskmarkError(
-                    f"The {what} must hold finite floating-point numbers; "
-                    "check the checkpoint that it came from."
-                )
-        names = tasks if tasks is not None else _numbered(len(task_vectors))
-        if len(names) != len(task_vectors):
-            raise TaskmarkError(
-                f"There are {len(task_vectors)} task vectors but {len(names)} names; "
-                "give one name a vector."
-            )
+        names = _names(tasks, len(vectors))
+        start, vectors = start.float(), vectors.float()
+        _check_finite(start, space, "the pre-trained vector")
+        for name, vector in zip(names, vectors, strict=True):
+            _check_finite(vector, space, f"the task vector of {name!r}")
         return cls(
-            pretrained=pretrained.detach().float(),
-            task_vectors=task_vectors.detach().float(),
+            pretrained=start,
+            task_vectors=vectors,
             space=space,
             tasks=names,
+            recipe=recipe,
             seed=seed,
         )
 
     @classmethod
     def of_models(
         cls,
-        pretrained: Mapping[str, Tensor],
-        experts: Sequence[Mapping[str, Tensor]],
+        pretrained: Model,
+        experts: Iterable[Model],
         *,
-        tasks: Sequence[str] | None = None,
+        tasks: Iterable[str] | None = None,
+        recipe: str = "standard",
         seed: int = 0,
+        ignore: Sequence[str] = (),
     ) -> Given:
-        """Give the weights of models, as state dicts, for use as a library without any suite.
+        """Give the weights of models, for use as a library without any suite.
 
-        `given.space.unflatten(given.pretrained + merged)` is the merged state dict. Tensors that
-        hold no floating-point numbers, such as counters, are left out.
+        `given.state_dict(merged)` is the merged model. What counts as a weight, and under which
+        names experts are understood, is documented in `taskmark.contract.checkpoints`.
 
         Args:
-            pretrained: theta0 by name; its order is the layout.
-            experts: the tuned weights of each task, with the same names and shapes.
+            pretrained: the model before tuning, a module or a state dict; its order is the layout.
+            experts: the tuned model of each task, likewise.
             tasks: T names; "task_1", "task_2" ... where not said.
+            recipe: how the experts were tuned, see `taskmark.contract.recipe`.
             seed: of the generator that stochastic methods draw from.
+            ignore: patterns of names that experts may have beyond the pre-trained model's and that
+                are not used, such as "lm_head.*"; all others are refused.
 
         Raises:
-            TaskmarkError: if an expert lacks a tensor, has it in another shape, or a value is not
-                finite.
+            TaskmarkError: if an expert lacks a tensor, has one more, or one of another shape or
+                kind, or if a value is not finite in float32.
         """
-        space = WeightSpace.of(pretrained)
-        start = space.flatten(pretrained)
-        vectors = empty(len(experts), space.size)
-        for row, expert in zip(vectors, experts, strict=True):
-            space.flatten(expert, out=row).sub_(start)
-        return cls.of_weights(start, vectors, space, tasks=tasks, seed=seed)
+        if isinstance(experts, _ONE) or not isinstance(experts, Iterable):
+            raise TaskmarkError(
+                f"The experts are one {type(experts).__name__}; give a list of models, one a task."
+            )
+        base, space = weights_of(pretrained, "the pre-trained model"), WeightSpace.of(pretrained)
+        models = experts if isinstance(experts, Sequence) else list(experts)
+        names = _names(tasks, len(models))
+        start = space.flatten(base.tensors)
+        _check_finite(start, space, "the pre-trained model")
+        vectors = empty(len(models), space.size)
+        precision = max(_FLOAT32, *map(_unit_roundoff, base.tensors.values()))
+        for name, row, model in zip(names, vectors, models, strict=True):
+            what = f"the expert {name!r}"
+            tensors = named_tensors(model, what)
+            fit = space.fit(tensors, what=what, kept=base.kept, ignore=ignore)
+            space.flatten(fit, out=row).sub_(start)
+            precision = max(precision, *map(_unit_roundoff, fit.values()))
+            _check_finite(row, space, what)
+        return cls(
+            pretrained=start,
+            task_vectors=vectors,
+            space=space,
+            tasks=names,
+            recipe=recipe,
+            seed=seed,
+            kept=base.kept,
+            precision=precision,
+        )
 
-    @property
-    def touched(self) -> dict[str, int]:
-        """What was asked for, "task/split/images" or ".../labels" -> number of images."""
-        return dict(self._touched)
+    def state_dict(self, vector: Tensor) -> dict[str, Tensor]:
+        """The model theta0 + vector by name, whole: in the dtypes and under all names of theta0.
 
-    @property
-    def gradient_images(self) -> int:
-        """Images passed forward and backward so far."""
-        return self._gradient_images
-
-    @property
-    def forward_images(self) -> int:
-        """Images passed forward only, so far."""
-        return self._forward_images
-
-    @property
-    def gradient_images_left(self) -> int:
-        """How many more images the suite lets this method pass backward."""
-        return self._gradient_budget - self.gradient_images
-
-    def images(self, task: str, split: PermittedSplit = "validation") -> Tensor:
-        """Inputs of the encoder for one task, [N, ...]; what a frozen stem makes of the images.
-
-        Raises:
-            DataRefusedError: if the track is "weights", the split is not permitted, or there is
-                no suite behind this.
-        """
-        data = self._permitted(task, split, {"unlabelled", "labelled"}, "images")
-        inputs = data.inputs(task, split)
-        self._touched[f"{task}/{split}/images"] = len(inputs)
-        return inputs
-
-    def labels(self, task: str, split: PermittedSplit = "validation") -> Tensor:
-        """Class indices of one task, [N].
-
-        Raises:
-            DataRefusedError: if the track is not "labelled", the split is not permitted, or there
-                is no suite behind this.
-        """
-        data = self._permitted(task, split, {"labelled"}, "labels")
-        labels = data.labels(task, split)
-        self._touched[f"{task}/{split}/labels"] = len(labels)
-        return labels
-
-    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
-        """Features [B, D] of theta0 + vector, read as the recipe says; differentiable in vector.
+        With what is no weight, `kept`, as it is in the pre-trained model.
 
         Args:
-            vector: a task vector [P].
-            inputs: a batch of what `images` returned, [B, ...].
+            vector: a task vector [P], scaled as it is to be used.
 
         Raises:
-            DataRefusedError: if the track is "weights" or there is no suite behind this.
-            BudgetSpentError: if gradients are taken for more images than the suite grants.
+            TaskmarkError: if a number is beyond the range of its dtype.
         """
-        if self._features is None:
-            raise DataRefusedError(
-                "This Given holds weights alone, so it has no model to run; "
-                "run the method on a suite with `taskmark run`."
-            )
-        self._check_sees_images("features of inputs")
-        if torch.is_grad_enabled() and (vector.requires_grad or inputs.requires_grad):
-            if len(inputs) > self.gradient_images_left:
-                raise BudgetSpentError(
-                    f"The suite grants {self._gradient_budget} gradient images and "
-                    f"{self.gradient_images} are spent; stop when given.gradient_images_left is "
-                    "smaller than the batch."
-                )
-            self._gradient_images += len(inputs)
-        else:
-            self._forward_images += len(inputs)
-        return self._features(vector, inputs)
-
-    def gram_matrices(
-        self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None = None
-    ) -> dict[str, Tensor]:
-        """Gram matrices X^T X of what reaches each linear layer of theta0 + vector.
-
-        X has a row for each image and, where a layer sees several, for each token. The matrices are
-        handed out in place of X, which is larger by the number of rows over d_in; they are all that
-        a least-squares problem needs.
-
-        Layers are those of `nn.Linear`; a projection inside a fused module, such as
-        `nn.MultiheadAttention`, is not seen. Passes are forward only, and count as such.
-
-        Args:
-            vector: a task vector [P].
-            inputs: what `images` returned, or some of it, [N, ...].
-            parts: names of the weights that are asked for, all where not said.
-
-        Returns:
-            Name of the weight, as in `space` -> [d_in, d_in], float64, on the vector's device, in
-            the order in which the layers run.
-
-        Raises:
-            DataRefusedError: if the track is "weights" or there is no suite behind this.
-            TaskmarkError: if the recipe reads a linearised model, or a part is no such weight.
-        """
-        if self._gram_matrices is None:
-            raise DataRefusedError(
-                "This Given holds weights alone, so it has no layers to look into; "
-                "run the method on a suite with `taskmark run`."
-            )
-        self._check_sees_images("Gram matrices of layer inputs")
-        found = self._gram_matrices(vector, inputs, parts)
-        self._forward_images += len(inputs)
-        return found
-
-    def logits(self, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
-        """Logits [B, C] of theta0 + vector under the suite's head of the task."""
-        features = self.features(vector, inputs)
-        return self.heads[task].to(features.device).logits(features)
-
-    def _check_sees_images(self, what: str) -> None:
-        """Refuse a method on weights alone, whatever the inputs: they may be made up or its own."""
-        if self._track not in {"unlabelled", "labelled"}:
-            raise DataRefusedError(
-                f"The track {self._track!r} does not allow {what}; "
-                "declare track = 'unlabelled' to use them."
-            )
-
-    def _permitted(self, task: str, split: str, tracks: set[str], what: str) -> PermittedData:
-        if self._data is None:
-            raise DataRefusedError(
-                f"This Given holds weights alone, so there are no {what}; "
-                "run the method on a suite with `taskmark run`."
-            )
-        if self._track not in tracks:
-            raise DataRefusedError(
-                f"The track {self._track!r} does not allow {what} (of {task}/{split}); "
-                f"declare track = {max(tracks)!r} to use them."
-            )
-        if split not in ("train", "validation"):
-            raise DataRefusedError(
-                f"The split {split!r} of {task!r} is not for methods; use 'train' or 'validation'."
-            )
-        if task not in self.tasks:
-            raise DataRefusedError(
-                f"The task {task!r} was not given; the tasks are {', '.join(self.tasks)}."
-            )
-        return self._data
+        weights = self.space.unflatten(self.pretrained + vector, own_dtypes=True)
+        return {**self.kept, **weights}
 
 
-def _numbered(n_tasks: int) -> list[str]:
-    return [f"task_{number}" for number in range(1, n_tasks + 1)]
+def _unit_roundoff(tensor: Tensor) -> float:
+    return torch.finfo(tensor.dtype).eps / 2
 
 
-def _all_finite(tensor: Tensor) -> bool:
+def _names(tasks: Iterable[str] | None, n_tasks: int) -> tuple[str, ...]:
+    """One name a task, each its own."""
+    if not n_tasks:
+        raise TaskmarkError("There is no task vector; give at least one, or one tuned model.")
+    if tasks is None:
+        return tuple(f"task_{number}" for number in range(1, n_tasks + 1))
+    names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+    if len(names) != n_tasks or len(set(names)) != n_tasks:
+        raise TaskmarkError(
+            f"There are {n_tasks} task vectors but {len(set(names))} names ({', '.join(names)}); "
+            "give each vector a name of its own."
+        )
+    return names
+
+
+def _check_finite(vector: Tensor, space: WeightSpace, what: str) -> None:
     # A sum reads the numbers once and writes nothing. It shows every NaN and infinity; that it can
     # also overflow is why a sum that is not finite is looked into.
-    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
+    if not torch.isfinite(vector.sum()):
+        check_finite(space.views(vector), what)

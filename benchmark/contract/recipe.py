@@ -79,7 +79,7 @@ class Standard(Recipe):
         from torch.func import functional_call  # noqa: PLC0415 - the command line lists recipes
 
         del pretrained
-        found: Tensor = functional_call(encoder, space.unflatten(weights), (inputs,))
+        found: Tensor = functional_call(encoder, space.views(weights), (inputs,))
         return found
 
 

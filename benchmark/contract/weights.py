@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
+from taskmark.contract.checkpoints import fitted, weights_of
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,16 @@ class Part:
         shape: of the tensor.
         heads: how many attention heads it belongs to; None outside of attention, and where only
             tensors are known.
+        also: further names of the same tensor, where weights are tied.
+        dtype: of the tensor as it was laid out; the flat vector is float32.
     """
 
     name: str
     start: int
     shape: tuple[int, ...]
     heads: int | None = None
+    also: tuple[str, ...] = ()
+    dtype: torch.dtype = torch.float32
 
     @property
     def size(self) -> int:
@@ -56,27 +62,29 @@ class WeightSpace:
     def of(cls, source: nn.Module | Mapping[str, Tensor]) -> WeightSpace:
         """Lay out a model's parameters, or the floating-point tensors of a state dict.
 
+        Tied tensors are one part. Buffers, integers and running statistics are not laid out; see
+        `taskmark.contract.checkpoints` for all rules.
+
         Args:
-            source: a module (its parameters, shared ones once, in their own order), or a mapping
-                of names to tensors, in its order.
+            source: a module, or a mapping of names to tensors; its order is the layout.
 
         Returns:
             The layout, without gaps.
 
         Raises:
-            TaskmarkError: if there is nothing to lay out.
+            TaskmarkError: if there is nothing to lay out, or a tensor that cannot be merged.
         """
-        named: Iterable[tuple[str, Tensor]]
-        if isinstance(source, nn.Module):
-            named, heads = source.named_parameters(), _heads(source)
-        else:
-            named, heads = source.items(), {}
+        weights = weights_of(source)
+        heads = _heads(source) if isinstance(source, nn.Module) else {}
+        also: dict[str, tuple[str, ...]] = {}
+        for alias, name in weights.aliases.items():
+            also[name] = (*also.get(name, ()), alias)
         parts: list[Part] = []
         start = 0
-        for name, tensor in named:
-            if tensor.is_floating_point():
-                parts.append(Part(name, start, tuple(tensor.shape), heads.get(name)))
-                start += parts[-1].size
+        for name, tensor in weights.tensors.items():
+            own = heads.get(name), also.get(name, ()), tensor.dtype
+            parts.append(Part(name, start, tuple(tensor.shape), *own))
+            start += parts[-1].size
         if not parts:
             raise TaskmarkError(
                 f"A {type(source).__name__} without floating-point tensors has no weights to edit; "
@@ -96,6 +104,24 @@ class WeightSpace:
         """P, the length of the flat vector."""
         return self.parts[-1].start + self.parts[-1].size
 
+    def fit(
+        self,
+        state: Mapping[str, Tensor],
+        *,
+        what: str,
+        kept: Mapping[str, Tensor] | None = None,
+        ignore: Sequence[str] = (),
+    ) -> dict[str, Tensor]:
+        """The tensors of a model under the names of the parts; see `checkpoints.fitted`."""
+        return fitted(
+            state,
+            {part.name: part.shape for part in self.parts},
+            what=what,
+            aliases={alias: part.name for part in self.parts for alias in part.also},
+            kept=kept,
+            ignore=ignore,
+        )
+
     def flatten(self, state: Mapping[str, Tensor], *, out: Tensor | None = None) -> Tensor:
         """Copy named tensors into one flat float32 vector [P].
 
@@ -104,25 +130,18 @@ class WeightSpace:
             out: a vector [P] to write into, a new one unless said.
 
         Raises:
-            TaskmarkError: if a part is missing or has another shape.
+            TaskmarkError: if a part is missing, has another shape, or cannot be merged.
         """
         vector = empty(self.size) if out is None else out
-        for part in self.parts:
-            if part.name not in state:
-                raise TaskmarkError(
-                    f"The weights lack the tensor {part.name!r}; give weights of the same model."
-                )
-            tensor = state[part.name]
-            if tuple(tensor.shape) != part.shape:
-                raise TaskmarkError(
-                    f"The tensor {part.name!r} has the shape {tuple(tensor.shape)} instead of "
-                    f"{part.shape}; give weights of the same model."
-                )
-            vector[part.slice] = tensor.detach().reshape(-1)  # cast and moved as it is written
+        tensors = self.fit(state, what="the model", ignore=("*",))
+        for part in self.parts:  # cast and moved as it is written
+            vector[part.slice].view(part.shape).copy_(tensors[part.name].detach())
         return vector
 
-    def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
-        """View a flat vector [P] as named tensors; no copy, gradients flow.
+    def views(self, vector: Tensor) -> dict[str, Tensor]:
+        """View a flat vector [P] as named tensors, each under its first name.
+
+        That is what `torch.func.functional_call` takes; no copy, gradients flow.
 
         Raises:
             TaskmarkError: if the vector has another shape.
@@ -138,6 +157,36 @@ class WeightSpace:
             part.name: piece.view(part.shape)
             for part, piece in zip(self.parts, pieces, strict=True)
         }
+
+    def unflatten(self, vector: Tensor, *, own_dtypes: bool = False) -> dict[str, Tensor]:
+        """View a flat vector [P] as named tensors, tied ones under all of their names.
+
+        Args:
+            vector: numbers of all parts.
+            own_dtypes: cast each tensor to the dtype that it was laid out with, in place of a view.
+
+        Raises:
+            TaskmarkError: if the vector has another shape, or a number is beyond the range of its
+                dtype.
+        """
+        views = self.views(vector)
+        found = {}
+        for part in self.parts:
+            tensor = views[part.name]
+            if own_dtypes and tensor.dtype != part.dtype:
+                tensor = _cast(tensor, part)
+            found |= dict.fromkeys((part.name, *part.also), tensor)
+        return found
+
+
+def _cast(tensor: Tensor, part: Part) -> Tensor:
+    cast = tensor.to(part.dtype)
+    if not torch.equal(torch.isfinite(cast), torch.isfinite(tensor)):
+        raise TaskmarkError(
+            f"The tensor {part.name!r} has numbers beyond the range of {part.dtype}; take it as "
+            "torch.float32, without own_dtypes."
+        )
+    return cast
 
 
 def _heads(model: nn.Module) -> dict[str, int]:

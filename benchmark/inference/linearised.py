@@ -55,5 +55,5 @@ def value_and_tangent(
         return features
 
     with differentiable_attention():
-        pair = jvp(at, (space.unflatten(pretrained),), (space.unflatten(vector),))
+        pair = jvp(at, (space.views(pretrained),), (space.views(vector),))
     return pair[0], pair[1]

@@ -156,7 +156,7 @@ class StandardReader:
     def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
         """See Reader."""
         weights = self._pretrained + vector.to(self._pretrained.device)
-        state = self._setting.space.unflatten(weights)
+        state = self._setting.space.views(weights)
         inputs = inputs.to(self._setting.device)
         features: Tensor = functional_call(self._setting.encoder, state, (inputs,))
         return features
@@ -277,7 +277,7 @@ class TangentReader:
     @torch.no_grad()
     def _passed(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if not vector.any():  # J 0 = 0, so that a plain forward pass is all there is
-            state = self._setting.space.unflatten(self._pretrained)
+            state = self._setting.space.views(self._pretrained)
             rows = self._setting.passed(
                 lambda batch: functional_call(self._encoder, state, (batch,)), inputs
             )

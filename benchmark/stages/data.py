@@ -22,7 +22,7 @@ from taskmark.suite.provider import provider, provider_version
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.contract.given import PermittedSplit
+    from taskmark.contract.data_access import PermittedSplit
     from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
     from taskmark.suite.definition import Suite

@@ -97,7 +97,7 @@ class Tangents:
     def _part(self, parts: Sequence[Tensor], direction: Tensor, columns: slice) -> Tensor:
         """What one slice of theta0 adds to the kernel of q . f, [N, N]."""
         met = [p for p in self.space if p.start < columns.stop and columns.start < p.slice.stop]
-        state = self.space.unflatten(self.pretrained)
+        state = self.space.views(self.pretrained)
         varied = {part.name: state.pop(part.name) for part in met}
 
         def output(weights: dict[str, Tensor], image: Tensor) -> Tensor:

@@ -61,8 +61,12 @@ def test_the_seed_makes_the_generator():
         (torch.zeros(4), torch.ones(4), "task vectors have the shape"),
         (torch.zeros(4), torch.ones(2, 3), "task vectors have the shape"),
         (torch.zeros(4), torch.ones(0, 4), "at least one"),
-        (torch.full((4,), torch.nan), torch.ones(2, 4), "pre-trained vector must hold finite"),
-        (torch.zeros(4), torch.full((1, 4), torch.inf), "task vectors must hold finite"),
+        (
+            torch.full((4,), torch.nan),
+            torch.ones(2, 4),
+            "'a' of the pre-trained vector .* not finite",
+        ),
+        (torch.zeros(4), torch.full((1, 4), torch.inf), "'a' of the task vector of 'task_1'"),
         (torch.zeros(4, dtype=torch.int64), torch.ones(2, 4), "floating-point"),
     ],
 )
@@ -94,9 +98,9 @@ def test_models_make_a_given_and_the_merged_vector_a_model():
 
 
 def test_models_that_differ_in_form_are_refused():
-    with pytest.raises(TaskmarkError, match="lack the tensor 'a'"):
+    with pytest.raises(TaskmarkError, match=r"'task_1' does not fit .*missing: a; unexpected: b"):
         Given.of_models({"a": torch.ones(2)}, [{"b": torch.ones(2)}])
-    with pytest.raises(TaskmarkError, match="stack at least one"):
+    with pytest.raises(TaskmarkError, match="at least one"):
         Given.of_models({"a": torch.ones(2)}, [])
 
 

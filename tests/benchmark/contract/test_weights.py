@@ -72,10 +72,10 @@ def test_shared_parameters_of_a_module_are_laid_out_once():
     assert space.size == 9
 
 
-def test_tensors_that_are_not_floating_point_are_left_out():
+def test_counters_and_running_statistics_are_left_out():
     model = nn.BatchNorm1d(2)
     space = WeightSpace.of(model.state_dict())
-    assert [part.name for part in space] == ["weight", "bias", "running_mean", "running_var"]
+    assert [part.name for part in space] == ["weight", "bias"]
 
 
 def test_flattening_copies_and_converts_to_float32():
@@ -94,13 +94,13 @@ def test_a_source_without_weights_is_refused(source):
 
 def test_a_missing_tensor_is_named():
     space = WeightSpace.of({"a": torch.zeros(2), "b": torch.zeros(2)})
-    with pytest.raises(TaskmarkError, match="lack the tensor 'b'"):
+    with pytest.raises(TaskmarkError, match="missing: b"):
         space.flatten({"a": torch.zeros(2)})
 
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes():
     space = WeightSpace.of({"a": torch.zeros(2, 3)})
-    with pytest.raises(TaskmarkError, match=r"'a' has the shape \(3, 2\) instead of \(2, 3\)"):
+    with pytest.raises(TaskmarkError, match=r"a is \(3, 2\) instead of \(2, 3\)"):
         space.flatten({"a": torch.zeros(3, 2)})
 
 
