@@ -110,7 +110,7 @@ def _export(
         else:
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
-    told = label.model_dump(exclude_none=True, exclude={"licence"})
+    told = label.model_dump(exclude_none=True, exclude={"licence", "ignore"})
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
     atomic_write(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written

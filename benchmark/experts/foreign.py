@@ -13,6 +13,7 @@ from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
 from taskmark.experts.trees import find_folders
 from taskmark.records.record import Experts
+from taskmark.suites.weight_files import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -136,11 +137,16 @@ def suited(
 
 
 def hash_of(path: Path) -> str:
-    """The SHA-256 of a file of an expert.
+    """The SHA-256 of a file of an expert; of several files that of their hashes.
 
     Raises:
-        TaskmarkError: if it cannot be read.
+        TaskmarkError: if one cannot be read.
     """
+    first, *more = (_sha256(file) for file in files_of(path))
+    return hashlib.sha256("\n".join([first, *more]).encode()).hexdigest() if more else first
+
+
+def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

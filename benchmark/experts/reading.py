@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
+from taskmark.contract.checkpoints import check_finite, is_running, weights_of
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
@@ -14,10 +13,10 @@ from taskmark.store.lineage import note
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from taskmark.context import Context
     from taskmark.contract.weights import WeightSpace
@@ -42,46 +41,52 @@ def make_foreign_expert(
     """
     if context.experts is None:
         raise TaskmarkError("There are no experts to read; give their folder with --experts.")
-    path = context.experts.folders[backbone, seed].files[task].path
+    folder = context.experts.folders[backbone, seed]
+    path, ignore = folder.files[task].path, folder.label.ignore
     weights = context.suite.backbones[backbone].weights
-    setting = context.setting(context.encoder(backbone))
+    encoder = context.encoder(backbone)
+    setting = context.setting(encoder)
     with measured() as spent:
-        tensors = context.provider.expert_weights(weights, path)
-        dtypes = _other_dtypes(tensors)
-        vector = _read(path, tensors, setting.space)
+        tensors = context.provider.expert_weights(weights, path, ignore=ignore)
+        told = _what_is_not_read(tensors)
+        vector, dtypes = _read(path, tensors, encoder, setting.space, ignore)
         del tensors  # a remainder may be as large
         vector -= setting.pretrained
         if remainder is not None:
             rest = remainder_of(path)
-            vector += _read(rest, read_tensors(rest), setting.space)
+            vector += _read(rest, read_tensors(rest), encoder, setting.space)[0]
             _check_unchanged(rest, remainder)
         _check_unchanged(path, sha256)
     if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
+    if told:
+        note(f"The running statistics of the expert of {task} ({told}) are those before tuning.")
+    if ignore:
+        note(f"Tensors called {', '.join(ignore)} were not read of the expert of {task}.")
     facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
     context.store.put("experts", key, {"vector": vector}, facts)
 
 
-def _read(path: Path, tensors: Mapping[str, Tensor], space: WeightSpace) -> Tensor:
-    """Named tensors as one vector [P], float32, all finite."""
-    try:
-        vector = space.flatten(tensors)
-    except TaskmarkError as error:
-        raise TaskmarkError(
-            f"The file {str(path)!r} is of another architecture than the backbone: {error}"
-        ) from error
-    for part in space:
-        if not torch.isfinite(vector[part.slice]).all():
-            raise TaskmarkError(
-                f"The tensor {part.name!r} in {str(path)!r} has numbers that are not finite; the "
-                "expert diverged or its file is damaged, bring another."
-            )
-    return vector
+def _read(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    encoder: nn.Module,
+    space: WeightSpace,
+    ignore: Sequence[str] = (),
+) -> tuple[Tensor, list[str]]:
+    """Named tensors as one vector [P], float32, all finite, and in which other dtypes they were."""
+    what = f"the file {str(path)!r}"
+    own = space.fit(tensors, what=what, kept=weights_of(encoder).kept, ignore=ignore)
+    vector = space.flatten(own)
+    check_finite(space.views(vector), what)
+    kinds = {tensor.dtype for tensor in own.values()} - {vector.dtype}
+    return vector, sorted(str(kind).removeprefix("torch.") for kind in kinds)
 
 
-def _other_dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
-    kinds = {tensor.dtype for tensor in tensors.values()}
-    return sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
+def _what_is_not_read(tensors: Mapping[str, Tensor]) -> str:
+    """The names of an expert's running statistics, which are no weights."""
+    names = [name for name in tensors if is_running(name)]
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 
 def _check_unchanged(path: Path, sha256: str) -> None:
