@@ -29,11 +29,15 @@ _Said = TypeVar("_Said")
 
 @dataclass(frozen=True, slots=True)
 class ForeignFile:
-    """A file with an expert, and that with what its weights leave out, by the hash of each."""
+    """A file with an expert, and that with what its weights leave out, by the hash of each.
+
+    `ignore` has patterns of the names of tensors in it that are not read.
+    """
 
     path: Path
     sha256: str
     remainder: str | None = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +168,8 @@ def _read_folder(path: Path, root: Path, tasks: Sequence[str]) -> ForeignFolder:
     files = {}
     for task, file in found.files.items():
         remainder = remainder_of(file)
-        files[task] = ForeignFile(
-            file.absolute(), hash_of(file), hash_of(remainder) if remainder.exists() else None
-        )
+        rest = hash_of(remainder) if remainder.exists() else None
+        files[task] = ForeignFile(file.absolute(), hash_of(file), rest, label.ignore)
     return ForeignFolder(path, label, files)
 
 

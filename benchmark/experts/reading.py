@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.contract.checkpoints import check_finite, is_running, weights_of
+from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from taskmark.context import Context
-    from taskmark.contract.weights import WeightSpace
 
 
 def make_foreign_expert(
@@ -41,26 +41,27 @@ def make_foreign_expert(
     """
     if context.experts is None:
         raise TaskmarkError("There are no experts to read; give their folder with --experts.")
-    folder = context.experts.folders[backbone, seed]
-    path, ignore = folder.files[task].path, folder.label.ignore
+    file = context.experts.folders[backbone, seed].files[task]
+    path, ignore = file.path, file.ignore
     weights = context.suite.backbones[backbone].weights
     encoder = context.encoder(backbone)
     setting = context.setting(encoder)
     with measured() as spent:
         tensors = context.provider.expert_weights(weights, path, ignore=ignore)
-        told = _what_is_not_read(tensors)
-        vector, dtypes = _read(path, tensors, encoder, setting.space, ignore)
+        running = [name for name in tensors if is_running(name)]
+        vector, dtypes = _read(path, tensors, encoder, ignore)
         del tensors  # a remainder may be as large
         vector -= setting.pretrained
         if remainder is not None:
             rest = remainder_of(path)
-            vector += _read(rest, read_tensors(rest), encoder, setting.space)[0]
+            vector += _read(rest, read_tensors(rest), encoder)[0]
             _check_unchanged(rest, remainder)
         _check_unchanged(path, sha256)
     if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
-    if told:
-        note(f"The running statistics of the expert of {task} ({told}) are those before tuning.")
+    if running:
+        more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        note(f"{running[0]}{more} of the expert of {task} are no weights and were not read.")
     if ignore:
         note(f"Tensors called {', '.join(ignore)} were not read of the expert of {task}.")
     facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
@@ -68,25 +69,15 @@ def make_foreign_expert(
 
 
 def _read(
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    encoder: nn.Module,
-    space: WeightSpace,
-    ignore: Sequence[str] = (),
+    path: Path, tensors: Mapping[str, Tensor], encoder: nn.Module, ignore: Sequence[str] = ()
 ) -> tuple[Tensor, list[str]]:
     """Named tensors as one vector [P], float32, all finite, and in which other dtypes they were."""
-    what = f"the file {str(path)!r}"
+    space, what = WeightSpace.of(encoder), f"the file {str(path)!r}"
     own = space.fit(tensors, what=what, kept=weights_of(encoder).kept, ignore=ignore)
     vector = space.flatten(own)
     check_finite(space.views(vector), what)
     kinds = {tensor.dtype for tensor in own.values()} - {vector.dtype}
     return vector, sorted(str(kind).removeprefix("torch.") for kind in kinds)
-
-
-def _what_is_not_read(tensors: Mapping[str, Tensor]) -> str:
-    """The names of an expert's running statistics, which are no weights."""
-    names = [name for name in tensors if is_running(name)]
-    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
 
 
 def _check_unchanged(path: Path, sha256: str) -> None:
