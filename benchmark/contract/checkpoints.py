@@ -64,6 +64,7 @@ def weights_of(source: object, what: str = "the model") -> Weights:
             a part of their memory.
     """
     named = named_tensors(source, what)
+    found: dict[str, Tensor]
     if isinstance(source, nn.Module):
         found = dict(source.named_parameters(remove_duplicate=False))
     else:
@@ -227,7 +228,9 @@ def _is_number(tensor: Tensor) -> bool:
 
 def _initialised(tensor: Tensor) -> bool:
     """Whether a tensor has a shape; those of lazy modules have none before their first pass."""
-    return not isinstance(tensor, nn.parameter.UninitializedTensorMixin)
+    return not isinstance(
+        tensor, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer
+    )
 
 
 def _refused_kinds(tensors: Mapping[str, Tensor], *, laid_out: bool = False) -> list[str]:

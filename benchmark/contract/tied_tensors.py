@@ -95,8 +95,8 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 
 def _span(tensor: Tensor) -> tuple[int, int]:
     """The first byte of its memory that a tensor shows, and the one after its last."""
-    size, start = tensor.element_size(), tensor.storage_offset()
-    last = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    size, start = tensor.element_size(), int(tensor.storage_offset())
+    last = sum((n - 1) * int(s) for n, s in zip(tensor.shape, tensor.stride(), strict=True))
     return start * size, (start + last + 1) * size
 
 

@@ -170,7 +170,7 @@ class WeightSpace:
                 dtype.
         """
         views = self.views(vector)
-        found = {}
+        found: dict[str, Tensor] = {}
         for part in self.parts:
             tensor = views[part.name]
             if own_dtypes and tensor.dtype != part.dtype:

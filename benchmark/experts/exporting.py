@@ -109,7 +109,7 @@ def _export(
         else:
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
-    told = label.model_dump(exclude_none=True, exclude={"licence"})
+    told = label.model_dump(exclude_none=True, exclude={"licence", "ignore"})
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
     write_atomically(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
+from taskmark.suites.weight_files import INDEX, SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from taskmark.contract.recipe import Mode
-
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-"""Files that may hold weights."""
 
 REMAINDER = ".remainder.safetensors"
 """How the file ends that tells what float32 weights leave out of a task vector."""
@@ -33,6 +31,15 @@ _ALSO = {
     "oxfordpets": "pets",
     "patchcamelyon": "pcam",
 }
+
+# What trainers leave in the same folder, and is no weights.
+_OF_TRAINERS = re.compile(
+    r"^(lr_)?(optim(izer)?|scheduler|scaler|rng_state|random_states|training_args|trainer_state)"
+    r"([._-]|\d|$)",
+    re.IGNORECASE,
+)
+
+_SHARD = re.compile(r"(?P<model>.+)-\d{5}-of-\d{5}(?P<suffix>\.\w+)")
 
 # Beside an expert there may lie the model before tuning, and that tuned under the other recipe.
 _NOT_TUNED = ("zeroshot", "head_")
@@ -59,7 +66,9 @@ def find_files(folder: Path, tasks: Iterable[str], mode: Mode) -> FoundFiles:
     """Find the file of each task, `<task>.safetensors`, `.pt`, `.pth` or `.bin`, or in a folder.
 
     A sub-folder is called as the task, or `<Task>Val`, or `<model>_<task>`, as published
-    collections have it, and holds one file of weights. Case and marks in names do not matter.
+    collections have it, and holds one file of weights; what a trainer leaves beside it is passed
+    over. Case and marks in names do not matter. Weights in several files are found by their index,
+    `<name>.safetensors.index.json`, which then is the file.
 
     Args:
         folder: to look in.
@@ -67,7 +76,8 @@ def find_files(folder: Path, tasks: Iterable[str], mode: Mode) -> FoundFiles:
         mode: how the experts were tuned; files whose names say the other way are passed over.
 
     Raises:
-        TaskmarkError: if the folder cannot be read, two files are of one task, or a task has none.
+        TaskmarkError: if the folder cannot be read, two files are of one task, a task has none, or
+            files that are a part of the weights have no index.
     """
     wanted = {_plain(task): task for task in tasks}
     files: dict[str, Path] = {}
@@ -86,7 +96,7 @@ def find_files(folder: Path, tasks: Iterable[str], mode: Mode) -> FoundFiles:
             files[task] = file
     missing = [task for task in wanted.values() if task not in files]
     if missing:
-        raise _lacking(folder, missing, others)
+        raise _lacking(folder, missing, files, others)
     return FoundFiles({task: files[task] for task in wanted.values()}, tuple(others))
 
 
@@ -106,12 +116,32 @@ def _entries(folder: Path) -> Iterator[Path]:
         ) from error
     for name in names:
         path = folder / name
-        if not name.startswith(".") and (path.is_dir() or _holds_weights(path)):
+        if name.startswith("."):
+            continue
+        if path.is_dir() or _holds_weights(path):
             yield path
+        elif shard := _SHARD.fullmatch(name):
+            _require_index(path, f"{shard['model']}{shard['suffix']}{INDEX}")
 
 
 def _holds_weights(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.endswith(REMAINDER)
+    name = path.name
+    if _OF_TRAINERS.match(name) or _SHARD.fullmatch(name) or name.endswith(REMAINDER):
+        return False
+    return path.suffix.lower() in SUFFIXES or name.endswith(tuple(s + INDEX for s in SUFFIXES))
+
+
+def _require_index(shard: Path, index: str) -> None:
+    if shard.suffix.lower() in SUFFIXES and not shard.with_name(index).exists():
+        raise TaskmarkError(
+            f"The file {str(shard)!r} is a part of a model's weights, and {index!r}, which names "
+            "all parts, is not beside it; bring it along."
+        )
+
+
+def _stem(path: Path) -> str:
+    """The name of a file without what says how it is read."""
+    return path.with_name(path.name.removesuffix(INDEX)).stem
 
 
 def _weights_in(path: Path, mode: Mode) -> list[Path]:
@@ -123,13 +153,13 @@ def _weights_in(path: Path, mode: Mode) -> list[Path]:
         file
         for file in _entries(path)
         if not file.is_dir()
-        and not any(mark in file.stem.lower() for mark in _NOT_TUNED)
-        and not other.match(file.stem.lower())
+        and not any(mark in _stem(file).lower() for mark in _NOT_TUNED)
+        and not other.match(_stem(file).lower())
     ]
 
 
 def _task_of(path: Path, wanted: Mapping[str, str]) -> str | None:
-    name = path.name if path.is_dir() else path.stem
+    name = path.name if path.is_dir() else _stem(path)
     for written in (name, _MODEL.sub("", name)):
         plain = _plain(written)
         for spelt in (plain, plain.removesuffix("val")):
@@ -142,7 +172,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _lacking(folder: Path, missing: list[str], others: list[str]) -> TaskmarkError:
+def _lacking(
+    folder: Path, missing: Sequence[str], there: Mapping[str, Path], others: Sequence[str]
+) -> TaskmarkError:
     tasks = ", ".join(repr(task) for task in missing)
     found = {_plain(name.partition(".")[0]): name for name in others}
     meant = [
@@ -150,12 +182,14 @@ def _lacking(folder: Path, missing: list[str], others: list[str]) -> TaskmarkErr
         for task in missing
         for name in difflib.get_close_matches(_plain(task), found, n=1)
     ]
+    hint = "" if there or others else "it holds no files of weights; "
+    if there:
+        files = (f"{task!r} ({file.relative_to(folder)})" for task, file in there.items())
+        hint += f"there are those of {', '.join(files)}; "
     if meant:
-        hint = f"did you mean {', '.join(meant)}? "
+        hint += f"did you mean {', '.join(meant)}? "
     elif others:
-        hint = f"of no task of the suite are: {', '.join(others)}; "
-    else:
-        hint = "it holds no files of weights; "
+        hint += f"of no task of the suite are: {', '.join(others)}; "
     return TaskmarkError(
         f"There is no expert of {tasks} in {str(folder)!r}; {hint}bring "
         f"'{missing[0]}.safetensors' and so on, or leave the tasks out with --task."

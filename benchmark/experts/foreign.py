@@ -13,6 +13,7 @@ from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
 from taskmark.experts.trees import find_folders
 from taskmark.records.envelope import Experts
+from taskmark.suites.weight_files import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,11 +29,15 @@ _Said = TypeVar("_Said")
 
 @dataclass(frozen=True, slots=True)
 class ForeignFile:
-    """A file with an expert, and that with what its weights leave out, by the hash of each."""
+    """A file with an expert, and that with what its weights leave out, by the hash of each.
+
+    `ignore` has patterns of the names of tensors in it that are not read.
+    """
 
     path: Path
     sha256: str
     remainder: str | None = None
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +141,16 @@ def suited(
 
 
 def hash_of(path: Path) -> str:
-    """The SHA-256 of a file of an expert.
+    """The SHA-256 of a file of an expert; of several files that of their hashes.
 
     Raises:
-        TaskmarkError: if it cannot be read.
+        TaskmarkError: if one cannot be read.
     """
+    first, *more = (_sha256(file) for file in files_of(path))
+    return hashlib.sha256("\n".join([first, *more]).encode()).hexdigest() if more else first
+
+
+def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -158,9 +168,8 @@ def _read_folder(path: Path, root: Path, tasks: Sequence[str]) -> ForeignFolder:
     files = {}
     for task, file in found.files.items():
         remainder = remainder_of(file)
-        files[task] = ForeignFile(
-            file.absolute(), hash_of(file), hash_of(remainder) if remainder.exists() else None
-        )
+        rest = hash_of(remainder) if remainder.exists() else None
+        files[task] = ForeignFile(file.absolute(), hash_of(file), rest, label.ignore)
     return ForeignFolder(path, label, files)
 
 

@@ -27,6 +27,8 @@ class Label(Frozen):
         licence: under which they may be used.
         recipe: how they were tuned.
         seed: of their tuning; a folder that is called by its seed need not say it.
+        ignore: patterns of the names of tensors that the files may hold beyond the backbone's, such
+            as "lm_head.*"; all others are refused.
     """
 
     family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")] | None = None
@@ -34,6 +36,7 @@ class Label(Frozen):
     licence: str = ""
     recipe: Mode = "standard"
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] | None = None
+    ignore: tuple[str, ...] = ()
 
 
 def label_of(folder: Path, root: Path) -> Label:
@@ -56,6 +59,6 @@ def read_label(path: Path) -> Label:
     Raises:
         TaskmarkError: if it cannot be read or does not follow the schema.
     """
-    fields = "family (small letters, digits and marks), source, licence, recipe and seed"
+    fields = "family (small letters, digits and marks), source, licence, recipe, seed and ignore"
     with faults_in_sentences(f"The file {str(path)!r}", hint=f"; it may have {fields}"):
         return Label(**tomllib.loads(path.read_text("utf-8")))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
+from taskmark.contract.checkpoints import check_finite, is_running, weights_of
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
@@ -14,16 +13,22 @@ from taskmark.store.recording import note
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from taskmark.stages.model import Model
 
 
 def read_expert(
-    model: Model, path: Path, *, task: str, sha256: str, remainder: str | None
+    model: Model,
+    path: Path,
+    *,
+    task: str,
+    sha256: str,
+    remainder: str | None,
+    ignore: Sequence[str] = (),
 ) -> Tensor:
     """Read one expert, and return its task vector theta - theta0, [P].
 
@@ -35,47 +40,43 @@ def read_expert(
         task: its task.
         sha256: of the file.
         remainder: the hash of the file beside it with what float32 weights leave out, if any.
+        ignore: patterns of names that the file may have besides.
 
     Raises:
         TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
     """
     encoder = model.encoder()
     space = WeightSpace.of(encoder)
-    tensors = model.source.expert_weights(model.weights, path)
-    dtypes = _other_dtypes(tensors)
-    vector = _read(path, tensors, space)
+    tensors = model.source.expert_weights(model.weights, path, ignore=ignore)
+    running = [name for name in tensors if is_running(name)]
+    vector, dtypes = _read(path, tensors, encoder, ignore)
     del tensors  # a remainder may be as large
     vector -= space.flatten(dict(encoder.named_parameters()))
     if remainder is not None:
         rest = remainder_of(path)
-        vector += _read(rest, read_tensors(rest), space)
+        vector += _read(rest, read_tensors(rest), encoder)[0]
         _check_unchanged(rest, remainder)
     _check_unchanged(path, sha256)
     if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
+    if running:
+        more = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        note(f"{running[0]}{more} of the expert of {task} are no weights and were not read.")
+    if ignore:
+        note(f"Tensors called {', '.join(ignore)} were not read of the expert of {task}.")
     return vector
 
 
-def _read(path: Path, tensors: Mapping[str, Tensor], space: WeightSpace) -> Tensor:
-    """Named tensors as one vector [P], float32, all finite."""
-    try:
-        vector = space.flatten(tensors)
-    except TaskmarkError as error:
-        raise TaskmarkError(
-            f"The file {str(path)!r} is of another architecture than the backbone: {error}"
-        ) from error
-    for part in space:
-        if not torch.isfinite(vector[part.slice]).all():
-            raise TaskmarkError(
-                f"The tensor {part.name!r} in {str(path)!r} has numbers that are not finite; the "
-                "expert diverged or its file is damaged, bring another."
-            )
-    return vector
-
-
-def _other_dtypes(tensors: Mapping[str, Tensor]) -> list[str]:
-    kinds = {tensor.dtype for tensor in tensors.values()}
-    return sorted(str(kind).removeprefix("torch.") for kind in kinds - {torch.float32})
+def _read(
+    path: Path, tensors: Mapping[str, Tensor], encoder: nn.Module, ignore: Sequence[str] = ()
+) -> tuple[Tensor, list[str]]:
+    """Named tensors as one vector [P], float32, all finite, and in which other dtypes they were."""
+    space, what = WeightSpace.of(encoder), f"the file {str(path)!r}"
+    own = space.fit(tensors, what=what, kept=weights_of(encoder).kept, ignore=ignore)
+    vector = space.flatten(own)
+    check_finite(space.views(vector), what)
+    kinds = {tensor.dtype for tensor in own.values()} - {vector.dtype}
+    return vector, sorted(str(kind).removeprefix("torch.") for kind in kinds)
 
 
 def _check_unchanged(path: Path, sha256: str) -> None:

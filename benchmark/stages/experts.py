@@ -133,12 +133,14 @@ class ReadExpert(Stage):
     task: str
     sha256: str
     remainder: str | None
+    ignore: tuple[str, ...] = ()
     path: Path = outside_key(Path())
 
     @classmethod
     def of(cls, suite: Suite, backbone: str, task: str, file: ForeignFile) -> ReadExpert:
         """The expert of a task in a file."""
-        return cls(Model.of(suite, backbone), task, file.sha256, file.remainder, file.path)
+        model = Model.of(suite, backbone)
+        return cls(model, task, file.sha256, file.remainder, tuple(file.ignore), file.path)
 
     @property
     def label(self) -> str:
@@ -163,6 +165,7 @@ class ReadExpert(Stage):
                 task=self.task,
                 sha256=self.sha256,
                 remainder=self.remainder,
+                ignore=self.ignore,
             )
         facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
         store.put(self, {"vector": vector}, facts)

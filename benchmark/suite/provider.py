@@ -46,10 +46,19 @@ class Provider(Protocol):
     def head(self, weights: str, task: str) -> TaskHead:
         """The provider's own head of a task; asked for where a backbone's heads are "own"."""
 
-    def expert_weights(self, weights: str, path: Path) -> Mapping[str, Tensor]:
+    def expert_weights(
+        self, weights: str, path: Path, *, ignore: Sequence[str] = ()
+    ) -> Mapping[str, Tensor]:
         """A fine-tuned checkpoint by the names of the encoder's parameters, all of them.
 
-        The numbers are as precise as in the file; the harness makes them float32, and says so.
+        The numbers are as precise as in the file; the harness makes them float32, and says so. It
+        holds them against the encoder by the rules of `taskmark.contract.checkpoints`, which a
+        provider may do before.
+
+        Args:
+            weights: of the backbone that it was tuned from.
+            path: a file of weights, or the index of several.
+            ignore: patterns of names that the file may have besides.
 
         Raises:
             TaskmarkError: if the file cannot be read or is not an expert of the backbone.

@@ -7,7 +7,7 @@ import importlib.resources
 import math
 from typing import TYPE_CHECKING
 
-from taskmark.errors import TaskmarkError
+from taskmark.contract.checkpoints import fitted
 from taskmark.suites.mini import architecture, tasks, text_tower
 from taskmark.suites.weight_files import read_tensors
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.suites.task_data import TaskData
-
-_SHOWN = 4  # names in a sentence
 
 
 def task(name: str) -> TaskData:
@@ -48,21 +46,17 @@ def logit_scale(weights: str) -> float:
     return math.exp(text_tower.logit_scale(weights))
 
 
-def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
+def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> Mapping[str, Tensor]:
     """A fine-tuned checkpoint by the names of the encoder's parameters, all of them.
 
     Raises:
         TaskmarkError: if the file cannot be read or is not an expert of the backbone.
     """
-    tensors = read_tensors(path)
-    wanted = dict(backbone(weights)[1].named_parameters())
-    differ = [
-        name for name in wanted.keys() & tensors.keys() if tensors[name].shape != wanted[name].shape
-    ]
-    if faults := sorted({*differ, *(wanted.keys() ^ tensors.keys())}):
-        raise TaskmarkError(
-            f"The file {str(path)!r} is no expert of {weights!r}: its tensors have other names or "
-            f"shapes ({', '.join(faults[:_SHOWN])}{', ...' if faults[_SHOWN:] else ''}); bring one "
-            "that was tuned from these weights."
-        )
-    return {name: tensors[name] for name in wanted}
+    wanted = backbone(weights)[1].named_parameters()
+    return fitted(
+        read_tensors(path),
+        {name: parameter.shape for name, parameter in wanted},
+        what=f"the file {str(path)!r}",
+        of=f"the backbone {weights!r}",
+        ignore=ignore,
+    )

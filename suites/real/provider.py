@@ -41,9 +41,9 @@ def logit_scale(weights: str) -> float:
     return backbones.logit_scale(weights)
 
 
-def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
+def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> Mapping[str, Tensor]:
     """An expert that somebody else tuned, by the names of the encoder's parameters."""
-    return backbones.expert_weights(weights, path)
+    return backbones.expert_weights(weights, path, ignore=ignore)
 
 
 def missing(names: Sequence[str], weights: Sequence[str]) -> str:

@@ -42,8 +42,32 @@ def test_what_is_missing_misshapen_or_too_much_is_named(weights, tmp_path, chang
         provider.expert_weights("image_text", path)
 
 
+def test_wrappers_and_buffers_leave_the_same_weights(weights, tmp_path):
+    path = tmp_path / "signs.safetensors"
+    buffers = {"position_ids": torch.arange(16), "norm.num_batches_tracked": torch.tensor(3)}
+    save_file({f"module._orig_mod.{n}": t for n, t in (weights | buffers).items()}, path)
+    found = provider.expert_weights("image_text", path)
+    assert list(found) == list(weights)
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"norm.weight": torch.ones(128, dtype=torch.int8)}, "norm.weight is int8"),
+        ({"a.lora_A.weight": torch.ones(1)}, "LoRA adapters"),
+        ({"modul.norm.bias": torch.ones(1)}, "unexpected: modul.norm.bias"),
+    ],
+)
+def test_what_is_refused_is_named_as_it_is_in_the_file(weights, tmp_path, more, told):
+    path = tmp_path / "signs.safetensors"
+    save_file(weights | more, path)
+    with pytest.raises(TaskmarkError, match=told):
+        provider.expert_weights("image_text", path)
+
+
 def test_an_expert_of_another_backbone_is_refused(weights, tmp_path):
     path = tmp_path / "signs.safetensors"
     save_file(weights, path)
-    with pytest.raises(TaskmarkError, match=r"no expert of 'supervised_large'.*, \.\.\.\)"):
+    with pytest.raises(TaskmarkError, match=r"does not fit the backbone 'supervised_large'.* more"):
         provider.expert_weights("supervised_large", path)

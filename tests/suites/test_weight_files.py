@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.weight_files import read_tensors
+from taskmark.suites.weight_files import files_of, read_tensors
 
 
 class ImageEncoder(torch.nn.Linear):
@@ -54,3 +57,56 @@ def test_a_file_without_tensors_by_name_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "dtd.pt")
     with pytest.raises(TaskmarkError, match="holds no tensors by name"):
         read_tensors(tmp_path / "dtd.pt")
+
+
+@pytest.mark.parametrize("around", ["state_dict", "model_state_dict", "model", "module"])
+def test_what_a_trainer_wraps_around_tensors_is_taken_off(tmp_path, around):
+    torch.save({around: {"a": torch.ones(2)}, "epoch": 3}, tmp_path / "dtd.PT")
+    assert read_tensors(tmp_path / "dtd.PT")["a"].tolist() == [1, 1]
+
+
+def shards(folder, places, **files):
+    """Files of one tensor each, under an index that says which tensor is where."""
+    for name, tensors in files.items():
+        save_file({n: torch.ones(1) for n in tensors}, folder / f"{name}.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}), "utf-8")
+    return index
+
+
+def test_several_files_are_read_through_their_index(tmp_path):
+    places = {"a": "x.safetensors", "b": "y.safetensors"}
+    index = shards(tmp_path, places, x="a", y="b", z="c")
+    assert set(read_tensors(index)) == {"a", "b"}
+    assert [file.name for file in files_of(index)] == [index.name, *places.values()]
+    (tmp_path / "y.safetensors").unlink()
+    with pytest.raises(TaskmarkError, match=r"names 2 files and y\.safetensors is not there"):
+        read_tensors(index)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ({"a": "x.safetensors"}, "'b', which .* does not place there"),
+        ({"a": "x.safetensors", "b": "x.safetensors", "c": "x.safetensors"}, "'c' is not in x"),
+        ({"a": "../x.safetensors"}, "names '../x.safetensors', which is no file of weights"),
+        ({"a": "/etc/x.safetensors"}, "no file of weights beside it"),
+        ({"a": "x\\0.safetensors"}, "no file of weights beside it"),
+        ({"a": "model.safetensors.index.json"}, "no file of weights beside it"),
+        ({"a": 3}, "no file of weights beside it"),
+        ([], "has no table of tensors"),
+        (None, "has no table of tensors"),
+    ],
+)
+def test_an_index_that_does_not_fit_its_files_is_refused(tmp_path, places, told):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(TaskmarkError, match=told):
+        read_tensors(shards(tmp_path / "in", places, x="ab"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"3"])
+def test_an_index_that_is_no_index_is_refused(tmp_path, content):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_bytes(content)
+    with pytest.raises(TaskmarkError, match="has no table of tensors"):
+        read_tensors(index)

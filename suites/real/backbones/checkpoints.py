@@ -7,8 +7,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-import torch
-
+from taskmark.contract.checkpoints import check_finite, fitted
+from taskmark.contract.tensor_names import plain_names
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.backbones import layouts, towers
 from taskmark.suites.weight_files import read_tensors
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _CLASSIFIER = re.compile(r"^(head|head_dist|pre_logits)\.")
 _PROJECTION = "head.weight"
-_SHOWN = 4  # names in a sentence
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +38,16 @@ def pretrained_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
     tower = towers.build(backbone, device="meta")
     tensors = _tower_tensors(backbone, path)
     tensors = towers.resampled_positions(tower, tensors)
-    fitted = _fitted(tensors, tower.state_dict(), path, {})
-    return {name: tensor.float() for name, tensor in fitted.items()}
+    found = _fitted(tensors, tower.state_dict(), path)
+    return {name: tensor.float() for name, tensor in found.items()}
 
 
 def expert_tensors(
-    backbone: Backbone, path: Path, pretrained: Mapping[str, Tensor]
+    backbone: Backbone,
+    path: Path,
+    pretrained: Mapping[str, Tensor],
+    *,
+    ignore: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """The weights of a fine-tuned tower, by timm's names, as precise as in the file.
 
@@ -53,6 +56,7 @@ def expert_tensors(
         path: a file in the layout of open_clip, of timm, or of transformers' CLIPVisionModel, which
             has no projection: who tuned that left the pre-trained one as it was.
         pretrained: weights of the backbone, for the projection.
+        ignore: patterns of names that the file may have besides.
 
     Raises:
         TaskmarkError: if it is of another architecture, has another activation, or numbers that are
@@ -61,18 +65,13 @@ def expert_tensors(
     _require_activation(backbone, path)
     tensors = _tower_tensors(backbone, path)
     kept = {_PROJECTION: pretrained[_PROJECTION]} if backbone.has_text else {}
-    fitted = _fitted(tensors, pretrained, path, kept)
-    for name, tensor in fitted.items():
-        if not torch.isfinite(tensor).all():
-            raise TaskmarkError(
-                f"The weights {name} in {path} are not all finite; the expert diverged, tune it "
-                "anew."
-            )
-    return fitted
+    found = _fitted({**kept, **tensors}, pretrained, path, ignore)
+    check_finite(found, f"the file {str(path)!r}")
+    return found
 
 
 def _tower_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
-    named = layouts.by_names_of_timm(read_tensors(path))
+    named = layouts.by_names_of_timm(plain_names(read_tensors(path)))
     # A classifier, or a projection that the backbone does without.
     heads = [] if backbone.has_text else [n for n in named.tensors if _CLASSIFIER.match(n)]
     if unused := (*named.unused, *heads):
@@ -84,38 +83,13 @@ def _fitted(
     tensors: Mapping[str, Tensor],
     wanted: Mapping[str, Tensor],
     path: Path,
-    instead: Mapping[str, Tensor],
+    ignore: Sequence[str] = (),
 ) -> dict[str, Tensor]:
-    """Tensors in the order of those that are wanted, of the same names and shapes."""
-    tensors = {**instead, **tensors}
-    wrong = [
-        f"{name} is {_shape(tensors[name])} and not {_shape(wanted[name])}"
-        for name in wanted
-        if name in tensors and tensors[name].shape != wanted[name].shape
-    ]
-    faults = [
-        _listed("missing", [name for name in wanted if name not in tensors]),
-        _listed("unexpected", [name for name in tensors if name not in wanted]),
-        _listed("of another shape", wrong),
-        _listed(
-            "not of floating point", [n for n, t in tensors.items() if not t.is_floating_point()]
-        ),
-    ]
-    if told := "; ".join(fault for fault in faults if fault):
-        raise TaskmarkError(
-            f"The weights in {path} are of another architecture than the backbone ({told}); bring "
-            "those that were tuned from it."
-        )
-    return {name: tensors[name].contiguous() for name in wanted}
-
-
-def _listed(fault: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{fault}: {', '.join(names[:_SHOWN])}{more}" if names else ""
-
-
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(str(side) for side in tensor.shape) or "a number"
+    shapes = {name: tensor.shape for name, tensor in wanted.items()}
+    found = fitted(
+        tensors, shapes, what=f"the file {str(path)!r}", of="the backbone", ignore=ignore
+    )
+    return {name: tensor.contiguous() for name, tensor in found.items()}
 
 
 def _require_activation(backbone: Backbone, path: Path) -> None:

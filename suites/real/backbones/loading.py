@@ -13,7 +13,7 @@ from taskmark.suites.real.backbones.encoder import Encoder
 from taskmark.suites.real.backbones.lock import read_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -59,12 +59,13 @@ def weights_sha256(weights: str) -> str:
     return _drawn_sha256(backbone.model_dump_json())
 
 
-def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
+def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> Mapping[str, Tensor]:
     """The weights of an expert that somebody else tuned, by the names of the encoder's parameters.
 
     Args:
         weights: name of the backbone that it was tuned from.
         path: a file in the layout of open_clip, timm or transformers' CLIPVisionModel.
+        ignore: patterns of names that it may have besides, in timm's spelling.
 
     Returns:
         Every parameter of the encoder, in its order, as precise as in the file.
@@ -77,7 +78,7 @@ def expert_weights(weights: str, path: Path) -> Mapping[str, Tensor]:
         pretrained: Mapping[str, Tensor] = _pretrained(weights, backbone)
     else:
         pretrained = towers.drawn(backbone).state_dict()
-    found = checkpoints.expert_tensors(backbone, path, pretrained)
+    found = checkpoints.expert_tensors(backbone, path, pretrained, ignore=ignore)
     return {f"tower.{name}": tensor for name, tensor in found.items()}
 
 

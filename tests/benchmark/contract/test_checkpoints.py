@@ -389,7 +389,7 @@ def test_the_merged_model_has_the_dtypes_that_came_in():
 
 def test_a_number_that_its_dtype_cannot_hold_is_refused():
     given = Given.of_models({"a": torch.ones(2).half()}, [{"a": torch.ones(2)}])
-    with pytest.raises(TaskmarkError, match="'a' has numbers beyond the range of torch.float16"):
+    with pytest.raises(TaskmarkError, match=r"'a' has .* beyond the range of torch\.float16"):
         given.state_dict(torch.tensor([0.0, 7e4]))
 
 

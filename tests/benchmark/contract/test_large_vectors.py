@@ -53,3 +53,30 @@ def test_ten_vectors_are_stacked_in_the_memory_of_a_few(tmp_path):
     assert done.returncode == 0, done.stderr
     # theta0, the vector that is written, and the one that comes next
     assert float(done.stdout) < 4
+
+
+GIVE = """
+import torch
+from taskmark import Given
+from taskmark.machine.costs import measured
+
+N_TASKS, SIZE = 5, 4_000_000
+base = {"a": torch.zeros(SIZE // 2), "b": torch.zeros(2000, SIZE // 4000).T}
+experts = [{"module." + n: t.clone() + 1 for n, t in base.items()} for _ in range(N_TASKS)]
+Given.of_models({"a": torch.zeros(1)}, [{"a": torch.ones(1)}])
+with measured() as spent:
+    given = Given.of_models(base, experts)
+assert given.task_vectors.shape == (N_TASKS, SIZE)
+print(spent.peak_bytes / (4 * SIZE))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can set a peak back")
+def test_models_are_given_in_the_memory_of_their_vectors_alone():
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", GIVE], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        float(done.stdout) < 6.5
+    )  # theta0, five task vectors, and half a vector for what is small

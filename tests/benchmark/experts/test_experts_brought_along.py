@@ -233,15 +233,27 @@ def pretrained(folder):
 BAD = {
     "NaN": (
         spoilt("nan", lambda t: t["first.weight"][0].fill_(float("nan"))),
-        r"'first\.weight' in .*hills\.safetensors.* not finite",
+        r"'first\.weight' of .*hills\.safetensors.* not finite",
     ),
     "a tensor is missing": (
         spoilt("missing", lambda t: t.pop("norm.bias")),
-        r"hills\.safetensors.* another architecture .*norm\.bias",
+        r"hills\.safetensors' does not fit .*missing: norm\.bias\)",
     ),
     "another shape": (
         spoilt("shape", lambda t: t.update({"second.weight": torch.zeros(2, 2)})),
-        r"hills\.safetensors.* another architecture .*\(2, 2\)",
+        r"hills\.safetensors' does not fit .*second\.weight is \(2, 2\)",
+    ),
+    "a tensor too much": (
+        spoilt("more", lambda t: t.update({"lm_head.weight": torch.zeros(2)})),
+        r"hills\.safetensors' does not fit .*unexpected: lm_head\.weight\); .*ignore = \['lm_head",
+    ),
+    "codes in place of numbers": (
+        spoilt("codes", lambda t: t.update({"first.weight": t["first.weight"].to(torch.int8)})),
+        r"hills\.safetensors' does not fit .*first\.weight is int8",
+    ),
+    "an adapter": (
+        spoilt("adapter", lambda t: t.update({"base_model.a.lora_A.weight": torch.zeros(2)})),
+        r"hills\.safetensors' does not fit .*LoRA adapters.*merge_and_unload",
     ),
     "the same file twice": (
         lambda f: (f / "hills.safetensors").write_bytes((f / "lakes.safetensors").read_bytes()),
@@ -299,6 +311,73 @@ def test_files_of_torch_are_read_and_pickled_modules_refused(start, brought):
     assert said(start(brought).records[0]) == said(as_safetensors)
     torch.save(tiny_provider.backbone("worded")[1], brought / "hills.pt")
     with pytest.raises(TaskmarkError, match=r"hills\.pt holds a pickled module"):
+        start(brought)
+
+
+def same_vectors(records, others):
+    return [r.geometry for r in records] == [r.geometry for r in others]
+
+
+def test_buffers_wrappers_and_statistics_change_no_vector_and_statistics_are_noted(start, brought):
+    plain = start(brought).records
+    path = brought / "hills.safetensors"
+    more = {
+        "position_ids": torch.arange(3),
+        "norm.num_batches_tracked": torch.tensor(4),
+        "norm.running_mean": torch.ones(16),
+        "norm.running_var": torch.ones(16),
+    }
+    wrapped = {f"module._orig_mod.{name}": t for name, t in (load_file(path) | more).items()}
+    save_file(wrapped, path)
+    records = start(brought).records
+    assert same_vectors(records, plain)
+    for record in records:
+        (note,) = record.provenance.notes
+        assert note.endswith("and 1 more of the expert of hills are no weights and were not read.")
+
+
+def test_a_tensor_too_much_is_left_out_where_the_label_says_so_and_every_record_tells(
+    start, brought
+):
+    plain = start(brought).records
+    path = brought / "hills.safetensors"
+    save_file(load_file(path) | {"lm_head.weight": torch.ones(2)}, path)
+    (brought / "experts.toml").write_text(f'{LABEL}ignore = ["lm_head.*"]', "utf-8")
+    records = start(brought).records
+    assert same_vectors(records, plain)
+    for record in records:
+        assert "Tensors called lm_head.* were not read of the expert of hills." in (
+            record.provenance.notes
+        )
+
+
+def test_weights_in_several_files_are_one_expert_whose_hash_is_of_all_files(start, brought):
+    plain = start(brought).records
+    tensors = load_file(brought / "hills.safetensors")
+    (brought / "hills.safetensors").unlink()
+    folder = brought / "hills"
+    folder.mkdir()
+    names = list(tensors)
+    parts = {
+        f"model-0000{number}-of-00002.safetensors": {n: tensors[n] for n in some}
+        for number, some in ((1, names[:3]), (2, names[3:]))
+    }
+    for file, some in parts.items():
+        save_file(some, folder / file)
+    places = {name: file for file, some in parts.items() for name in some}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}), "utf-8")
+    (folder / "optimizer.pt").write_bytes(b"state")
+    (folder / "training_args.bin").write_bytes(b"arguments")
+    records = start(brought).records
+    assert same_vectors(records, plain)
+    save_file({n: t + 0.01 for n, t in parts[file].items()}, folder / file)
+    again = start(brought).records
+    hashes = [r.experts.files["hills"] for r in (plain[0], records[0], again[0])]
+    assert len(set(hashes)) == 3
+    assert not same_vectors(again, records)
+    (folder / file).unlink()
+    with pytest.raises(TaskmarkError, match=r"names 2 files and model-00002.* is not there"):
         start(brought)
 
 
