@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 if TYPE_CHECKING:
     from taskmark.statistics.resampling import Floats
@@ -60,14 +60,16 @@ class Uncertainty:
 
     def margin(self, level: float = LEVEL) -> Floats:
         """Half the width of the interval that errs with probability `level`."""
-        margin: Floats = stats.t.ppf(1 - level / 2, self.freedom) * self.error
+        margin: Floats = _student_quantile(1 - level / 2, self.freedom) * self.error
         return margin
 
     def p_value(self, value: Floats) -> Floats:
         """Two-sided p-values of the hypothesis that the estimated quantity is zero."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(value == 0, 0.0, np.abs(value) / self.error)
-        p_value: Floats = 2 * stats.t.sf(ratio, self.freedom)
+        p_value: Floats = 2 * np.where(
+            np.isinf(self.freedom), special.ndtr(-ratio), special.stdtr(self.freedom, -ratio)
+        )
         return p_value
 
 
@@ -96,7 +98,8 @@ def over_seeds(
     """
     common = (n_seeds * item_variance - seed_item_variance) / (n_seeds - 1)
     common = np.clip(common, 0.0, item_variance)  # C
-    least = stats.chi2.ppf(_CHANCE_OF_LESS, freedom) / freedom
+    half = np.asarray(freedom) / 2
+    least = special.gammaincinv(half, _CHANCE_OF_LESS) / half  # of chi-squared over freedom
     between = np.maximum(between, least * (item_variance - common))
     variance = common + between
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -142,7 +145,7 @@ def of_differences(scores: Floats, *, image_step: Floats | float = 0.0) -> Uncer
     own = difference_variances(scores[0]) / n_seeds
     shared = own.sum() / (n_methods * (n_methods - 1))
     freedom = (n_methods - 1) * (n_seeds - 1)
-    apart = own > shared * stats.f.ppf(1 - LEVEL, n_seeds - 1, freedom)
+    apart = own > shared * special.fdtri(n_seeds - 1, freedom, 1 - LEVEL)
     return over_seeds(
         item_variance,
         np.mean(each, axis=0) + added,
@@ -157,6 +160,11 @@ def difference_variances(values: Floats) -> Floats:
     covariance = np.atleast_2d(np.cov(values))  # [M, M]
     own = np.diag(covariance)
     return np.maximum(own[:, None] + own[None, :] - 2 * covariance, 0.0)
+
+
+def _student_quantile(level: float, freedom: Floats) -> Floats:
+    """Quantile of Student's t; scipy.stats checks its arguments for longer than it computes."""
+    return np.where(np.isinf(freedom), special.ndtri(level), special.stdtrit(freedom, level))
 
 
 def correct_together(p_values: Floats) -> Floats:
