@@ -12,7 +12,7 @@ from taskmark.reports.comparisons import (
     ErrorsOfRecipes,
     Methods,
 )
-from taskmark.reports.verdicts import Finding, together
+from taskmark.reports.verdicts import PublishedFinding, together
 
 if TYPE_CHECKING:
     from taskmark.reports.evidence import Evidence
@@ -179,13 +179,13 @@ CLAIMS = (
 """The list, in the order of its numbers. Nothing here depends on what comes out."""
 
 
-def findings(evidence: Evidence) -> tuple[Finding, ...]:
+def findings(evidence: Evidence) -> tuple[PublishedFinding, ...]:
     """Judge every claim by the records of one suite."""
     found = []
     for number, claim in enumerate(CLAIMS, start=1):
         parts = tuple(comparison.part(evidence) for comparison in claim.comparisons)
         found.append(
-            Finding(
+            PublishedFinding(
                 number=number,
                 statement=claim.statement,
                 definition=claim.definition,

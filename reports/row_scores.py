@@ -44,7 +44,7 @@ class BoardReplicates:
     mean: Replicates
 
 
-def resampled(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
+def resample_rows(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
     """Draw images for all rows at once, as `intervals.seed_intervals` does for one."""
     scores = tuple(scores_of(row.records, experts) for row in rows)
     by_task = dict(replicates_by_task(scores, RESAMPLES, np.random.default_rng(0)))
@@ -56,12 +56,14 @@ def resampled(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
     )
 
 
-def scored(rows: Sequence[Row], drawn: BoardReplicates, *, seed: int | None = None) -> list[Row]:
+def score_rows(
+    rows: Sequence[Row], drawn: BoardReplicates, *, seed: int | None = None
+) -> list[Row]:
     """Fill in scores and intervals: the record's own if there is one, else over the seeds.
 
     Args:
         rows: those that were resampled, in the same order.
-        drawn: see `resampled`.
+        drawn: see `resample_rows`.
         seed: an expert seed that is looked at alone; all together by default.
     """
     by_task, mean = drawn.by_task, drawn.mean
@@ -86,11 +88,11 @@ def scored(rows: Sequence[Row], drawn: BoardReplicates, *, seed: int | None = No
     return found
 
 
-def ranked(drawn: BoardReplicates, places: Sequence[int]) -> tuple[list[Standing], Pairs]:
+def rank_rows(drawn: BoardReplicates, places: Sequence[int]) -> tuple[list[Standing], Pairs]:
     """Rank some of the rows among each other.
 
     Args:
-        drawn: see `resampled`.
+        drawn: see `resample_rows`.
         places: which rows compete, at least one.
 
     Returns:

@@ -46,8 +46,8 @@ RESAMPLES = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What boards are made up from.
+class SimulatedBoard:
+    """A kind of made-up boards.
 
     Attributes:
         n_items: images of a task.
@@ -89,37 +89,37 @@ class Coverage:
     boards: int
 
 
-def settings() -> tuple[Setting, ...]:
-    """Return the settings of the table."""
+def simulated_boards() -> tuple[SimulatedBoard, ...]:
+    """Return the kinds of boards of the table."""
     one_seed = [
-        Setting(50, 1, 1, 0.02),
-        Setting(50, 1, 1, 0.5),
-        Setting(50, 1, 1, 0.98),
-        Setting(50, 3, 1, 0.98),
-        Setting(1200, 1, 1, 0.98),
-        Setting(1200, 8, 1, 0.7),
+        SimulatedBoard(50, 1, 1, 0.02),
+        SimulatedBoard(50, 1, 1, 0.5),
+        SimulatedBoard(50, 1, 1, 0.98),
+        SimulatedBoard(50, 3, 1, 0.98),
+        SimulatedBoard(1200, 1, 1, 0.98),
+        SimulatedBoard(1200, 8, 1, 0.7),
     ]
-    corners = [Setting(50, 1, n_seeds, 0.98) for n_seeds in (3, 10)]
+    corners = [SimulatedBoard(50, 1, n_seeds, 0.98) for n_seeds in (3, 10)]
     several = [
-        Setting(100, 4, n_seeds, 0.7, share)
+        SimulatedBoard(100, 4, n_seeds, 0.7, share)
         for n_seeds in (3, 5, 10)
         for share in (0.0, 0.5, 0.8, 0.97)
     ]
-    many_tasks = [Setting(50, 20, 3, 0.9, share) for share in (0.0, 0.5, 0.97)]
-    large = [Setting(1200, 8, 3, 0.02, 0.5), Setting(10_000, 1, 3, 0.98, 0.5)]
+    many_tasks = [SimulatedBoard(50, 20, 3, 0.9, share) for share in (0.0, 0.5, 0.97)]
+    large = [SimulatedBoard(1200, 8, 3, 0.02, 0.5), SimulatedBoard(10_000, 1, 3, 0.98, 0.5)]
     return (*one_seed, *corners, *several, *many_tasks, *large)
 
 
-def simulate(setting: Setting, *, boards: int = BOARDS, seed: int = 0) -> Coverage:
+def simulate(kind: SimulatedBoard, *, boards: int = BOARDS, seed: int = 0) -> Coverage:
     """Make up boards of methods that are equally good, and count what the intervals contain."""
-    places = (setting.n_items, setting.n_tasks, setting.n_seeds)
-    shares = (round(1000 * setting.accuracy), round(1000 * setting.seed_share))
+    places = (kind.n_items, kind.n_tasks, kind.n_seeds)
+    shares = (round(1000 * kind.accuracy), round(1000 * kind.seed_share))
     generator = np.random.default_rng([seed, *places, *shares])
-    resamples = RESAMPLES if setting.n_seeds >= SEEDS_COMPARED_FROM else 1000
-    truth = setting.accuracy, setting.accuracy / EXPERT_ACCURACY
+    resamples = RESAMPLES if kind.n_seeds >= SEEDS_COMPARED_FROM else 1000
+    truth = kind.accuracy, kind.accuracy / EXPERT_ACCURACY
     covered, separated = np.zeros(3), 0
     for _ in range(boards):
-        competitors = make_board(setting, generator)
+        competitors = make_board(kind, generator)
         drawn = replicates(competitors, resamples, generator)
         for ends in intervals_of(drawn):
             covered[0] += ends.accuracy_low <= truth[0] <= ends.accuracy_high
@@ -143,38 +143,38 @@ def _is_zero_covered(competitors: Sequence[Scores], drawn: Replicates, first: in
     return bool(abs(value) <= margin)
 
 
-def make_board(setting: Setting, generator: np.random.Generator) -> list[Scores]:
+def make_board(kind: SimulatedBoard, generator: np.random.Generator) -> list[Scores]:
     """Make up the bits of equally good methods and of the experts that all of them share."""
-    s, t, n = setting.n_seeds, setting.n_tasks, setting.n_items
+    s, t, n = kind.n_seeds, kind.n_tasks, kind.n_items
     common = np.sqrt(OF_COMMON_HARDNESS) * generator.standard_normal((t, n))
     rest = np.sqrt(1 - OF_COMMON_HARDNESS)
     reference = _right(common, rest, np.full(s, EXPERT_ACCURACY), generator)
     board = []
     for _ in range(N_METHODS):
-        spread = _seed_spread(setting) * generator.standard_normal(s)
+        spread = _seed_spread(kind) * generator.standard_normal(s)
         # Cut off symmetrically, so that the mean stays.
-        most = min(setting.accuracy, 1 - setting.accuracy)
-        accuracies = setting.accuracy + np.clip(spread, -most, most)
+        most = min(kind.accuracy, 1 - kind.accuracy)
+        accuracies = kind.accuracy + np.clip(spread, -most, most)
         board.append(Scores(_right(common, rest, accuracies, generator), reference))
     return board
 
 
 @lru_cache
-def _seed_spread(setting: Setting) -> float:
+def _seed_spread(kind: SimulatedBoard) -> float:
     """Standard deviation of a method's accuracy over seeds, from the share it has in the variance.
 
     All images together have p (1 - p) / (n T), of which a part c is common to all seeds.
     """
-    p = setting.accuracy
+    p = kind.accuracy
     quantile = stats.norm.ppf(p)
     both = stats.multivariate_normal.cdf(
         [quantile, quantile], cov=[[1, OF_COMMON_HARDNESS], [OF_COMMON_HARDNESS, 1]]
     )
     common, all_of_it = both - p**2, p * (1 - p)
-    of_mean = common + (all_of_it - common) / setting.n_seeds
-    of_mean /= setting.n_items * setting.n_tasks
-    share = setting.seed_share
-    return float(np.sqrt(setting.n_seeds * of_mean * share / (1 - share)))
+    of_mean = common + (all_of_it - common) / kind.n_seeds
+    of_mean /= kind.n_items * kind.n_tasks
+    share = kind.seed_share
+    return float(np.sqrt(kind.n_seeds * of_mean * share / (1 - share)))
 
 
 def _right(
@@ -188,60 +188,60 @@ def _right(
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A setting and what was found there."""
+class CoverageLine:
+    """A kind of boards and how often intervals contain the truth on them."""
 
-    setting: Setting
+    board: SimulatedBoard
     coverage: Coverage
 
 
-def read_table() -> tuple[Line, ...]:
+def read_table() -> tuple[CoverageLine, ...]:
     """Read the table that the command made."""
     lines = json.loads(files(__package__).joinpath(TABLE).read_text("utf-8"))
-    own = {field.name for field in fields(Setting)}
+    own = {field.name for field in fields(SimulatedBoard)}
     return tuple(
-        Line(
-            Setting(**{name: value for name, value in line.items() if name in own}),
+        CoverageLine(
+            SimulatedBoard(**{name: value for name, value in line.items() if name in own}),
             Coverage(**{name: value for name, value in line.items() if name not in own}),
         )
         for line in lines
     )
 
 
-def least(lines: Sequence[Line], *, few_items: bool) -> float:
+def least(lines: Sequence[CoverageLine], *, few_items: bool) -> float:
     """The least share of all intervals, in discrete corners or elsewhere."""
     return min(
         share
         for line in lines
-        if line.setting.few_items == few_items
+        if line.board.few_items == few_items
         for share in (line.coverage.accuracy, line.coverage.normalised, line.coverage.difference)
     )
 
 
-def table_text(lines: Sequence[Line]) -> str:
-    """Write a table as JSON, one line a setting."""
-    rows = ",\n".join(json.dumps(asdict(line.setting) | asdict(line.coverage)) for line in lines)
+def table_text(lines: Sequence[CoverageLine]) -> str:
+    """Write a table as JSON, a line per kind of boards."""
+    rows = ",\n".join(json.dumps(asdict(line.board) | asdict(line.coverage)) for line in lines)
     return f"[\n{rows}\n]\n"
 
 
-def make_table(*, boards: int = BOARDS) -> Iterator[Line]:
-    """Simulate every setting of the table."""
-    for setting in settings():
-        yield Line(setting, simulate(setting, boards=boards * (4 if setting.few_items else 1)))
+def make_table(*, boards: int = BOARDS) -> Iterator[CoverageLine]:
+    """Simulate every kind of boards of the table."""
+    for kind in simulated_boards():
+        yield CoverageLine(kind, simulate(kind, boards=boards * (4 if kind.few_items else 1)))
 
 
 def main() -> None:
     """Make the table, a line at a time."""
     parser = argparse.ArgumentParser(prog="python -m taskmark.statistics.coverage")
-    parser.add_argument("--boards", type=int, default=BOARDS, help="made up for each setting")
+    parser.add_argument("--boards", type=int, default=BOARDS, help="made up of each kind")
     parser.add_argument("--out", type=Path, help="write the table here as JSON")
     options = parser.parse_args()
     lines = []
     for line in make_table(boards=options.boards):
         lines.append(line)
-        row = asdict(line.setting) | asdict(line.coverage)
+        row = asdict(line.board) | asdict(line.coverage)
         text = "  ".join(f"{name} {value}" for name, value in row.items())
-        sys.stdout.write(f"{len(lines)}/{len(settings())}  {text}\n")
+        sys.stdout.write(f"{len(lines)}/{len(simulated_boards())}  {text}\n")
         sys.stdout.flush()
     if options.out:
         options.out.write_text(table_text(lines), "utf-8")

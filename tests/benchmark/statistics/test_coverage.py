@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from taskmark.statistics import coverage
-from taskmark.statistics.coverage import Setting, simulate
+from taskmark.statistics.coverage import SimulatedBoard, simulate
 
 BOARDS = 250
 # Three methods on each board share their images, so 250 boards count as at least 250 intervals: the
@@ -19,18 +19,18 @@ LEAST = 0.95 - 3 * np.sqrt(0.95 * 0.05 / BOARDS)
 
 
 @pytest.mark.parametrize(
-    "setting",
+    "kind",
     [
-        Setting(100, 2, 3, 0.7, 0.97),
-        Setting(100, 2, 3, 0.7, 0.5),
-        Setting(100, 2, 3, 0.7, 0.0),
-        Setting(100, 2, 5, 0.7, 0.8),
-        Setting(50, 3, 1, 0.98),
+        SimulatedBoard(100, 2, 3, 0.7, 0.97),
+        SimulatedBoard(100, 2, 3, 0.7, 0.5),
+        SimulatedBoard(100, 2, 3, 0.7, 0.0),
+        SimulatedBoard(100, 2, 5, 0.7, 0.8),
+        SimulatedBoard(50, 3, 1, 0.98),
     ],
     ids=str,
 )
-def test_intervals_cover_the_truth(setting):
-    found = simulate(setting, boards=BOARDS, seed=1)
+def test_intervals_cover_the_truth(kind):
+    found = simulate(kind, boards=BOARDS, seed=1)
     assert min(found.accuracy, found.normalised, found.difference) > LEAST, found
     # One in twenty, and three standard errors of it.
     assert found.separated < 0.05 + 3 * np.sqrt(0.05 * 0.95 / BOARDS), found
@@ -38,30 +38,30 @@ def test_intervals_cover_the_truth(setting):
 
 def test_few_images_near_one_cover_as_the_interval_of_wilson_does():
     # Wilson's covers 92.2 % there by exact sums, resampled images 61 %.
-    found = simulate(Setting(50, 1, 1, 0.98), boards=BOARDS, seed=1)
+    found = simulate(SimulatedBoard(50, 1, 1, 0.98), boards=BOARDS, seed=1)
     assert min(found.accuracy, found.normalised) > 0.922 - 3 * np.sqrt(0.922 * 0.078 / BOARDS)
 
 
-def test_a_setting_of_the_table_gives_what_the_table_says():
-    lines = {line.setting: line.coverage for line in coverage.read_table()}
-    for setting in (Setting(100, 4, 3, 0.7, 0.97), Setting(100, 4, 3, 0.7, 0.5)):
-        listed, found = lines[setting], simulate(setting, boards=150, seed=2)
+def test_a_line_of_the_table_gives_what_the_table_says():
+    lines = {line.board: line.coverage for line in coverage.read_table()}
+    for kind in (SimulatedBoard(100, 4, 3, 0.7, 0.97), SimulatedBoard(100, 4, 3, 0.7, 0.5)):
+        listed, found = lines[kind], simulate(kind, boards=150, seed=2)
         margin = 3.5 * np.sqrt(0.05 * 0.95 * (1 / 150 + 1 / listed.boards))
         for name in ("accuracy", "normalised", "difference"):
             assert getattr(found, name) == pytest.approx(getattr(listed, name), abs=margin), name
 
 
-def test_the_table_holds_all_settings_and_covers():
+def test_the_table_holds_all_kinds_of_boards_and_covers():
     lines = coverage.read_table()
-    assert [line.setting for line in lines] == list(coverage.settings())
+    assert [line.board for line in lines] == list(coverage.simulated_boards())
     assert coverage.least(lines, few_items=False) >= 0.93
     assert coverage.least(lines, few_items=True) >= 0.91
     assert max(line.coverage.separated for line in lines) <= 0.06
 
 
 def test_the_same_seed_makes_the_same_table(tmp_path, monkeypatch, capsys):
-    few = (Setting(20, 1, 1, 0.9), Setting(20, 1, 3, 0.9, 0.5))
-    monkeypatch.setattr(coverage, "settings", lambda: few)
+    few = (SimulatedBoard(20, 1, 1, 0.9), SimulatedBoard(20, 1, 3, 0.9, 0.5))
+    monkeypatch.setattr(coverage, "simulated_boards", lambda: few)
     texts = []
     for name in ("one.json", "two.json"):
         out = tmp_path / name
@@ -75,7 +75,9 @@ def test_the_same_seed_makes_the_same_table(tmp_path, monkeypatch, capsys):
 
 def test_made_up_methods_have_the_accuracy_that_is_asked_for():
     generator = np.random.default_rng(0)
-    boards = [coverage.make_board(Setting(200, 2, 3, 0.7, 0.9), generator) for _ in range(100)]
+    boards = [
+        coverage.make_board(SimulatedBoard(200, 2, 3, 0.7, 0.9), generator) for _ in range(100)
+    ]
     shares = [
         np.mean(list(of_seed.values()))
         for board in boards
