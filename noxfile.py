@@ -115,6 +115,14 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Simulate how often intervals contain the truth, and renew the table on the site."""
+    install(session)
+    out = "benchmark/statistics/coverage.json"
+    session.run("python", "-m", "taskmark.statistics.coverage", "--out", out, *session.posargs)
+
+
+@nox.session
 def pretrain(session: nox.Session) -> None:
     """Train the backbones of `mini` again, all of them or those named after `--`."""
     install(session)

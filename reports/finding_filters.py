@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskmark.reports.stability import Power
-    from taskmark.reports.verdicts import Estimate, Finding, Part, Unit, Verdict
+    from taskmark.reports.verdicts import Estimate, FindingPart, PublishedFinding, Unit, Verdict
 
 SIGNS: dict[Verdict, str] = {
     "holds": "✓",
@@ -21,7 +21,7 @@ SIGNS: dict[Verdict, str] = {
 """Beside the words, never instead of them."""
 
 
-def by_verdict(finding: Finding) -> str:
+def by_verdict(finding: PublishedFinding) -> str:
     """Say of how many comparisons a verdict is made, "2 hold, 1 cannot be told"."""
     deciding = [
         estimate.verdict
@@ -53,7 +53,7 @@ def signed_in_unit(number: float, unit: Unit) -> str:
     return written.replace("-", "\u2212")
 
 
-def asked(part: Part) -> str:
+def asked(part: FindingPart) -> str:
     """Say where the difference should lie: "at least 2 points", with its sign."""
     if part.unit == "error":
         return f"{part.asks} {part.boundary:g}"
@@ -61,7 +61,7 @@ def asked(part: Part) -> str:
     return f"{part.asks} {100 * part.boundary:g}{points}".replace("-", "\u2212")
 
 
-def axis(part: Part) -> tuple[float, float]:
+def axis(part: FindingPart) -> tuple[float, float]:
     """Ends of the range bars of a part, which hold all intervals and the boundary."""
     measured = [e for e in part.estimates if e.low is not None and e.high is not None]
     low = min((e.low for e in measured if e.low is not None), default=0.0)

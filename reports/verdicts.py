@@ -60,7 +60,7 @@ class Estimate(Frozen):
     missing: str = ""
 
 
-class Part(Frozen):
+class FindingPart(Frozen):
     """One thing that a finding asks for.
 
     Attributes:
@@ -84,7 +84,7 @@ class Part(Frozen):
     estimates: tuple[Estimate, ...]
 
 
-class Finding(Frozen):
+class PublishedFinding(Frozen):
     """A finding of the literature, and whether it holds here.
 
     Attributes:
@@ -99,7 +99,7 @@ class Finding(Frozen):
     statement: str
     definition: str
     verdict: Verdict
-    parts: tuple[Part, ...]
+    parts: tuple[FindingPart, ...]
 
 
 def judge(difference: Difference, asks: Asks, boundary: float) -> Verdict:

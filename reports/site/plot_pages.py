@@ -10,7 +10,7 @@ from taskmark.reports.site import addresses
 from taskmark.reports.site.overview_pages import columns
 from taskmark.reports.site.rendering import render
 from taskmark.reports.svg import DASHES, N_COLOURS
-from taskmark.statistics.resampling import LEVEL
+from taskmark.statistics.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmark.reports import finding_filters
-from taskmark.reports.verdicts import VERDICTS, Estimate, Finding, Part
+from taskmark.reports.verdicts import VERDICTS, Estimate, FindingPart, PublishedFinding
 
 
 def estimate(low=None, high=None, *, claimed=True, verdict="holds", seeds=(0,)):
@@ -22,7 +22,7 @@ def estimate(low=None, high=None, *, claimed=True, verdict="holds", seeds=(0,)):
 
 
 def part(*estimates, boundary=0.0, unit="accuracy", asks="more than", decides=True):
-    return Part(
+    return FindingPart(
         difference="one less another",
         asks=asks,
         boundary=boundary,
@@ -80,7 +80,7 @@ def test_seeds_are_named_once_where_they_are_the_same():
 
 
 def test_a_verdict_is_broken_down_by_the_comparisons_that_decide_it():
-    finding = Finding(
+    finding = PublishedFinding(
         number=1,
         statement="",
         definition="",

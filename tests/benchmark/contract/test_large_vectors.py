@@ -73,13 +73,13 @@ def test_ten_vectors_are_stacked_in_the_memory_of_a_few(tmp_path):
 GIVE = """
 import torch
 from taskmark import Given
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 N_TASKS, SIZE = 5, 4_000_000
 base = {"a": torch.zeros(SIZE // 2), "b": torch.zeros(2000, SIZE // 4000).T}
 experts = [{"module." + n: t.clone() + 1 for n, t in base.items()} for _ in range(N_TASKS)]
 Given.of_models({"a": torch.zeros(1)}, [{"a": torch.ones(1)}])
-with measured() as spent:
+with measure() as spent:
     given = Given.of_models(base, experts)
 assert given.task_vectors.shape == (N_TASKS, SIZE)
 print(spent.peak_bytes / (4 * SIZE))
