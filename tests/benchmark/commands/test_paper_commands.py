@@ -257,7 +257,7 @@ def test_without_data_and_weights_it_says_how_to_get_them(reproduce, monkeypatch
     assert code == 0
     told = row_of(out, "cannot run here yet")
     for word in (
-        "clip-8 1.0+ties",
+        "clip-8@1.0+ties",
         "cars",
         "svhn",
         "clip-l-14-openai",
