@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from taskmark.reports.definitions import RECIPES, TRACKS
 from taskmark.reports.site import addresses, citations
-from taskmark.reports.site.costs import cost
 from taskmark.reports.site.rendering import render
+from taskmark.reports.site.row_costs import cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
