@@ -85,7 +85,7 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
     if yes:
         cache.prune(store, rubbish)
     n = len(rubbish.artifacts) + len(rubbish.files)
-    done = "were removed" if yes else "would be removed; say --yes to do it"
+    done = "were removed" if yes else "would be removed; do it with --yes"
     console.say(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.")
 
 

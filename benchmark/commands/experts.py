@@ -1,4 +1,4 @@
-"""What `taskmark experts` does: hand out the experts that a run tuned."""
+"""What `taskmark experts` does: export the experts that a run tuned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export_command(
     device: str,
     store: Path | None,
 ) -> None:
-    """Write the experts of a run to a folder, and say how to bring them along.
+    """Write the experts of a run to a folder, and print how to use them.
 
     Raises:
         TaskmarkError: if a name is unknown, or the run has not made them.
@@ -52,5 +52,5 @@ def export_command(
     # The labels say the recipe.
     words = words_of_run(resolved, backbones=chosen, seeds=seeds, named=suite)
     console = PlainConsole()
-    console.say(f"{len(written)} experts are in {folder}; bring them along with:")
+    console.say(f"{len(written)} experts are in {folder}; use them with:")
     console.say(f"  {shlex.join([*words, '--experts', str(folder)])}")

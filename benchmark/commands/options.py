@@ -1,4 +1,4 @@
-"""The options that commands share: how each is written, and what it means."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tasks = Annotated[
 ]
 Seeds = Annotated[
     list[int] | None,
-    typer.Option("--seed", help="Seed, 0 unless said; may be repeated.", min=0, max=2**63 - 1),
+    typer.Option("--seed", help="Seed, by default 0; may be repeated.", min=0, max=2**63 - 1),
 ]
 Out = Annotated[Path, typer.Option(help="Folder for records, tables and the site.")]
 Plugins = Annotated[
@@ -33,10 +33,13 @@ Plugins = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Processes; one a core, or one a GPU, unless said; 0 for none.", min=0),
+    typer.Option(
+        help="Processes; by default one per GPU, or one per core; 0: only this one.", min=0
+    ),
 ]
 StoreFolder = Annotated[
-    Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
+    Path | None,
+    typer.Option("--store", help="Folder of artifacts; by default TASKMARK_STORE, or your cache."),
 ]
 Racing = Annotated[
     bool, typer.Option("--racing", help="Stop early at scales that cannot win (5 % error).")
@@ -45,33 +48,37 @@ Negation = Annotated[
     bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
 ]
 Localisation = Annotated[
-    bool, typer.Option("--localisation", help="Also tell tasks apart by the NTK of each backbone.")
+    bool, typer.Option("--localisation", help="Also measure NTK localisation on each backbone.")
 ]
 Estimate = Annotated[
-    bool, typer.Option("--estimate", help="Say what the run would take here, and stop.")
+    bool,
+    typer.Option(
+        "--estimate", help="Estimate the time and disk that the run takes here, and stop."
+    ),
 ]
 TimeLimit = Annotated[
-    float, typer.Option(help="Seconds that one edit, or the check, of a plug-in may take.", min=1)
+    float, typer.Option(help="Seconds that a plug-in may spend on one edit or check.", min=1)
 ]
 Submissions = Annotated[
-    Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
+    Path | None, typer.Option(help="Folder of submissions to show on the boards too.")
 ]
 ExpertsFolder = Annotated[
     Path | None,
     typer.Option(
-        "--experts", help="Experts to bring along, one a task: a folder, or FOLDER/BACKBONE/SEED."
+        "--experts", help="Your own experts, one per task: a folder, or FOLDER/BACKBONE/SEED."
     ),
 ]
 AcceptExperts = Annotated[
-    str | None, typer.Option(help="Why experts are right that look wrong; stands on the records.")
+    str | None,
+    typer.Option(help="Use experts that fail the checks; the reason goes into the records."),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print progress as JSON, one object a line, and no tables.")
+    bool, typer.Option("--json", help="Print progress as JSON, one object per line, and no tables.")
 ]
 Since = Annotated[
-    str | None, typer.Option(help="Take what changed since a commit, such as origin/main.")
+    str | None, typer.Option(help="Only what changed since a commit, such as origin/main.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 OfSuite = Annotated[
-    str | None, typer.Option("--suite", help="All that this suite needs, such as clip-8.")
+    str | None, typer.Option("--suite", help="Everything that this suite needs, such as clip-8.")
 ]
