@@ -83,9 +83,3 @@ def test_one_backbone_with_too_few_seeds_leaves_the_whole_unjudged():
 def test_nothing_at_all_is_not_measured():
     found = power([])
     assert (found.n_pairs, found.separation, found.stability) == (0, "not measured", "not measured")
-
-
-def test_the_definition_says_what_is_corrected_and_what_is_paired():
-    text = " ".join((power.__doc__ or "").split())
-    for words in ("paired over images", "Holm-corrected", "over all pairs on all backbones"):
-        assert words in text
