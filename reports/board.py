@@ -1,4 +1,4 @@
-"""A board: the rows of one suite and backbone, ranked where they can be, told apart where not."""
+"""A board: the rows of one suite and backbone; those that compete are ranked."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ def claims_of(suite: str) -> tuple[Claim, ...]:
 
 
 def _comparison(found: dict[str, Any]) -> Comparison:
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    return _KINDS[fields.pop("kind")](**fields)
+    kind = _KINDS[found.pop("kind")]
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})
 
 
 def findings(evidence: Evidence, claims: Iterable[Claim]) -> tuple[PublishedFinding, ...]:

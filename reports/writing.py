@@ -1,12 +1,14 @@
-"""Files appear whole or not at all."""
+"""Write the files of a site, each whole or not at all, and remove what a former build left."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 from typing import TYPE_CHECKING
 
+from taskmark.errors import TaskmarkError
 from taskmark.files import write_atomically
-from taskmark.reports.manifest import manifest_bytes, read_manifest, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 _CURE = "choose another folder with --out or make room there"
 
 MANIFEST = "files.sha256"
-"""Name of the list of all files of a site, in its folder."""
+"""Name of the list of all files of a site, in its folder: a line each, as `sha256sum` has it."""
+
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>\S.*)")
 
 
 def replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -62,3 +66,37 @@ def write(path: Path, content: bytes, *, synced: bool = True) -> None:
         if path.is_file() and path.read_bytes() == content:
             return
     write_atomically(path, content, cure=_CURE, sync=synced)
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def manifest_bytes(hashes: Mapping[str, str]) -> bytes:
+    """Write a manifest, path -> SHA-256, in the order of the paths."""
+    return "".join(f"{hashes[path]}  {path}\n" for path in sorted(hashes)).encode()
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Read a manifest, path -> SHA-256; none where there is no such file.
+
+    Raises:
+        TaskmarkError: if it cannot be read or a line of it is none of a manifest.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    except (OSError, UnicodeError) as error:
+        raise TaskmarkError(
+            f"The manifest {str(path)!r} cannot be read ({error}); delete it."
+        ) from error
+    found = {}
+    for line in lines:
+        matched = _LINE.fullmatch(line)
+        if matched is None:
+            raise TaskmarkError(
+                f"The manifest {str(path)!r} has the line {line[:80]!r}, which is no hash and "
+                "path; delete the file."
+            )
+        found[matched["path"]] = matched["sha256"]
+    return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def list_backbones() -> None:
-    """Print each backbone: what it is, where from, under what licence, and what is missing."""
+    """Print the source, licence and state of each backbone."""
     table = Table(box=None)
     for heading in ("backbone", "what", "repository", "licence", "state"):
         table.add_column(heading, no_wrap=heading in {"backbone", "state"}, overflow="fold")

@@ -30,7 +30,7 @@ _GIGABYTE = 1e9
 
 
 def list_data(lock: Path | None, folder: Path | None) -> None:
-    """Print each data set: where from, under what licence, how large, and what is missing."""
+    """Print the source, licence, size and state of each data set."""
     place, console = _place(lock, folder), PlainConsole()
     locks = read_lock(place.lock)
     table = Table(box=None)

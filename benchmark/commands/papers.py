@@ -1,4 +1,4 @@
-"""What `taskmark reproduce` does: it runs papers and submissions and compares the figures."""
+"""What `taskmark reproduce` does: run papers and compare their figures; pass submissions on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reproduce_command(
     papers, folders = papers_and_submissions(names)
     if folders and dry_run:
         raise TaskmarkError(
-            f"There is no dry run of a submission, such as {str(folders[0])!r}; "
+            f"A submission, such as {str(folders[0])!r}, has no dry run; "
             "leave --dry-run out, or name papers alone."
         )
     if papers:

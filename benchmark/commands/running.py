@@ -1,4 +1,4 @@
-"""What the commands do: from words on the command line to a run, a report, a list, a check."""
+"""What `taskmark run`, `report`, `list` and `compare` do."""
 
 from __future__ import annotations
 

@@ -90,12 +90,6 @@ def test_nothing_at_all_is_not_measured():
     assert (found.n_pairs, found.separation, found.stability) == (0, "not measured", "not measured")
 
 
-def test_the_definition_says_what_is_corrected_and_what_is_paired():
-    text = " ".join((power.__doc__ or "").split())
-    for words in ("paired over images", "Holm-corrected", "over all pairs on all backbones"):
-        assert words in text
-
-
 def board_of(wrong, n=400):
     """Competitors that get so many images wrong, each those of the one before and more."""
     everywhere = {0: {"a": np.ones(n, bool)}}

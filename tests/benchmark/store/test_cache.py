@@ -103,7 +103,7 @@ def test_pruning_says_first_and_then_does_and_leaves_what_records_need(store, co
     before = set(store)
     _, out, _ = command("prune")
     assert "4 entries" in out
-    assert "would be removed; say --yes" in out
+    assert "would be removed; do it with --yes" in out
     assert set(store) == before
     _, out, _ = command("prune", "--yes")
     assert "4 entries" in out

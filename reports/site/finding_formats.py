@@ -22,7 +22,7 @@ SIGNS: dict[Verdict, str] = {
 
 
 def by_verdict(finding: PublishedFinding) -> str:
-    """Say of how many comparisons a verdict is made, "2 hold, 1 cannot be told"."""
+    """Count the verdicts that decide a finding: "2 hold, 1 cannot be told"."""
     deciding = [
         estimate.verdict
         for part in finding.parts
@@ -47,7 +47,7 @@ def in_unit(number: float, unit: Unit) -> str:
 def signed_in_unit(number: float, unit: Unit) -> str:
     """Write a difference with its sign: of errors to a thousandth, of points to a hundredth.
 
-    An interval that ends just beside the boundary should not look as if it ended there.
+    An interval that ends near the boundary must not look as if it ended on it.
     """
     written = f"{number:+.3f}" if unit == "error" else f"{100 * number:+.2f}"
     return written.replace("-", "\u2212")

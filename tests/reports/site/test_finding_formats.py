@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.reports import finding_filters
+from taskmark.reports.site import finding_formats
 from taskmark.reports.verdicts import VERDICTS, Estimate, FindingPart, PublishedFinding
 
 
@@ -43,7 +43,7 @@ def part(*estimates, boundary=0.0, unit="accuracy", asks="more than", decides=Tr
     ],
 )
 def test_differences_have_signs(number, unit, written):
-    assert finding_filters.signed_in_unit(number, unit) == written
+    assert finding_formats.signed_in_unit(number, unit) == written
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_differences_have_signs(number, unit, written):
     ],
 )
 def test_what_is_asked_is_said_in_words(changes, words):
-    assert finding_filters.asked(part(**changes)) == words
+    assert finding_formats.asked(part(**changes)) == words
 
 
 def test_an_axis_holds_every_interval_and_the_boundary():
@@ -66,17 +66,17 @@ def test_an_axis_holds_every_interval_and_the_boundary():
         ([(0.0, 0.0)], 0.0),
         ([(None, None)], -0.02),
     ):
-        ends = finding_filters.axis(part(*(estimate(*i) for i in intervals), boundary=boundary))
+        ends = finding_formats.axis(part(*(estimate(*i) for i in intervals), boundary=boundary))
         for number in [boundary, *(end for i in intervals for end in i if end is not None)]:
-            assert 0 < float(finding_filters.place(number, ends).rstrip("%")) < 100
+            assert 0 < float(finding_formats.place(number, ends).rstrip("%")) < 100
 
 
 def test_seeds_are_named_once_where_they_are_the_same():
     one, two = estimate(0.1, 0.2), estimate(0.1, 0.2, seeds=(0, 1))
-    assert finding_filters.seeds((one, one, estimate(seeds=()))) == "expert seed 0"
-    assert finding_filters.seeds((two, two)) == "expert seeds 0, 1"
-    assert finding_filters.seeds((one, two)) == ""
-    assert finding_filters.seeds(()) == ""
+    assert finding_formats.seeds((one, one, estimate(seeds=()))) == "expert seed 0"
+    assert finding_formats.seeds((two, two)) == "expert seeds 0, 1"
+    assert finding_formats.seeds((one, two)) == ""
+    assert finding_formats.seeds(()) == ""
 
 
 def test_a_verdict_is_broken_down_by_the_comparisons_that_decide_it():
@@ -95,9 +95,9 @@ def test_a_verdict_is_broken_down_by_the_comparisons_that_decide_it():
             part(estimate(verdict="not measured"), decides=False),
         ),
     )
-    assert finding_filters.by_verdict(finding) == "2 hold, 1 does not hold"
+    assert finding_formats.by_verdict(finding) == "2 hold, 1 does not hold"
 
 
 def test_every_verdict_has_a_sign_of_its_own():
-    assert set(finding_filters.SIGNS) == set(VERDICTS)
-    assert len(set(finding_filters.SIGNS.values())) == len(VERDICTS)
+    assert set(finding_formats.SIGNS) == set(VERDICTS)
+    assert len(set(finding_formats.SIGNS.values())) == len(VERDICTS)

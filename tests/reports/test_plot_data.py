@@ -1,4 +1,4 @@
-"""Boards with fewer tasks are steps of a ladder; boards of other suites are not."""
+"""What the figures show: prices and the front of the best, and scores by the number of tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,33 @@ from made_up_records import SUITE, TASKS, made_up_method, made_up_record
 from taskmark.records.envelope import Experts
 from taskmark.reports import figures
 from taskmark.reports.board import boards
-from taskmark.reports.scaling import ladder
+from taskmark.reports.plot_data import ladder, priced_rows
+
+
+def priced(name, skill, seconds):
+    record = made_up_record(n=200, method=made_up_method(name), skill=skill)
+    measured = record.measured.model_copy(update={"edit_seconds": seconds})
+    return record.model_copy(update={"measured": measured})
+
+
+def test_who_is_dearer_and_no_better_is_not_on_the_front():
+    records = [
+        priced("cheap", 0.4, 1.0),
+        priced("dear", 0.8, 9.0),
+        priced("worse", 0.3, 5.0),
+        priced("dearest", 0.8, 10.0),
+        priced("middle", 0.6, 6.0),
+    ]
+    found = priced_rows(boards(records)[0])
+    assert [point.row.label for point in found] == ["cheap", "worse", "middle", "dear", "dearest"]
+    front = {point.row.label for point in found if point.on_front}
+    assert front >= {"cheap", "middle", "dear"}
+    assert "worse" not in front
+
+
+def test_rows_without_a_measured_time_are_left_out():
+    record = made_up_record(n=20).model_copy(update={"measured": None})
+    assert priced_rows(boards([record])[0]) == []
 
 
 def board(suite, tasks, *, backbone="image-text", names=("one", "two")):

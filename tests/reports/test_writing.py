@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmark.errors import TaskmarkError
-from taskmark.reports.manifest import manifest_bytes, read_manifest, sha256
-from taskmark.reports.writing import MANIFEST, replace_all
+from taskmark.reports.writing import (
+    MANIFEST,
+    manifest_bytes,
+    read_manifest,
+    replace_all,
+    sha256,
+)
 
 
 def test_sha256sum_agrees(tmp_path):
