@@ -49,9 +49,9 @@ class Slerp(Method):
     - A tensor of which an expert is zero, or points opposite to the mean direction, or of which the
       directions cancel, has no Karcher mean and is averaged. So is one for which 100 steps do not
       find the mean, or for which the result would be longer than the longest expert: where
-      directions are far apart (over 120 degrees for two), coefficients grow without bound. No
-      tensor of experts that share a pre-trained model is known to come near to that, but biases of
-      fewer entries than there are experts do.
+      directions are far apart (over 120 degrees for two), coefficients grow without bound. Experts
+      that share a pre-trained model come near to that in short biases alone: of eight random
+      directions of 2 entries, four in five draws are averaged, of 10 entries one in thirty.
     """
 
     name = "slerp"
