@@ -1,4 +1,4 @@
-"""Which packages there are: the folders at the top, installed under the one name `taskmark`."""
+"""The packages: the folders at the top, installed under the one name `taskmark`."""
 
 from setuptools import find_packages, setup
 
@@ -9,11 +9,14 @@ FOLDERS = {
     "taskmark.reports": "reports",
 }
 
+# How the weights of `mini` were trained; run from a checkout alone.
+NOT_INSTALLED = ("mini.pretraining", "mini.pretraining.*")
+
 setup(
     package_dir=FOLDERS,
     packages=[
         ".".join((name, *part))
         for name, folder in FOLDERS.items()
-        for part in [(), *((package,) for package in find_packages(folder))]
+        for part in [(), *((package,) for package in find_packages(folder, exclude=NOT_INSTALLED))]
     ],
 )

@@ -1,42 +1,19 @@
 """The command line: `taskmark run | report | list | check | compare | cache` and more."""
 
-# ruff: noqa: TC001 - typer reads annotations when a command runs
-
 from __future__ import annotations
 
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from taskmark.commands.backbones_app import backbones
 from taskmark.commands.data_app import data
-from taskmark.commands.options import (
-    AcceptExperts,
-    Backbones,
-    Device,
-    Estimate,
-    ExpertsFolder,
-    Json,
-    Localisation,
-    Methods,
-    Negation,
-    Out,
-    Plugins,
-    Quiet,
-    Racing,
-    Recipes,
-    Seeds,
-    Since,
-    StoreFolder,
-    Submissions,
-    Suite,
-    Tasks,
-    TimeLimit,
-    Workers,
-)
+from taskmark.commands.options import Estimate, Json, Quiet, Submissions, config_of, takes
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 app = typer.Typer(
@@ -45,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 cache = typer.Typer(help="Look after the store of artifacts.", no_args_is_help=True)
@@ -59,75 +37,72 @@ app.add_typer(backbones, name="backbones")
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
-@app.command()
-def run(
-    suite: Suite = "mini",
-    method: Methods = None,
-    backbone: Backbones = None,
-    recipe: Recipes = None,
-    task: Tasks = None,
-    seed: Seeds = None,
-    out: Out = Path("results"),
-    plugin: Plugins = None,
-    device: Device = "auto",
-    workers: Workers = None,
-    store: StoreFolder = None,
-    time_limit: TimeLimit = 3600,
-    since: Since = None,
-    experts: ExpertsFolder = None,
-    accept_experts: AcceptExperts = None,
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands it over so
+    if asked:
+        typer.echo(f"taskmark {version('taskmark')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
     *,
-    racing: Racing = False,
-    negation: Negation = False,
-    localisation: Localisation = False,
-    estimate: Estimate = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+
+
+@app.command()
+@takes(
+    "suite",
+    "methods",
+    "backbones",
+    "recipes",
+    "tasks",
+    "seeds",
+    "out",
+    "plugins",
+    "device",
+    "workers",
+    "store",
+    "time_limit",
+    "since",
+    "experts",
+    "accept_experts",
+    "racing",
+    "negation",
+    "localisation",
+)
+def run(
+    *, estimate: Estimate = False, quiet: Quiet = False, json: Json = False, **options: Any
 ) -> None:
     """Run methods on a suite and build the leaderboard."""
     from taskmark.commands.running import run_command  # noqa: PLC0415 - imports torch
 
-    run_command(
-        suite=suite,
-        methods=method or [],
-        backbones=backbone or [],
-        recipes=recipe or [],
-        tasks=task or [],
-        seeds=seed or [0],
-        out=out,
-        plugins=plugin or [],
-        device=device,
-        workers=workers,
-        store=store,
-        time_limit=time_limit,
-        since=since,
-        experts=experts,
-        accept_experts=accept_experts,
-        racing=racing,
-        negation=negation,
-        localisation=localisation,
-        quiet=quiet,
-        json=json,
-        only_estimate=estimate,
-    )
+    run_command(config_of(options), quiet=quiet, json=json, only_estimate=estimate)
 
 
 @app.command()
-def report(
-    out: Out = Path("results"), submissions: Submissions = None, *, quiet: Quiet = False
-) -> None:
+@takes("out")
+def report(*, submissions: Submissions = None, quiet: Quiet = False, **options: Any) -> None:
     """Build tables and the leaderboard again from the records in a folder."""
     from taskmark.commands.running import report_command  # noqa: PLC0415
 
-    report_command(out, quiet=quiet, submissions=submissions)
+    report_command(config_of(options).out, quiet=quiet, submissions=submissions)
 
 
 @app.command("list")
-def list_all(suite: Suite = "mini", plugin: Plugins = None) -> None:
+@takes("suite", "plugins")
+def list_all(**options: Any) -> None:
     """List suites, and the tasks, backbones, recipes and methods that a run can name."""
     from taskmark.commands.running import list_command  # noqa: PLC0415
 
-    list_command(suite, plugin or [])
+    config = config_of(options)
+    list_command(config.suite, config.plugins)
 
 
 @app.command()
@@ -142,63 +117,62 @@ def new(
 
 
 @app.command()
+@takes("time_limit", "since", time_limit=300.0)
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Methods or plug-in files; all built-in methods unless said."),
+        typer.Argument(help="Methods or plug-in files; all built-in methods by default."),
     ] = None,
-    time_limit: TimeLimit = 300,
     *,
     large: Annotated[
         bool, typer.Option("--large", help="Also merge a model of 100 million numbers (5 GB).")
     ] = False,
-    since: Since = None,
+    **options: Any,
 ) -> None:
     """Run the public conformance tests on methods."""
     from taskmark.commands.authors import check_command  # noqa: PLC0415
 
-    check_command(names or [], time_limit=time_limit, large=large, since=since)
+    config = config_of(options)
+    check_command(names or [], time_limit=config.time_limit, large=large, since=config.since)
 
 
 @app.command()
+@takes("out")
 def submit(
     method: Annotated[str, typer.Argument(help="File with the method, or a package's method.")],
     package: Annotated[
         str | None, typer.Option(help="The published package that has it: name==version.")
     ] = None,
-    out: Out = Path("results"),
     to: Annotated[Path, typer.Option(help="Folder of submissions.")] = Path("submissions"),
+    **options: Any,
 ) -> None:
     """Gather the records of a method, check them, and write the folder to commit."""
     from taskmark.commands.authors import submit_command  # noqa: PLC0415 - imports torch
 
-    submit_command(method, package=package, out=out, to=to)
+    submit_command(method, package=package, out=config_of(options).out, to=to)
 
 
 @app.command()
+@takes(
+    "backbones",
+    "seeds",
+    "experts",
+    "accept_experts",
+    "out",
+    "device",
+    "workers",
+    "store",
+    "time_limit",
+    "since",
+    out=Path("reproduced"),
+)
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(help="Papers (see --list), or folders of submissions.")
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="Another suite that a paper names.")] = None,
-    backbone: Annotated[
-        list[str] | None,
-        typer.Option("--backbone", help="Only these of a paper's backbones; may be repeated."),
+    suite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another suite that a paper names.")
     ] = None,
-    experts: Annotated[
-        Path | None,
-        typer.Option(help="Experts for a paper's run, as for `taskmark run`."),
-    ] = None,
-    accept_experts: Annotated[
-        str | None, typer.Option(help="Why experts that look wrong are taken nevertheless.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of a paper's run.", min=0, max=2**63 - 1)] = 0,
-    out: Out = Path("reproduced"),
-    device: Device = "auto",
-    workers: Workers = None,
-    store: StoreFolder = None,
-    time_limit: TimeLimit = 3600,
-    since: Since = None,
     markdown: Annotated[
         Path | None, typer.Option(help="File for a paper's table, in Markdown.")
     ] = None,
@@ -213,6 +187,7 @@ def reproduce(
     list_papers: Annotated[
         bool, typer.Option("--list", help="List the papers that can be named.")
     ] = False,
+    **options: Any,
 ) -> None:
     """Run papers' protocols beside their figures, or submissions again beside their records.
 
@@ -220,20 +195,14 @@ def reproduce(
     the code. A submission: whether it came out the same is noted in it.
     """
     from taskmark.commands.papers import print_papers, reproduce_command  # noqa: PLC0415
-    from taskmark.papers.runs import Wanted  # noqa: PLC0415 - imports torch
 
     if list_papers:
         print_papers()
         return
     reproduce_command(
         names or [],
-        Wanted(suite, tuple(backbone or []), seed, experts, accept_experts),
-        out=out,
-        device=device,
-        workers=workers,
-        store=store,
-        time_limit=time_limit,
-        since=since,
+        config_of(options),
+        suite=suite,
         outputs={"markdown": markdown, "json": json},
         dry_run=dry_run or estimate,
         estimated=estimate,
@@ -261,65 +230,55 @@ def compare(
 
 
 @experts.command("export")
+@takes("suite", "backbones", "tasks", "seeds", "device", "store")
 def experts_export(
     folder: Annotated[
         Path, typer.Argument(help="Folder to write to, BACKBONE/SEED/TASK.safetensors.")
     ],
-    suite: Suite = "mini",
-    backbone: Backbones = None,
     recipe: Annotated[str, typer.Option(help="standard or tangent.")] = "standard",
-    task: Tasks = None,
-    seed: Seeds = None,
-    device: Device = "auto",
-    store: StoreFolder = None,
+    **options: Any,
 ) -> None:
     """Write the experts that a run tuned, to be brought along elsewhere with --experts."""
     from taskmark.commands.experts import export_command  # noqa: PLC0415 - imports torch
 
-    export_command(
-        folder,
-        suite=suite,
-        backbones=backbone or [],
-        recipe=recipe,
-        tasks=task or [],
-        seeds=tuple(dict.fromkeys(seed or [0])),
-        device=device,
-        store=store,
-    )
+    export_command(folder, config_of(options), recipe=recipe)
 
 
 @cache.command("list")
+@takes("store")
 def cache_list(
     kind: Annotated[str | None, typer.Argument(help="One kind of artifact, in detail.")] = None,
-    store: StoreFolder = None,
+    **options: Any,
 ) -> None:
     """Show what is stored, how large it is, and what uses what."""
     from taskmark.commands.cache import list_cache  # noqa: PLC0415 - imports torch
 
-    list_cache(store, kind)
+    list_cache(config_of(options).store, kind)
 
 
 @cache.command("verify")
-def cache_verify(store: StoreFolder = None) -> None:
+@takes("store")
+def cache_verify(**options: Any) -> None:
     """Read every byte; set aside what is damaged, and exit with 1 if anything is."""
     from taskmark.commands.cache import verify_cache  # noqa: PLC0415
 
-    verify_cache(store)
+    verify_cache(config_of(options).store)
 
 
 @cache.command("prune")
+@takes("store")
 def cache_prune(
-    store: StoreFolder = None,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it, and not only say so.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also records' artifacts and what they need.")
     ] = False,
+    **options: Any,
 ) -> None:
     """Show, or remove, what no record needs."""
     from taskmark.commands.cache import prune_cache  # noqa: PLC0415
 
-    prune_cache(store, everything=everything, yes=yes)
+    prune_cache(config_of(options).store, everything=everything, yes=yes)
 
 
 def main() -> None:
@@ -328,10 +287,14 @@ def main() -> None:
         app()
     except TaskmarkError as error:
         sentence = " ".join(str(error).split())
-        print(f"taskmark: {sentence}", file=sys.stderr)  # noqa: T201 - the last word to the user
+        PlainConsole(stderr=True).say(f"taskmark: {sentence}")
         raise SystemExit(2) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             again = shlex.join(["taskmark", *sys.argv[1:]])
-            print(f"taskmark: interrupted; go on from here with: {again}", file=sys.stderr)  # noqa: T201
+            PlainConsole(stderr=True).say(f"taskmark: interrupted; go on from here with: {again}")
         raise
+
+
+if __name__ == "__main__":
+    main()

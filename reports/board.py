@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskmark.reports.row_scores import ranked, resampled, scored
-from taskmark.reports.rows import current_sources, rows_of
+from taskmark.reports.rows import current_sources, gather_rows
 from taskmark.reports.scores import ExpertBits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.records.record import Experts, Record, SuiteFacts
+    from taskmark.records.envelope import Experts
+    from taskmark.records.record import Record
+    from taskmark.records.suite_facts import SuiteFacts
     from taskmark.reports.rows import Row
     from taskmark.statistics.intervals import Pairs
 
@@ -77,7 +79,7 @@ def boards(records: Iterable[Record]) -> list[Board]:
     backbone. Records without tasks stand on every board of their suite and backbone.
 
     Args:
-        records: the records that count, see `taskmark.reports.reading.latest`.
+        records: the records that count, see `taskmark.records.identity.keep_newest`.
 
     Returns:
         The boards, by suite, number of tasks (most first), and backbone.
@@ -88,7 +90,7 @@ def boards(records: Iterable[Record]) -> list[Board]:
     places = defaultdict(lambda: defaultdict(list))
     for record in listed:
         suite = record.suite
-        place = (suite.name, suite.version, suite.sha256, record.backbone, record.heads)
+        place = (suite.name, suite.edition, suite.sha256, record.backbone, record.heads)
         places[place][tuple(sorted(result.task for result in record.tasks))].append(record)
     found = []
     for of_place in places.values():
@@ -97,12 +99,12 @@ def boards(records: Iterable[Record]) -> list[Board]:
         found += [_board([*with_tasks, *without_tasks], sources) for with_tasks in groups]
     return sorted(
         found,
-        key=lambda b: (b.suite.name, b.suite.version, b.suite.sha256, -len(b.tasks), b.backbone),
+        key=lambda b: (b.suite.name, b.suite.edition, b.suite.sha256, -len(b.tasks), b.backbone),
     )
 
 
 def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) -> Board:
-    seeds, rows = rows_of(records, sources)
+    seeds, rows = gather_rows(records, sources)
     complete = [row for row in rows if row.state in ("ok", "stale")]
     others = [row for row in rows if row.state not in ("ok", "stale")]
     first = records[0]

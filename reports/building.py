@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskmark.plugins.submission import read_submissions
 from taskmark.records.catalogue import read_catalogue
-from taskmark.records.localisation_summary import read_localisation
-from taskmark.records.negation_summary import read_negation
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.files import read_kind, read_records
+from taskmark.records.localisation_record import LocalisationRecord
+from taskmark.records.negation_record import NegationRecord
 from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards
-from taskmark.reports.reading import read_disentanglement, read_records
-from taskmark.reports.site import site_files
+from taskmark.reports.site.assembling import site_files
 from taskmark.reports.site.content import Content, editions
-from taskmark.reports.submissions import read_submissions
 from taskmark.reports.summaries import json_bytes, summaries
 from taskmark.reports.writing import replace_all, write
 
@@ -61,8 +62,9 @@ def read_content(out: Path, *, submissions: Path | None = None) -> Content:
     """
     submitted = read_submissions(submissions) if submissions else []
     records = read_records(out, [record for _, own in submitted for record in own])
-    maps = read_disentanglement(out)
-    negation, localisation = read_negation(out), read_localisation(out)
+    maps = read_kind(out, DisentanglementRecord)
+    negation = read_kind(out, NegationRecord)
+    localisation = read_kind(out, LocalisationRecord)
     ranked = boards(records)
     found = summaries(ranked, maps)
     frames = {

@@ -6,7 +6,8 @@ import inspect
 import re
 from dataclasses import dataclass
 
-from taskmark.records.record import CountedCost, DisentanglementRecord, Trial
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.record import CountedCost, Trial
 from taskmark.statistics import intervals as statistics
 
 _ACCURACY = (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.records.record import points_in_unit_square, unpack_counts
+from taskmark.records.disentanglement_record import points_in_unit_square
+from taskmark.records.packing import unpack_counts
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.statistics.differences import Difference, Measure, error_difference, score_difference
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.records.record import DisentanglementRecord
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from taskmark.records.record import DisentanglementRecord
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
     from taskmark.reports.frontier import Point
     from taskmark.reports.rows import Row

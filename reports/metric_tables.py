@@ -117,7 +117,7 @@ def _shared(record: NegationRecord | LocalisationRecord) -> dict[str, Any]:
     """What all lines of a record have in common."""
     return {
         "suite": record.suite.name,
-        "suite_version": record.suite.version,
+        "suite_version": record.suite.edition,
         "suite_sha256": record.suite.sha256,
         "backbone": record.backbone,
         "created_at": record.provenance.created_at,

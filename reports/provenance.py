@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.records.record import Provenance, Record
+    from taskmark.records.envelope import Provenance
+    from taskmark.records.record import Record
 
-
-_OPTIONS: dict[str, list[str]] = {
-    "racing": ["--racing"],
-    "experts": ["--experts", "FOLDER"],
-    "unresolved": [],
-}
-"""What asks for a part of a suite's version that is no task."""
-
-PAPERS = frozenset({"closed-vocabulary", "dv-basi", "tangent", "ties"})
-"""The papers that `taskmark reproduce` knows, which are parts of versions, too."""
 
 _ACCEPTED = re.compile(r"Experts accepted \((.*?)\) although: ", re.DOTALL)
 
@@ -28,23 +19,20 @@ _ACCEPTED = re.compile(r"Experts accepted \((.*?)\) although: ", re.DOTALL)
 def command(record: Record) -> str:
     """Return the command that reproduces a record.
 
-    What a run changed of a suite stands in its version: "1.0+digits+signs" has two of its tasks,
-    "1.0+racing+experts.published" a racing search and experts that were brought along, and
-    "1.0+unresolved.1a2b3c4d" data or weights that the suite leaves open. "1.0+tangent" is what a
-    paper's protocol makes of it, all of whose rows are run together.
+    The variant of its suite says which options a run had; all rows of a paper are run together.
     """
-    version, *parts = record.suite.version.split("+")
-    paper = [part for part in parts if part in PAPERS]
-    words = ["taskmark", "reproduce", *paper] if paper else ["taskmark", "run"]
-    words += ["--suite", f"{record.suite.name}@{version}"]
-    for part in parts:
-        if part not in PAPERS:
-            words += _OPTIONS.get(part.partition(".")[0], ["--task", part])
+    suite, variant = record.suite, record.suite.variant
+    words = ["taskmark", "reproduce", variant.paper] if variant.paper else ["taskmark", "run"]
+    words += ["--suite", f"{suite.name}@{suite.version}"]
+    for task in variant.tasks:
+        words += ["--task", task]
+    words += ["--racing"] if variant.racing else []
+    words += ["--experts", "FOLDER"] if variant.experts else []
     for note in record.provenance.notes:
         if accepted := _ACCEPTED.match(note):
             words += ["--accept-experts", accepted[1]]
     words += ["--backbone", record.backbone]
-    if not paper:
+    if not variant.paper:
         words += ["--recipe", record.recipe, "--method", _choice(record)]
     words += ["--seed", str(record.seeds.method)]  # the experts' as well, where they are tuned
     if record.method.origin == "file":

@@ -7,33 +7,33 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
-    from taskmark.records.record import Record
+RowKey = tuple[str, str, str]
+"""A method, a recipe, and the hyper-parameters as JSON."""
 
 
-def row_labels(grouped: Mapping[str, list[Record]]) -> dict[str, str]:
+def row_labels(keys: Iterable[RowKey]) -> dict[RowKey, str]:
     """Name the rows of a board.
 
     Args:
-        grouped: key of a row -> its records.
+        keys: of its rows.
 
     Returns:
         key -> the method's name; where rows of one recipe share it, with what differs between them.
     """
-    facts = {key: (of_row[0].method, of_row[0].recipe) for key, of_row in grouped.items()}
-    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for key, (method, recipe) in facts.items():
-        alike[method.name, recipe].append(key)
+    alike: dict[tuple[str, str], list[RowKey]] = defaultdict(list)
+    for key in keys:
+        alike[key[:2]].append(key)
     labels = {}
-    for (name, _), keys in alike.items():
-        values = {key: facts[key][0].hyperparameters for key in keys}
+    for (method, _), of_method in alike.items():
+        values = {key: json.loads(key[2]) for key in of_method}
         names = sorted({parameter for of_key in values.values() for parameter in of_key})
-        for key in keys:
+        for key in of_method:
             telling = [
                 f"{parameter}={json.dumps(values[key].get(parameter))}"
                 for parameter in names
                 if len({json.dumps(other.get(parameter)) for other in values.values()}) > 1
             ]
-            labels[key] = f"{name}[{','.join(telling)}]" if telling else name
+            labels[key] = f"{method}[{','.join(telling)}]" if telling else method
     return labels

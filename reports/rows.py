@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from taskmark.records.record_files import age
-from taskmark.reports.row_labels import row_labels
+from taskmark.records.identity import age, collect_defaults, identify_row
+from taskmark.reports.row_labels import RowKey, row_labels
 from taskmark.statistics.intervals import ScoreIntervals, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.records.record import Experts, MethodFacts, Record
+    from taskmark.records.envelope import Experts, MethodFacts
+    from taskmark.records.record import Record
 
 RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
 _Stand: TypeAlias = tuple[str, str, str, int]  # the suite's hash, backbone, recipe, expert seed
@@ -120,7 +120,7 @@ def _stand(record: Record) -> _Stand:
     return record.suite.sha256, record.backbone, record.recipe, record.seeds.expert
 
 
-def rows_of(
+def gather_rows(
     records: Sequence[Record], sources: Mapping[tuple[str, str], str]
 ) -> tuple[tuple[int, ...], list[Row]]:
     """Gather the records of a board by method, hyper-parameters and recipe.
@@ -132,11 +132,11 @@ def rows_of(
     Returns:
         The expert seeds that the board compares, and the rows without their scores.
     """
-    grouped: dict[str, list[Record]] = defaultdict(list)
+    defaults = collect_defaults(records)
+    grouped: dict[RowKey, list[Record]] = defaultdict(list)
     for record in records:
-        method = record.method
-        key = json.dumps([method.name, record.recipe, method.hyperparameters], sort_keys=True)
-        grouped[key].append(record)
+        of_seed = identify_row(record, defaults)
+        grouped[of_seed.method, of_seed.recipe, of_seed.hyperparameters].append(record)
     labels = row_labels(grouped)
     seeds = _compared_seeds(list(grouped.values()))
     experts, weights = current_experts(records), current_weights(records)

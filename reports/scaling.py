@@ -41,7 +41,7 @@ def ladder(board: Board, others: Iterable[Board]) -> Ladder | None:
         The ladder, None if it has one step alone.
     """
     steps = [board]
-    for other in sorted(others, key=lambda b: (-len(b.tasks), b.suite.name, b.suite.version)):
+    for other in sorted(others, key=lambda b: (-len(b.tasks), b.suite.name, b.suite.edition)):
         if not other.tasks or not set(other.tasks) < set(steps[-1].tasks):
             continue
         if all(getattr(other, name) == getattr(board, name) for name in _ALIKE):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 from taskmark.statistics.resampling import Scores
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 from taskmark.reports.verdicts import Verdict
 from taskmark.statistics.resampling import LEVEL, SEEDS_RESAMPLED_FROM
 from taskmark.statistics.separation import corrected_together, rank_correlations

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.records.record import Frozen, SuiteFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.suite_facts import SuiteFacts
 from taskmark.reports.evidence import Evidence
-from taskmark.reports.findings import findings
+from taskmark.reports.findings import claims_of, findings
 from taskmark.reports.stability import Power, power
 from taskmark.reports.verdicts import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmark.records.record import DisentanglementRecord
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
 
 
@@ -42,7 +43,11 @@ def summaries(boards: Sequence[Board], maps: Sequence[DisentanglementRecord]) ->
                 of_suite.setdefault(board.backbone, board)
         evidence = Evidence(of_suite.values(), [m for m in maps if m.suite.sha256 == sha256])
         found.append(
-            Summary(suite=suite, findings=findings(evidence), power=power(list(of_suite.values())))
+            Summary(
+                suite=suite,
+                findings=findings(evidence, claims_of(suite.name)),
+                power=power(list(of_suite.values())),
+            )
         )
     return Summaries(summaries=tuple(found))
 

@@ -13,7 +13,7 @@ from taskmark.records.record import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.records.record import DisentanglementRecord
+    from taskmark.records.disentanglement_record import DisentanglementRecord
 
 RECORD_TYPES = {
     "suite": "string",
@@ -109,7 +109,7 @@ def disentanglement_frame(records: Iterable[DisentanglementRecord]) -> pd.DataFr
             "alpha_1": alpha_1,
             "alpha_2": alpha_2,
             "xi": xi,
-            "suite_version": record.suite.version,
+            "suite_version": record.suite.edition,
             "expert_seed": record.expert_seed,
             "record_id": record.record_id,
         }
@@ -155,7 +155,7 @@ def _shared(record: Record) -> dict[str, Any]:
     counted, measured = record.counted, record.measured
     return {
         "suite": record.suite.name,
-        "suite_version": record.suite.version,
+        "suite_version": record.suite.edition,
         "suite_sha256": record.suite.sha256,
         "backbone": record.backbone,
         "heads": record.heads,

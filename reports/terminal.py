@@ -10,9 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from taskmark.errors import TaskmarkError
+from taskmark.records.identity import keep_newest
 from taskmark.reports.board import boards
 from taskmark.reports.building import FINDINGS
-from taskmark.reports.reading import latest
 from taskmark.reports.summaries import Summaries
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from taskmark.records.record import Record
     from taskmark.reports.rows import Row
+
+
+KEY_COLUMNS = ("rank", "method, recipe", "normalised")
+"""The columns of `terminal_table` that a narrow terminal shows too."""
 
 
 def terminal_table(records: Iterable[Record]) -> Table:
@@ -34,7 +38,7 @@ def terminal_table(records: Iterable[Record]) -> Table:
         it is not "standard" and the name does not tell.
     """
     table = Table(
-        Column("rank", justify="right", min_width=4),
+        Column("rank", justify="right", no_wrap=True),
         Column("method, recipe", max_width=33, overflow="fold"),
         Column("normalised", justify="right", no_wrap=True),
         Column("absolute", justify="right", no_wrap=True),
@@ -43,7 +47,7 @@ def terminal_table(records: Iterable[Record]) -> Table:
         caption="Accuracies in %, with 95 % intervals; equal ranks cannot be told apart.",
         caption_justify="left",
     )
-    for board in boards(latest(records)):
+    for board in boards(keep_newest(records)):
         whose = f", experts of {board.experts.family}" if board.experts else ""
         table.add_row("", Text(f"{board.backbone}{whose}", style="bold"))
         for row in board.rows:
@@ -73,7 +77,7 @@ def _percent(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def terminal_findings(out: Path) -> Text:
+def terminal_findings(out: Path) -> str:
     """Return the verdicts of a folder, a line or two for each suite.
 
     Args:
@@ -90,7 +94,7 @@ def terminal_findings(out: Path) -> Text:
         ) from error
     lines = []
     for summary in found.summaries:
-        edition = f"{summary.suite.name}@{summary.suite.version}"
+        edition = summary.suite.label
         measured = [
             f"{finding.number} {finding.verdict}"
             for finding in summary.findings
@@ -108,4 +112,4 @@ def terminal_findings(out: Path) -> Text:
                 f"{power.n_separated} of {power.n_pairs} pairs of methods differ on at least one "
                 f"backbone{tau}."
             )
-    return Text("\n".join(lines))
+    return "\n".join(lines)

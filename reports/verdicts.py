@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

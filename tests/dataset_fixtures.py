@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from huggingface_hub.file_download import publish_blob_to_shared_store
 from PIL import Image
 
 from taskmark.suites.real.data.lock import Locked, write_lock
@@ -102,9 +103,18 @@ def tar(rows, data):
 
 
 def fill(
-    cache: Path, repository: str, files: dict[str, bytes], revision=REVISION, kind="datasets"
+    cache: Path,
+    repository: str,
+    files: dict[str, bytes],
+    revision=REVISION,
+    kind="datasets",
+    *,
+    shared=False,
 ) -> Path:
-    """Lay files into a cache as the hub's library does; the folder of the snapshot."""
+    """Lay files into a cache as the hub's library does; the folder of the snapshot.
+
+    With `shared`, blobs are links to the store of all repositories, made by the library itself.
+    """
     root = cache / f"{kind}--{repository.replace('/', '--')}"
     snapshot = root / "snapshots" / revision
     (root / "blobs").mkdir(parents=True, exist_ok=True)
@@ -115,6 +125,14 @@ def fill(
         blob.write_bytes(content)
         (snapshot / path).parent.mkdir(parents=True, exist_ok=True)
         (snapshot / path).symlink_to(blob)
+        if shared:
+            assert publish_blob_to_shared_store(
+                blob_path=str(blob),
+                xet_hash=hashlib.blake2s(content).hexdigest(),
+                cache_dir=cache,
+                expected_size=len(content),
+            )
+            assert blob.is_symlink()
     return snapshot
 
 

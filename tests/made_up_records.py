@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from taskmark.records.disentanglement_record import DisentanglementRecord, PairGrid
+from taskmark.records.envelope import MethodFacts, Provenance
 from taskmark.records.localisation_record import (
     Eigenfunction,
-    Localisation,
     LocalisationCost,
+    LocalisationEstimate,
     LocalisationRecord,
     LocalisedPair,
 )
@@ -20,22 +22,17 @@ from taskmark.records.negation_record import (
     NegationResult,
     NegationTrial,
 )
+from taskmark.records.packing import pack_bits, pack_counts
 from taskmark.records.record import (
     CountedCost,
-    DisentanglementRecord,
     Geometry,
     MeasuredCost,
-    MethodFacts,
-    PairGrid,
-    Provenance,
     Record,
     Seeds,
-    SuiteFacts,
     TaskResult,
     Trial,
-    pack_bits,
-    pack_counts,
 )
+from taskmark.records.suite_facts import SuiteFacts
 from taskmark.statistics import intervals as statistics
 
 if TYPE_CHECKING:
@@ -359,7 +356,7 @@ def _negated(task: str, share: float, *, before: float) -> NegationResult:
 
 def made_up_localisation(*, backbone: str = "image-text", **changes: Any) -> LocalisationRecord:
     """Make a record of one pair, whose mean is that pair's."""
-    found = Localisation(
+    found = LocalisationEstimate(
         value=0.4,
         direction_error=0.03,
         image_error=0.04,

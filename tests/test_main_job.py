@@ -13,7 +13,8 @@ import jsonschema
 import pytest
 
 from taskmark.plugins.registry import find
-from taskmark.records.record import Record, unpack_bits
+from taskmark.records.packing import unpack_bits
+from taskmark.records.record import Record
 from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ METHODS = (
     *("task_arithmetic", "ties", "emr", "tangent_fine_tuning", "post_hoc_linearisation"),
     *("adamerging", "dv_basi", "linear_probing"),
 )
-COMMAND = "import sys; from taskmark.cli import main; sys.argv[0] = 'taskmark'; main()"
 
 
 def taskmark(*arguments: object, store: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        [sys.executable, "-m", "taskmark", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

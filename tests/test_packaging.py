@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmark", "methods", "suites", "reports")
+PRETRAINING = ROOT / "suites" / "mini" / "pretraining"
+MEGABYTE = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +46,17 @@ def test_nothing_but_the_package_is_in_the_wheel(wheel):
     assert not [name for name in wheel.namelist() if Path(name).name.startswith("test_")]
 
 
+def installed(folder: str, pattern: str) -> list[Path]:
+    found = [path for path in (ROOT / folder).rglob(pattern) if path.is_file()]
+    assert found
+    return [path for path in found if not path.is_relative_to(PRETRAINING)]
+
+
 def test_every_module_is_in_the_wheel_under_its_name(wheel):
     names = set(wheel.namelist())
     for folder in FOLDERS:
         prefix = "taskmark" if folder == "benchmark" else f"taskmark/{folder}"
-        for path in (ROOT / folder).rglob("*.py"):
+        for path in installed(folder, "*.py"):
             assert f"{prefix}/{path.relative_to(ROOT / folder)}" in names
 
 
@@ -56,8 +64,8 @@ def test_every_file_of_data_is_in_the_wheel(wheel):
     names = set(wheel.namelist())
     kinds = set()
     for folder in ("methods", "suites", "reports"):
-        for path in (ROOT / folder).rglob("*.*"):
-            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+        for path in installed(folder, "*.*"):
+            if path.suffix not in {".py", ".pyc"}:
                 kinds.add(path.suffix)
                 assert f"taskmark/{folder}/{path.relative_to(ROOT / folder)}" in names
     assert kinds >= {".html", ".css", ".js"}
@@ -69,3 +77,9 @@ def test_the_wheel_has_the_licence_and_the_command(wheel):
     assert [name for name in names if name.endswith("LICENSE")]
     (points,) = [name for name in names if name.endswith("entry_points.txt")]
     assert "taskmark = taskmark.cli:main" in wheel.read(points).decode()
+
+
+def test_the_wheel_is_small_and_leaves_out_how_the_weights_were_trained(wheel):
+    assert PRETRAINING.is_dir()
+    assert not [name for name in wheel.namelist() if "pretraining" in name]
+    assert sum(info.compress_size for info in wheel.infolist()) < 20 * MEGABYTE

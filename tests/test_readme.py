@@ -11,9 +11,11 @@ import torch
 import typer.main
 
 import taskmark.methods
-from taskmark import Given
+from taskmark import Given, Method, WeightSpace
 from taskmark.cli import app
 from taskmark.conformance import check_method
+from taskmark.conformance.drawn import keeps
+from taskmark.conformance.finding import UnmetError
 from taskmark.plugins.registry import find
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +41,42 @@ def test_the_plug_in_example_is_found_and_conforms(tmp_path):
     found = find([path])["unit_sum"]
     assert found.origin == "file"
     assert [finding for finding in check_method(found.method) if not finding.passed] == []
+
+
+def one_entry_each(n_draws):
+    """Task vectors of one entry, two of each sign: what UnitSum adds up cancels."""
+    source = torch.Generator().manual_seed(0)
+    signs = torch.tensor([[1.0], [-1.0], [-1.0], [1.0]])
+    return [signs * (0.1 + torch.rand(4, 1, generator=source)) for _ in range(n_draws)]
+
+
+def test_the_plug_in_example_conforms_where_all_that_it_adds_up_cancels(tmp_path):
+    """Which draws leave rounding and which leave zero differs between processors."""
+    path = tmp_path / "my_method.py"
+    path.write_text(PLUGIN, "utf-8")
+    method = find([path])["unit_sum"].method
+    space = WeightSpace.of({"w": torch.zeros(1)})
+    moved = 0
+    for vectors in one_entry_each(300):
+        orders = [Given.of_weights(torch.ones(1), v, space) for v in (vectors, vectors.flip(0))]
+        forth, back = (float(method().merge(given)) for given in orders)
+        moved += forth != back
+        keeps(method, torch.ones(1), vectors, [(1,)], turn=True)
+    assert moved  # so that the order moves the rounding of some
+
+
+def test_a_method_that_prefers_the_first_task_is_told_apart_on_one_entry_too():
+    class First(Method):
+        """Take the first task vector."""
+
+        name = "first"
+
+        def merge(self, given):
+            return given.task_vectors[0].clone()
+
+    for vectors in one_entry_each(20):
+        with pytest.raises(UnmetError, match="order"):
+            keeps(First, torch.ones(1), vectors, [(1,)], turn=True)
 
 
 COMMANDS = [line.split("#")[0].strip() for line in SHELL.splitlines() if line.strip()]

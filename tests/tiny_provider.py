@@ -16,6 +16,45 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+TINY = """
+name = "tiny"
+version = "{version}"
+summary = "A suite for unit tests."
+provider = "tiny_provider"
+default_backbones = ["plain"]
+
+[tasks.hills]
+sha256 = "{hills}"
+[tasks.lakes]
+sha256 = "{lakes}"
+[tasks.woods]
+sha256 = "{woods}"
+
+[backbones.plain]
+weights = "plain"
+sha256 = "{plain}"
+heads = "probed"
+[backbones.worded]
+weights = "worded"
+sha256 = "{worded}"
+heads = "zero-shot"
+
+[protocol]
+trials = 5
+gradient_images = 960
+probe_strengths = [0.01, 1.0]
+batch_size = 64
+standard = {{ learning_rate = 1e-2, weight_decay = 0.1, warmup = 0.1, clip_norm = 1.0, \
+epochs = 3, batch_size = 32 }}
+tangent = {{ learning_rate = 1e-2, weight_decay = 0.1, warmup = 0.1, clip_norm = 1.0, \
+epochs = 3, batch_size = 32 }}
+
+[protocol.disentanglement]
+alphas = [-0.5, 0.0, 0.5, 1.0]
+n_images = 40
+pairs = [["hills", "lakes"], ["hills", "woods"]]
+"""
+
 SIDE = 4
 CLASSES = ("north", "south", "east")
 SIZES = {"train": 96, "validation": 60, "test": 90}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskmark.config import RunConfig
     from taskmark.conformance import Finding
     from taskmark.plugins.registry import Found
 
@@ -23,10 +23,10 @@ def new_command(name: str, folder: Path) -> None:
     from taskmark.plugins.new_method import write_method  # noqa: PLC0415 - imports torch
 
     path = write_method(name, folder)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{path} adds up the task vectors; write your own merge(), and then:")
-    console.print(f"  taskmark check {path}")
-    console.print(f"  taskmark run --plugin {path} --method {path.stem} --out my-results")
+    console = PlainConsole()
+    console.say(f"{path} adds up the task vectors; write your own merge(), and then:")
+    console.say(f"  taskmark check {path}")
+    console.say(f"  taskmark run --plugin {path} --method {path.stem} --out my-results")
 
 
 def check_command(
@@ -37,12 +37,12 @@ def check_command(
     Raises:
         TaskmarkError: if a method does not conform or is unknown.
     """
-    console = Console(soft_wrap=True)
+    console = PlainConsole()
     files = [Path(name) for name in names if name.endswith(".py")]
     if since is not None:
         names, files = _changed_methods(since, names, files)
         if not names and not files:
-            console.print(f"No method changed since {since}.", markup=False)
+            console.say(f"No method changed since {since}.")
             return
     methods = _found(files, time_limit)
     wanted = [name for name in names if not name.endswith(".py")]
@@ -53,9 +53,9 @@ def check_command(
             raise unknown("method", name, methods)
         findings = _findings(methods[name], time_limit, large=large)
         bad = [finding for finding in findings if not finding.passed]
-        console.print(f"{name}: {len(findings) - len(bad)} of {len(findings)} checks passed")
+        console.say(f"{name}: {len(findings) - len(bad)} of {len(findings)} checks passed")
         for finding in bad:
-            console.print(f"  {finding.check}: {finding.sentence}", style="red", markup=False)
+            console.say(f"  {finding.check}: {finding.sentence}", style="red")
         failed += [name] if bad else []
     if failed:
         raise TaskmarkError(
@@ -76,9 +76,9 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
         own_records,
         write_submissions,
     )
-    from taskmark.reports import read_records  # noqa: PLC0415 - imports torch
+    from taskmark.records.files import read_records  # noqa: PLC0415 - imports torch
 
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole()
     files = [Path(name)] if name.endswith(".py") else []
     methods = _found(files, 300.0)
     wanted = [key for key, found in methods.items() if found.origin == "file"] or [name]
@@ -93,57 +93,41 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
     for source, own in zip(sources, gathered, strict=True):
         for folder in write_submissions(own, source, to):
             n_rows = len(list((folder / "records").iterdir()))
-            console.print(f"{folder}: claimed, {n_rows} rows. Commit it and open a pull request.")
+            console.say(f"{folder}: claimed, {n_rows} rows. Commit it and open a pull request.")
 
 
-def reproduce_command(
-    folders: Sequence[Path],
-    *,
-    out: Path,
-    device: str,
-    workers: int | None,
-    store: Path | None,
-    time_limit: float,
-    since: str | None,
-) -> None:
+def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
     """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
-    from taskmark.engine.run import Options, Watcher, run  # noqa: PLC0415
+    from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.gate import views  # noqa: PLC0415 - imports torch
     from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
-    from taskmark.plugins.reproducing import compared, reproduction, selection_of  # noqa: PLC0415
+    from taskmark.plugins.reproducing import compared, plan_rerun, reproduction  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
     from taskmark.plugins.submitting import write_state  # noqa: PLC0415
 
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    if since is not None:
-        files = changed_files(since, Path())
+    console = PlainConsole()
+    if config.since is not None:
+        files = changed_files(config.since, Path())
         folders = [*folders, *touched(files, {}, SUBMISSIONS).submissions]
     if not folders:
-        console.print("There is nothing to reproduce.")
+        console.say("There is nothing to reproduce.")
     read = [(folder, *read_submission(folder)) for folder in folders]
     disputed = False
     for folder, submission, claimed in read:
-        options = Options(
-            suite=f"{submission.suite.name}@{submission.suite.version}",
-            out=out,
-            selection=selection_of(submission, claimed),
-            device=device,
-            plugins=(folder / submission.file,) if submission.file else (),
-            workers=workers,
-            store=store,
-            time_limit=time_limit,
-        )
+        files = (folder / submission.file,) if submission.file else ()
+        asked = plan_rerun(submission, claimed, config)
         with Display(console, quiet=False) as display:
-            outcome = run(options, Watcher(display.begin, display.event))
+            watcher = Watcher(display.begin, display.event)
+            outcome = run(asked.model_copy(update={"plugins": files, "since": None}), watcher)
         comparison = compared(claimed, outcome.records)
         after = submission.with_reproduction(reproduction(comparison, outcome.records))
         write_state(folder, after)
         if (table := views.table(comparison)) is not None:
-            console.print(table)
+            console.show(table, keep=("row", "task", "before", "after", "verdict"))
         for difference in after.reproductions[-1].differences:
-            console.print(difference)
-        console.print(f"{folder}: {after.state}.")
+            console.say(difference)
+        console.say(f"{folder}: {after.state}.")
         disputed |= after.state == "disputed"
     if disputed:
         raise SystemExit(1)
@@ -162,7 +146,7 @@ def _changed_methods(
 
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
-    from taskmark.plugins.isolated_methods import Limits, find_apart  # noqa: PLC0415
+    from taskmark.plugins.stand_ins import Limits, find_apart  # noqa: PLC0415
     from taskmark.suite.definition import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
@@ -173,7 +157,7 @@ def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
 def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
     from taskmark.conformance import findings  # noqa: PLC0415
     from taskmark.conformance.apart import findings_apart  # noqa: PLC0415
-    from taskmark.plugins.isolated_methods import StandIn  # noqa: PLC0415
+    from taskmark.plugins.stand_ins import StandIn  # noqa: PLC0415
 
     if issubclass(found.method, StandIn):
         return [*findings_apart(found.method, seconds=time_limit, large=large)]

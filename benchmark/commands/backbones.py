@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import resolving
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 def list_backbones() -> None:
     """Print each backbone: what it is, where from, under what licence, and what is missing."""
-    console = Console()
     table = Table(box=None)
     for heading in ("backbone", "what", "repository", "licence", "state"):
         table.add_column(heading, no_wrap=heading in {"backbone", "state"}, overflow="fold")
     for name, facts in definitions().items():
         table.add_row(name, facts.title, facts.repository or "-", facts.licence, _state(name))
-    console.print(table)
+    PlainConsole().show(table, keep=("backbone", "state"))
 
 
 def fetch_backbones(names: Sequence[str]) -> None:
@@ -114,4 +113,4 @@ def _is_here(name: str) -> bool:
 
 
 def _say(text: str) -> None:
-    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+    PlainConsole().say(text)

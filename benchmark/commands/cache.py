@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from taskmark.console import PlainConsole
 from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.store import cache
@@ -25,7 +25,7 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
     Raises:
         TaskmarkError: if there is no such store, or nothing of that kind in it.
     """
-    store, console = _store(folder), Console()
+    store, console = _store(folder), PlainConsole()
     stored = cache.entries(store)
     kinds = {entry.kind for entry in stored.values()}
     if kind is not None and kind not in kinds:
@@ -48,9 +48,9 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
                 notes = "; ".join(entry.notes)
                 size = f"{entry.n_bytes / _MEGABYTE:.1f}"
                 table.add_row(key, size, entry.label, names or "nothing", notes)
-    console.print(table)
+    console.show(table, keep=("kind", "number", "MB", "key", "what it is"))
     total = cache.total_bytes(stored.values()) / _MEGABYTE
-    console.print(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}", soft_wrap=True)
+    console.say(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}")
 
 
 def verify_cache(folder: Path | None) -> None:
@@ -60,10 +60,10 @@ def verify_cache(folder: Path | None) -> None:
         TaskmarkError: if there is no such store.
     """
     n_whole, damaged = cache.verify(_store(folder))
-    console = Console()
+    console = PlainConsole()
     for error in damaged:
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{n_whole} artifacts are whole, {len(damaged)} were damaged.")
+        console.say(str(error))
+    console.say(f"{n_whole} artifacts are whole, {len(damaged)} were damaged.")
     if damaged:
         raise SystemExit(1)
 
@@ -74,19 +74,19 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
     Raises:
         TaskmarkError: if there is no such store, or if a run uses it now.
     """
-    store, console = _store(folder), Console()
+    store, console = _store(folder), PlainConsole()
     if yes:
         cache.check_idle(store)
     rubbish = cache.waste(store, also_needed=everything)
     for name in rubbish.artifacts:
-        console.print(_short(name), highlight=False)
+        console.say(_short(name))
     for path in rubbish.files:
-        console.print(str(path.relative_to(store.root)), highlight=False, soft_wrap=True)
+        console.say(str(path.relative_to(store.root)))
     if yes:
         cache.prune(store, rubbish)
     n = len(rubbish.artifacts) + len(rubbish.files)
     done = "were removed" if yes else "would be removed; say --yes to do it"
-    console.print(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.", highlight=False)
+    console.say(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.")
 
 
 def _store(folder: Path | None) -> Store:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import arrays, duplicate_list, locking, tasks
 from taskmark.suites.real.data.definition import definition, definitions
@@ -30,7 +30,7 @@ _GIGABYTE = 1e9
 
 def list_data(lock: Path | None, folder: Path | None) -> None:
     """Print each data set: where from, under what licence, how large, and what is missing."""
-    place, console = _place(lock, folder), Console()
+    place, console = _place(lock, folder), PlainConsole()
     locks = read_lock(place.lock)
     table = Table(box=None)
     for heading in ("task", "repository", "licence", "images", "GB", "state"):
@@ -45,11 +45,11 @@ def list_data(lock: Path | None, folder: Path | None) -> None:
         gigabytes = f"{arrays.n_bytes(n_rows, size) / _GIGABYTE:.2f}" if n_rows else "?"
         images, state = str(n_rows) if n_rows else "?", _state(task, found, place)
         table.add_row(task, data.repository, data.licence, images, gigabytes, state)
-    console.print(table)
+    console.show(table, keep=("task", "state"))
     for task, data in definitions().items():
         if data.note:
-            console.print(f"{task}: {data.note}.", soft_wrap=True, highlight=False)
-    console.print(f"Decoded images lie in {place.arrays}.", soft_wrap=True, highlight=False)
+            console.say(f"{task}: {data.note}.")
+    console.say(f"Decoded images are in {place.arrays}.")
 
 
 def fetch_data(
@@ -195,18 +195,18 @@ def _state(task: str, found: Locked | None, place: Place) -> str:
 
 
 def _say(text: str) -> None:
-    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+    PlainConsole().say(text)
 
 
 def _announce(task: str) -> None:
     repository = definition(task).repository
-    Console(stderr=True).print(f"{task}: fetching {repository}", soft_wrap=True, highlight=False)
+    PlainConsole(stderr=True).say(f"{task}: fetching {repository}")
 
 
 @contextmanager
 def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
     """A bar of decoding; until that begins, the hub's own bars have the terminal to themselves."""
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     if not console.is_terminal:
         disable_progress_bars()
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())

@@ -1,77 +1,127 @@
-"""The options that commands share: how each is written, and what it means."""
+"""Options of commands, made from the fields of a configuration, so that each is written once."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
+from annotated_types import Ge, Lt
 
-Suite = Annotated[str, typer.Option(help="Suite: name, name@version, or a TOML file.")]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option("--method", help="Method, e.g. ties or 'ties[density=0.1]'; may be repeated."),
-]
-Backbones = Annotated[
-    list[str] | None, typer.Option("--backbone", help="Backbone, or all; may be repeated.")
-]
-Recipes = Annotated[
-    list[str] | None,
-    typer.Option("--recipe", help="standard, tangent or post_hoc; may be repeated."),
-]
-Tasks = Annotated[
-    list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")
-]
-Seeds = Annotated[
-    list[int] | None,
-    typer.Option("--seed", help="Seed, 0 unless said; may be repeated.", min=0, max=2**63 - 1),
-]
-Out = Annotated[Path, typer.Option(help="Folder for records, tables and the site.")]
-Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="File with a method; may be repeated.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="Processes; one a core, or one a GPU, unless said; 0 for none.", min=0),
-]
-StoreFolder = Annotated[
-    Path | None, typer.Option("--store", help="Folder of artifacts; TASKMARK_STORE otherwise.")
-]
-Racing = Annotated[
-    bool, typer.Option("--racing", help="Stop early at scales that cannot win (5 % error).")
-]
-Negation = Annotated[
-    bool, typer.Option("--negation", help="Also negate each task, where the suite says how.")
-]
-Localisation = Annotated[
-    bool, typer.Option("--localisation", help="Also tell tasks apart by the NTK of each backbone.")
+from taskmark.config import RunConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic.fields import FieldInfo
+
+# What stands for a value in the help where the type alone says little.
+_METAVARS = {
+    "methods": "NAME",
+    "backbones": "NAME",
+    "recipes": "NAME",
+    "tasks": "NAME",
+    "seeds": "N",
+    "plugins": "FILE",
+    "suite": "NAME",
+    "out": "FOLDER",
+    "store": "FOLDER",
+    "experts": "FOLDER",
+    "workers": "N",
+    "time_limit": "SECONDS",
+    "since": "COMMIT",
+    "device": "DEVICE",
+    "accept_experts": "REASON",
+}
+
+
+def takes(*names: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options of `RunConfig`, in place of its parameter `**options`.
+
+    Args:
+        names: of fields; a tuple `seeds` is the option `--seed`, which may be repeated.
+        defaults: of some of them, where the command has others.
+    """
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            parameter
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        added = [_parameter(name, defaults) for name in names]
+        parameters = [*added, *own]
+        signature = inspect.Signature(
+            [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        )
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        return command
+
+    return with_options
+
+
+def config_of(options: dict[str, Any]) -> RunConfig:
+    """The configuration of a command's options; those that were not given have their defaults."""
+    return RunConfig(**{name: value for name, value in options.items() if value is not None})
+
+
+def option_name(field: str) -> str:
+    """The option of a field on the command line, such as --method of `methods`."""
+    is_tuple = get_origin(RunConfig.model_fields[field].annotation) is tuple
+    return f"--{(field.removesuffix('s') if is_tuple else field).replace('_', '-')}"
+
+
+def _parameter(name: str, defaults: dict[str, Any]) -> inspect.Parameter:
+    field = RunConfig.model_fields[name]
+    kind, default = _type_of(field), defaults.get(name, field.default)
+    told = field.description
+    if get_origin(kind) is list:
+        default = list(default) or None
+        kind = kind | None
+        told = f"{told} May be repeated."
+    option = typer.Option(
+        option_name(name), help=told, metavar=_METAVARS.get(name), **_limits(field)
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _type_of(field: FieldInfo) -> Any:
+    """The type of an option: tuples are lists, and what is parsed later is text."""
+    if get_origin(field.annotation) is not tuple:
+        return field.annotation
+    item = get_args(field.annotation)[0]
+    item = get_args(item)[0] if get_origin(item) is Annotated else item
+    return list[item] if item in (int, Path) else list[str]  # type: ignore[valid-type]
+
+
+def _limits(field: FieldInfo) -> dict[str, float]:
+    args = get_args(field.annotation)
+    inner = get_args(args[0]) if args and get_origin(args[0]) is Annotated else ()
+    found: dict[str, float] = {}
+    for limit in (*field.metadata, *(m for own in inner for m in getattr(own, "metadata", ()))):
+        if isinstance(limit, Ge):
+            found["min"] = limit.ge  # type: ignore[assignment]
+        if isinstance(limit, Lt):
+            found["max"] = limit.lt - 1  # type: ignore[operator]
+    return found
+
+
+Submissions = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder of submissions to put on the boards, too."),
 ]
 Estimate = Annotated[
     bool, typer.Option("--estimate", help="Say what the run would take here, and stop.")
 ]
-TimeLimit = Annotated[
-    float, typer.Option(help="Seconds that one edit, or the check, of a plug-in may take.", min=1)
-]
-Submissions = Annotated[
-    Path | None, typer.Option(help="Folder of submissions that stand on the boards, too.")
-]
-ExpertsFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--experts", help="Experts to bring along, one a task: a folder, or FOLDER/BACKBONE/SEED."
-    ),
-]
-AcceptExperts = Annotated[
-    str | None, typer.Option(help="Why experts are right that look wrong; stands on the records.")
-]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print progress as JSON, one object a line, and no tables.")
-]
-Since = Annotated[
-    str | None, typer.Option(help="Take what changed since a commit, such as origin/main.")
+    bool, typer.Option("--json", help="Print progress as JSON, one object per line, and no tables.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 OfSuite = Annotated[
-    str | None, typer.Option("--suite", help="All that this suite needs, such as clip-8.")
+    str | None,
+    typer.Option("--suite", metavar="NAME", help="All that this suite needs, such as clip-8."),
 ]

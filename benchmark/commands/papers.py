@@ -1,39 +1,32 @@
-"""What `taskmark reproduce` does: papers are run beside their figures, submissions handed on."""
+"""What `taskmark reproduce` does: it runs papers and submissions and compares the figures."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from taskmark.commands.authors import SUBMISSIONS
 from taskmark.commands.authors import reproduce_command as reproduce_submissions
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskmark.engine.run import Options
+    from taskmark.config import RunConfig
     from taskmark.papers.definition import Paper
-    from taskmark.papers.runs import Wanted
-    from taskmark.papers.table import Found
+    from taskmark.papers.table import Measurements
     from taskmark.suite.definition import Suite
 
 
 def reproduce_command(
     names: Sequence[str],
-    wanted: Wanted,
+    config: RunConfig,
     *,
-    out: Path,
-    device: str,
-    workers: int | None,
-    store: Path | None,
-    time_limit: float,
-    since: str | None,
+    suite: str | None,
     outputs: Mapping[str, Path | None],
     dry_run: bool,
     estimated: bool,
@@ -43,8 +36,6 @@ def reproduce_command(
     Raises:
         TaskmarkError: if a name is neither, or something cannot be run.
     """
-    from taskmark.engine.run import Options  # noqa: PLC0415 - imports torch
-
     papers, folders = papers_and_submissions(names)
     if folders and dry_run:
         raise TaskmarkError(
@@ -52,27 +43,16 @@ def reproduce_command(
             "leave --dry-run out, or name papers alone."
         )
     if papers:
-        options = Options(
-            suite="",  # each paper's own
-            out=out,
-            device=device,
-            workers=workers,
-            store=store,
-            time_limit=time_limit,
-        )
         reproduce_papers(
-            papers, wanted, options, dry_run=dry_run, estimated=estimated, outputs=outputs
+            papers,
+            config,
+            suite_name=suite,
+            dry_run=dry_run,
+            estimated=estimated,
+            outputs=outputs,
         )
     if folders or not papers:
-        reproduce_submissions(
-            folders,
-            out=out,
-            device=device,
-            workers=workers,
-            store=store,
-            time_limit=time_limit,
-            since=since,
-        )
+        reproduce_submissions(folders, config)
 
 
 def papers_and_submissions(names: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -103,24 +83,24 @@ def print_papers() -> None:
         paper = read(path)
         n = sum(len(values) for found in paper.published for values in found.values.values())
         table.add_row(*(Text(cell) for cell in (name, paper.suites[0], str(n), paper.title)))
-    Console().print(table)
+    PlainConsole().show(table, keep=("paper", "suite"))
 
 
 def reproduce_papers(
     names: Sequence[str],
-    wanted: Wanted,
-    options: Options,
+    config: RunConfig,
     *,
+    suite_name: str | None,
     dry_run: bool,
     estimated: bool,
     outputs: Mapping[str, Path | None],
 ) -> None:
-    """Run the protocols of papers and print their figures beside those measured.
+    """Run the protocols of papers and print their figures and those measured.
 
     Args:
         names: of papers, or files that describe them.
-        wanted: what of them.
-        options: where and on what to run; their suite and selection do not count.
+        config: where and on what to run, on which of their backbones, with which experts.
+        suite_name: one of a paper's suites; its first where None.
         dry_run: print what would be run and what is published, and run nothing.
         estimated: then also measure how fast this machine is, and print what it would take.
         outputs: files to write to, by "markdown" and "json".
@@ -130,8 +110,12 @@ def reproduce_papers(
     """
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
-    from taskmark.papers.runs import backbones_of, suite_named, suite_of  # noqa: PLC0415
-    from taskmark.papers.table import Found, lines  # noqa: PLC0415
+    from taskmark.papers.runs import (  # noqa: PLC0415
+        choose_backbones,
+        choose_suite,
+        lay_over_suite,
+    )
+    from taskmark.papers.table import Measurements, compare_figures  # noqa: PLC0415
     from taskmark.store.durable import atomic_write  # noqa: PLC0415
     from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
@@ -140,32 +124,32 @@ def reproduce_papers(
             f"One file cannot hold {len(names)} papers ({', '.join(names)}); "
             "give --markdown and --json with one paper at a time."
         )
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole()
     for paper in [load(name) for name in names]:
-        suite = suite_of(paper, load_suite(suite_named(paper, wanted.suite)))
-        backbones = backbones_of(paper, wanted.backbones)
+        suite = lay_over_suite(paper, load_suite(choose_suite(paper, suite_name)))
+        backbones = choose_backbones(paper, config.backbones)
         for sentence in [views.citation(paper), *views.protocol(paper, suite, backbones)]:
-            console.print(sentence)
+            console.say(sentence)
         if dry_run:
-            console.print(_readiness(paper, suite, backbones))
-            for sentence in _estimates(paper, suite, wanted, options) if estimated else ():
-                console.print(sentence)
-            found = Found()
+            console.say(_readiness(paper, suite, backbones))
+            for sentence in _estimates(paper, suite, config) if estimated else ():
+                console.say(sentence)
+            found = Measurements()
         else:
-            found = _measured(console, paper, suite, wanted, options)
-        compared = lines(paper, suite, backbones, found)
-        said = views.notes(paper, suite, compared)
+            found = _measured(console, paper, suite, config)
+        compared = compare_figures(paper, suite, backbones, found)
+        notes = list(views.notes(paper, suite, compared))
         formats = {
-            "markdown": views.markdown(paper, compared, said),
-            "json": views.as_json(paper, suite, compared, said),
+            "markdown": views.markdown(paper, compared, notes),
+            "json": views.as_json(paper, suite, compared, notes),
         }
         for kind, path in outputs.items():
             if path is not None:
                 atomic_write(path, formats[kind].encode())
         for table in views.tables(compared):
-            Console().print(table)
-        for sentence in [*views.sources(compared), *said]:
-            console.print(sentence)
+            console.show(table, keep=("row", "metric", "published", "measured"))
+        for sentence in [*views.sources(compared), *notes]:
+            console.say(sentence)
 
 
 def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
@@ -174,48 +158,42 @@ def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     from taskmark.suite.resolving import what_is_missing  # noqa: PLC0415
 
     tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
-    told = what_is_missing(suite, provider(suite.provider), backbones, tasks)
-    if not told:
+    missing = what_is_missing(suite, provider(suite.provider), backbones, tasks)
+    if not missing:
         return "All data and weights that it needs are here."
-    return f"The suite {suite.name} {suite.version} cannot run here yet: {told}."
+    return f"The suite {suite.label} cannot run here yet: {missing}."
 
 
-def _estimates(paper: Paper, suite: Suite, wanted: Wanted, options: Options) -> Iterator[str]:
+def _estimates(paper: Paper, suite: Suite, config: RunConfig) -> Iterator[str]:
     """What each recipe of the paper would take here; what several share is counted in each."""
     from taskmark.engine.run import estimate  # noqa: PLC0415
-    from taskmark.papers.runs import selections  # noqa: PLC0415
+    from taskmark.papers.runs import plan_runs  # noqa: PLC0415
 
-    for selection in selections(paper, wanted):
-        asked = dataclasses.replace(options, suite=suite, selection=selection)
-        yield f"Recipe {selection.recipes[0]}, if run alone. {estimate(asked)}"
+    for asked in plan_runs(paper, config):
+        yield f"Recipe {asked.recipes[0]}, if run alone. {estimate(asked, suite=suite)}"
 
 
-def _measured(
-    console: Console, paper: Paper, suite: Suite, wanted: Wanted, options: Options
-) -> Found:
-    """What the runs of a paper make, one run a recipe, with progress."""
+def _measured(console: PlainConsole, paper: Paper, suite: Suite, config: RunConfig) -> Measurements:
+    """What the runs of a paper make, one run per recipe, with progress."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
     from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.experts.foreign import read_experts  # noqa: PLC0415
-    from taskmark.papers.runs import backbones_of, rows_left_out, selections  # noqa: PLC0415
-    from taskmark.papers.table import Found  # noqa: PLC0415
+    from taskmark.papers.runs import choose_backbones, plan_runs, rows_left_out  # noqa: PLC0415
+    from taskmark.papers.table import Measurements  # noqa: PLC0415
 
     tuned = None
-    if wanted.experts is not None:
-        backbones = backbones_of(paper, wanted.backbones)
-        brought = read_experts(
-            wanted.experts, suite.tasks, backbones=backbones, seeds=(wanted.seed,)
-        )
+    if config.experts is not None:
+        backbones = choose_backbones(paper, config.backbones)
+        brought = read_experts(config.experts, suite.tasks, backbones=backbones, seeds=config.seeds)
         tuned = brought.recipe
         if left_out := rows_left_out(paper, tuned):
-            console.print(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
+            console.say(f"Not run, since the experts are tuned as {tuned}: {left_out}.")
     outcomes = []
-    for selection in selections(paper, wanted, tuned=tuned):
-        asked = dataclasses.replace(options, suite=suite, selection=selection)
+    for asked in plan_runs(paper, config, tuned=tuned):
         with Display(console, quiet=False) as display:
             watcher = Watcher(display.begin, display.event, display.say)
-            outcomes.append(run(asked, watcher))
-    return Found(
+            outcomes.append(run(asked, watcher, suite=suite))
+    return Measurements(
         records=[record for outcome in outcomes for record in outcome.records],
-        negations=[record for outcome in outcomes for record in outcome.negation],
+        negations=[record for outcome in outcomes for record in outcome.of("negation")],
     )

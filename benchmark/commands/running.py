@@ -5,95 +5,46 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from taskmark.gate.compare import Comparison
+    from taskmark.config import RunConfig
+    from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 
-def run_command(
-    *,
-    suite: str,
-    methods: Sequence[str],
-    backbones: Sequence[str],
-    recipes: Sequence[str],
-    tasks: Sequence[str],
-    seeds: Sequence[int],
-    out: Path,
-    plugins: Sequence[Path],
-    device: str,
-    workers: int | None,
-    store: Path | None,
-    time_limit: float,
-    since: str | None,
-    experts: Path | None,
-    accept_experts: str | None,
-    racing: bool,
-    negation: bool,
-    localisation: bool,
-    quiet: bool,
-    json: bool,
-    only_estimate: bool = False,
-) -> None:
+def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bool = False) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
     from taskmark.engine.event_lines import EventLines  # noqa: PLC0415
-    from taskmark.engine.plan import Selection  # noqa: PLC0415 - imports torch
     from taskmark.engine.progress import Display  # noqa: PLC0415
-    from taskmark.engine.run import Options, Watcher, estimate, run  # noqa: PLC0415
+    from taskmark.engine.run import Watcher, estimate, run  # noqa: PLC0415
     from taskmark.plugins.changes import changed_methods  # noqa: PLC0415
-    from taskmark.plugins.registry import MethodChoice  # noqa: PLC0415
-    from taskmark.suite.definition import load  # noqa: PLC0415
 
-    console = Console(quiet=quiet)
-    if since is not None:
-        methods = [*methods, *changed_methods(since)]
-        if not methods:
-            console.print(f"No built-in method changed since {since}.", markup=False)
-            return
-    chosen = tuple(load(suite).backbones) if "all" in backbones else tuple(backbones)
-    options = Options(
-        suite=suite,
-        out=out,
-        selection=Selection(
-            backbones=chosen,
-            methods=tuple(MethodChoice.parse(text) for text in methods),
-            recipes=tuple(recipes),
-            seeds=tuple(seeds),
-            negation=negation,
-            localisation=localisation,
-            experts=experts,
-            accept_experts=accept_experts,
-        ),
-        tasks=tuple(tasks),
-        device=device,
-        plugins=tuple(plugins),
-        workers=workers,
-        store=store,
-        time_limit=time_limit,
-        racing=racing,
-    )
+    console = PlainConsole(quiet=quiet)
+    if config.since is not None and not (config.methods or changed_methods(config.since)):
+        console.say(f"No built-in method changed since {config.since}.")
+        return
     if only_estimate:
-        console.print(estimate(options), soft_wrap=True, markup=False, highlight=False)
+        console.say(estimate(config))
         return
     if json:
         lines = EventLines(sys.stdout)
-        outcome = run(options, Watcher(lines.begin, lines.event, lines.say))
-        report_command(out, quiet=True, records=outcome.records)
+        outcome = run(config, Watcher(lines.begin, lines.event, lines.say))
+        report_command(config.out, quiet=True, records=outcome.records)
         lines.end(outcome)
         return
     with Display(console, quiet=quiet) as display:
-        outcome = run(options, Watcher(display.begin, display.event, display.say))
-    report_command(out, quiet=quiet, records=outcome.records)
-    console.print(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.", highlight=False)
+        outcome = run(config, Watcher(display.begin, display.event, display.say))
+    report_command(config.out, quiet=quiet, records=outcome.records)
+    console.say(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.")
 
 
 def report_command(
@@ -105,24 +56,22 @@ def report_command(
 ) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.records import (  # noqa: PLC0415 - likewise
-        localisation_summary,
-        negation_summary,
-    )
+    from taskmark.records.files import read_kind  # noqa: PLC0415
+    from taskmark.records.localisation_record import LocalisationRecord  # noqa: PLC0415
+    from taskmark.records.negation_record import NegationRecord  # noqa: PLC0415
 
-    console = Console(quiet=quiet)
+    console = PlainConsole(quiet=quiet)
     _check_run(out)
     page = reports.build(out, submissions=submissions)
     shown = records if records is not None else reports.read_records(out)
-    console.print(reports.terminal_table(shown))
-    console.print(reports.terminal_findings(out))
-    lines = [
-        *map(negation_summary.line, negation_summary.read_negation(out)),
-        *map(localisation_summary.line, localisation_summary.read_localisation(out)),
-    ]
+    console.show(reports.terminal_table(shown), keep=reports.KEY_COLUMNS)
+    if findings := reports.terminal_findings(out):
+        console.say(findings)
+    lines = [record.line() for record in read_kind(out, NegationRecord)]
+    lines += [record.line() for record in read_kind(out, LocalisationRecord)]
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    console.print(f"Leaderboard: {page.resolve()}", soft_wrap=True, markup=False)
+        console.say(line)
+    console.say(f"Leaderboard: {page.resolve()}")
 
 
 def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
@@ -131,24 +80,24 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
     from taskmark.suite.definition import known, load, read  # noqa: PLC0415
 
-    console = Console()
+    console = PlainConsole()
     suite = load(suite_name)
     suites = {name: read(path) for name, path in known().items() if "@" in name}
-    console.print(_table("suite", ((name, _said(found)) for name, found in suites.items())))
+    console.show(_table("suite", ((name, _said(found)) for name, found in suites.items())))
     title = f"of {suite.name} {suite.version}"
-    console.print(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
-    console.print(
+    console.show(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
+    console.show(
         _table(
             f"backbone {title}",
             ((n, f"{b.summary} ({b.heads} heads)") for n, b in suite.backbones.items()),
         )
     )
-    console.print(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
+    console.show(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
     rows = (
         (name, f"{found.method.summary()} [{found.method.track}, {found.method.role}]")
         for name, found in sorted(find(plugins).items())
     )
-    console.print(_table("method", rows))
+    console.show(_table("method", rows))
 
 
 def compare_command(
@@ -173,7 +122,7 @@ def compare_command(
     from taskmark.reports import read_records  # noqa: PLC0415
     from taskmark.store.durable import atomic_write  # noqa: PLC0415
 
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = PlainConsole()
     _check_run(after)
     records = read_records(after)
     comparison, notes = _compared(before, records) if accept is None else _former(before, records)
@@ -183,20 +132,20 @@ def compare_command(
             if path is not None:
                 atomic_write(path, formats[name](comparison).encode())
         if (drawn := views.table(comparison)) is not None:
-            console.print(drawn)
+            console.show(drawn, keep=("row", "task", "before", "after", "verdict"))
         notes += views.sentences(comparison)
     for line in notes:
-        console.print(line)
+        console.say(line)
     if accept is not None:
         entry = make_baseline(
             before, records, reason=accept, changelog=changelog, comparison=comparison
         )
-        console.print(f"{before} is written; {changelog} says: {entry}")
+        console.say(f"{before} is written; {changelog} says: {entry}")
     elif comparison is not None and not comparison.passed:
         raise SystemExit(1)
 
 
-def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None, list[str]]:
+def _former(before: Path, records: Sequence[Record]) -> tuple[RunComparison | None, list[str]]:
     """The comparison with a baseline that is about to be rewritten, if it can be read."""
     if not before.is_file():
         return None, []
@@ -206,7 +155,7 @@ def _former(before: Path, records: Sequence[Record]) -> tuple[Comparison | None,
         return None, [str(error)]
 
 
-def _compared(before: Path, records: Sequence[Record]) -> tuple[Comparison, list[str]]:
+def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, list[str]]:
     """The comparison, and what to know of how the two sides were made."""
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from taskmark.conformance.checks import CHECKS
 from taskmark.conformance.finding import Finding
-from taskmark.plugins.process import PluginError, PluginProcess
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmark.plugins.isolated_methods import StandIn
+    from taskmark.plugins.stand_ins import StandIn
 
 
 class _Found(Frozen):
@@ -22,13 +21,6 @@ class _Found(Frozen):
     check: str
     passed: bool
     sentence: str
-
-
-class _Conformed(Frozen):
-    op: Literal["conformed"]
-
-
-_SAID: TypeAdapter[_Found | _Conformed] = TypeAdapter(_Found | _Conformed)
 
 
 def findings_apart(
@@ -44,22 +36,17 @@ def findings_apart(
         large: whether to merge a model of a hundred million numbers too.
     """
     names = iter([*CHECKS, "large_model"])
-    who = f"The method {method.name!r}"
-    try:
-        with PluginProcess(who, seconds=seconds) as process:
-            process.order({**method.order("conform"), "large": large}, {})
-            while isinstance(said := _said(process), _Found):
-                next(names, None)
-                yield Finding(said.check, said.passed, said.sentence)
-    except PluginError as error:
-        text = str(error)
-        sentence = text if text[:1].isupper() else f"{who} {text}"
+    heard = method.conform_apart(seconds=seconds, large=large)
+    fault = heard.fault
+    for answer in heard.said:
+        try:
+            said = _Found.model_validate(answer)
+        except ValidationError:
+            fault = heard.misspoke()
+            break
+        next(names, None)
+        yield Finding(said.check, said.passed, said.sentence)
+    if fault is not None:
+        text = str(fault)
+        sentence = text if text[:1].isupper() else f"{heard.who} {text}"
         yield Finding(next(names, "end"), passed=False, sentence=sentence)
-
-
-def _said(process: PluginProcess) -> _Found | _Conformed:
-    message = process.receive(most_bytes=0)
-    try:
-        return _SAID.validate_python(message.facts)
-    except ValidationError as error:
-        raise process.misspoke() from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.conformance.edits import SAME_UP_TO_ROUNDING, edited, same
+from taskmark.conformance.edits import edited, same, uncancelled
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.repetition import digest
 from taskmark.contract.given import Given
@@ -17,6 +17,7 @@ from taskmark.errors import TaskmarkError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from taskmark.contract.edit import Edit
     from taskmark.contract.method import Method
 
 _N_CASES = 32
@@ -49,7 +50,7 @@ def _try(method: type[Method], number: int, n_tasks: int) -> None:
     pretrained = torch.randn(size, generator=source)
     try:
         # What the grid ties (equal magnitudes, equal singular values) may be resolved by order.
-        _hold(method, pretrained, vectors, shapes, turn=not on_a_grid)
+        keeps(method, pretrained, vectors, shapes, turn=not on_a_grid)
     except (UnmetError, TaskmarkError) as error:
         raise UnmetError(f"{_where(shapes, vectors)}: {error}") from error
     except Exception as error:
@@ -57,7 +58,7 @@ def _try(method: type[Method], number: int, n_tasks: int) -> None:
         raise UnmetError(f"{_where(shapes, vectors)}: it raised {reason}; mend merge().") from error
 
 
-def _hold(
+def keeps(
     method: type[Method],
     pretrained: Tensor,
     vectors: Tensor,
@@ -65,17 +66,35 @@ def _hold(
     *,
     turn: bool,
 ) -> None:
+    """Try what must hold for all weights on these.
+
+    Args:
+        method: a subclass of Method.
+        pretrained: [P].
+        vectors: one row a task, [T, P].
+        shapes: of the tensors that the P numbers make up.
+        turn: whether to try another order of the tasks.
+
+    Raises:
+        UnmetError: if it does not hold.
+        TaskmarkError: if the result is not of the agreed form.
+    """
     tasks = list(range(len(vectors)))
+
+    def terms() -> Edit:
+        return uncancelled(method, _given(pretrained, vectors, shapes, tasks))
+
     kept = digest(pretrained), digest(vectors)
     first = edited(method(), _given(pretrained, vectors, shapes, tasks))
-    if not same(first, edited(method(), _given(pretrained, vectors, shapes, tasks))):
+    again = edited(method(), _given(pretrained, vectors, shapes, tasks))
+    if not same(first, again, terms=terms):
         raise UnmetError("two runs differ; draw all randomness from given.generator.")
     if (digest(pretrained), digest(vectors)) != kept:
         raise UnmetError("it writes to what it is given; work on a copy.")
     if turn and not method.order_matters:
-        tasks.reverse()
-        other = edited(method(), _given(pretrained, vectors[tasks], shapes, tasks))
-        if not same(first, other, tolerance=SAME_UP_TO_ROUNDING):
+        turned = tasks[::-1]
+        other = edited(method(), _given(pretrained, vectors[turned], shapes, turned))
+        if not same(first, other, terms=terms):
             raise UnmetError("the order changes the result; say why in order_matters.")
 
 

@@ -8,12 +8,14 @@ from taskmark.conformance.finding import UnmetError
 from taskmark.contract.edit import Edit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from taskmark.contract.given import Given
     from taskmark.contract.method import Method
 
-SAME_UP_TO_ROUNDING = 1e-3  # relative to the larger result; learning amplifies rounding
+_ROUNDING = 1e-3  # relative to the terms of a result; learning amplifies rounding
 
 
 def edited(instance: Method, given: Given) -> Edit:
@@ -41,18 +43,42 @@ def edited(instance: Method, given: Given) -> Edit:
     return checked
 
 
-def same(one: Edit, other: Edit, *, tolerance: float = 0.0) -> bool:
-    """Whether all parts of two edits differ by no more than a share of the longer of the two."""
+def same(one: Edit, other: Edit, *, terms: Callable[[], Edit]) -> bool:
+    """Whether all parts of two edits differ by no more than rounding.
+
+    Equal bits are no measure: a library of another processor adds up in another order. Nor is the
+    result alone, since its terms may cancel and leave rounding.
+
+    Args:
+        one: an edit.
+        other: the edit that should be the same.
+        terms: makes an edit as large as the terms that both are made of, see `uncancelled`.
+    """
     if one.heads.keys() != other.heads.keys() or set(one.served_apart) != set(other.served_apart):
         return False
-    pairs = [(one.vector, other.vector)]
-    pairs += [(vector, other.for_task(task)) for task, vector in one.own_vectors()]
-    for task in one.heads:
-        pairs.append((one.heads[task].weight, other.heads[task].weight))
-        pairs.append((one.heads[task].bias, other.heads[task].bias))
-    return all(_near(a, b, tolerance) for a, b in pairs)
+    return _near(one, other, one) or _near(one, other, terms())
 
 
-def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
-    longer = max(float(one.norm()), float(other.norm()))
-    return float((one - other).norm()) <= tolerance * longer
+def uncancelled(method: type[Method], given: Given) -> Edit:
+    """What a method makes of the task vectors' magnitudes, where no terms cancel."""
+    given.task_vectors = given.task_vectors.abs()
+    return edited(method(), given)
+
+
+def small_beside(tensor: Tensor, terms: Tensor) -> bool:
+    """Whether a tensor is no more than the rounding of terms of this size."""
+    return float(tensor.norm()) <= _ROUNDING * float(terms.norm())
+
+
+def _near(one: Edit, other: Edit, terms: Edit) -> bool:
+    trios = zip(_parts(one, one), _parts(other, one), _parts(terms, one), strict=True)
+    return all(small_beside(a - b, size) for a, b, size in trios)
+
+
+def _parts(edit: Edit, like: Edit) -> list[Tensor]:
+    heads = [edit.heads[task] for task in like.heads]
+    return [
+        edit.vector,
+        *(edit.for_task(task) for task in like.served_apart),
+        *(tensor for head in heads for tensor in (head.weight, head.bias)),
+    ]

@@ -11,7 +11,7 @@ from taskmark.conformance.miniature import TASKS
 from taskmark.contract.recipe import RECIPES
 from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.registry import is_number_of_tasks
-from taskmark.records.record import Role, Track
+from taskmark.records.envelope import Role, Track
 
 if TYPE_CHECKING:
     from taskmark.contract.method import Method

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 from taskmark.contract.recipe import RECIPES, Recipe, recipe_named
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.plugins.registry import Found, MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from taskmark.contract.method import Method
-    from taskmark.engine.plan import Selection
+    from taskmark.plugins.registry import Found
 
 
 def chosen_rows(
-    methods: dict[str, Found], selection: Selection, *, n_tasks: int | None = None
+    found: Mapping[str, Found],
+    *,
+    methods: Sequence[MethodChoice],
+    recipes: Sequence[str],
+    n_tasks: int | None = None,
 ) -> list[tuple[MethodChoice, Recipe]]:
     """Which methods run under which recipes.
 
@@ -25,37 +31,39 @@ def chosen_rows(
     the user names it.
 
     Args:
-        methods: all that there are.
-        selection: what the user named.
+        found: all methods that there are.
+        methods: those that the user named.
+        recipes: those that the user named.
         n_tasks: how many tasks are merged; None asks no method whether it can.
 
     Raises:
         TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
             tasks, or if nothing is left to run.
     """
-    for choice in selection.methods:
-        if choice.name not in methods:
-            raise unknown("method", choice.name, methods)
+    for choice in methods:
+        if choice.name not in found:
+            raise unknown("method", choice.name, found)
     if n_tasks is not None:
-        for choice in selection.methods:
-            _check_number(methods[choice.name].method, n_tasks)
-        methods = {name: found for name, found in methods.items() if found.method.takes(n_tasks)}
-    named = [recipe_named(name) for name in selection.recipes]
-    competitors = list(selection.methods) or [
-        MethodChoice(name) for name, found in methods.items() if found.method.role == "competitor"
+        for choice in methods:
+            _check_number(found[choice.name].method, n_tasks)
+        found = {name: own for name, own in found.items() if own.method.takes(n_tasks)}
+    named = [recipe_named(name) for name in recipes]
+    competitors = list(methods) or [
+        MethodChoice(name) for name, own in found.items() if own.method.role == "competitor"
     ]
     rows: list[tuple[MethodChoice, Recipe]] = []
-    for choice in [*competitors, *_of_role(methods, "baseline")]:
-        own = recipe_named(methods[choice.name].method.recipe)
+    for choice in [*competitors, *_of_role(found, "baseline")]:
+        own = recipe_named(found[choice.name].method.recipe)
         suited = named if own.name == "standard" and named else [own]
         rows += [(choice, recipe) for recipe in suited if not named or recipe in named]
     if not rows:
         raise TaskmarkError(
-            f"None of the chosen methods runs under the recipe {', '.join(selection.recipes)}; "
+            f"None of the chosen methods runs under the recipe {', '.join(recipes)}; "
             "choose another recipe, or leave --recipe out."
         )
-    in_play = [recipe for recipe in RECIPES.values() if recipe in {row[1] for row in rows}]
-    rows += [(choice, r) for choice in _of_role(methods, "reference") for r in in_play]
+    names = {recipe.name for _, recipe in rows}
+    in_play = [recipe for name, recipe in RECIPES.items() if name in names]
+    rows += [(choice, r) for choice in _of_role(found, "reference") for r in in_play]
     return list(dict.fromkeys(rows))
 
 
@@ -70,5 +78,5 @@ def _check_number(method: type[Method], n_tasks: int) -> None:
     )
 
 
-def _of_role(methods: dict[str, Found], role: str) -> list[MethodChoice]:
-    return [MethodChoice(name) for name, found in methods.items() if found.method.role == role]
+def _of_role(found: Mapping[str, Found], role: str) -> list[MethodChoice]:
+    return [MethodChoice(name) for name, own in found.items() if own.method.role == role]

@@ -1,4 +1,4 @@
-"""Progress for machines: one JSON object a line."""
+"""Progress for machines: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from taskmark.engine.estimate import Estimate
+from taskmark.engine.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from taskmark.engine.executor import Event
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
     from taskmark.engine.run import Outcome
 
 
 class EventLines:
-    """Writes what happens in a run, with `begin` and `event` as its watcher, and `end` at last.
+    """Writes the events of a run; `begin`, `event` and `say` are its watcher, `end` comes last.
 
     Every line has `event` and `seconds`, the wall clock since the start:
 
@@ -23,18 +23,18 @@ class EventLines:
     - "begin" (again where a damaged artifact is made anew): `jobs`, `done_before`, `workers`
     - "started", "done", "died", "found", "waiting": `kind`, `key`, `label`; with "done",
       `job_seconds`; with "waiting", `holder`; where a job ended, `left`: the seconds that remain by
-      stage
+      kind of job, null until one of that kind was timed
     - "end": the number of `records` and of those that `failed`
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._estimate = Estimate()
+        self._time_left = TimeLeft()
         self._start = time.perf_counter()
 
     def begin(self, todo: list[Job], n_done: int, workers: int) -> None:
         """Write how much there is to do."""
-        self._estimate = Estimate(todo, workers)
+        self._time_left = TimeLeft(todo, workers)
         self._write("begin", jobs=len(todo), done_before=n_done, workers=workers)
 
     def say(self, text: str) -> None:
@@ -48,9 +48,8 @@ class EventLines:
         if event.state == "waiting":
             more = {"holder": event.result}
         elif event.state != "started":
-            self._estimate.end(event)
-            stages = self._estimate.stages()
-            more = {"left": {s.kind: s.seconds_left for s in stages if s.n_done < s.n_jobs}}
+            self._time_left.end(event)
+            more = {"left": {k.kind: k.seconds for k in self._time_left.kinds() if k.n_left}}
         if event.state == "done":
             more["job_seconds"] = event.seconds
         self._write(event.state, kind=job.kind, key=job.key, label=job.label, **more)

@@ -17,8 +17,8 @@ from taskmark.engine import worker
 from taskmark.errors import CorruptArtifactError
 
 if TYPE_CHECKING:
-    from taskmark.context import Context
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
+    from taskmark.engine.stage_store import StageStore
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL_SECONDS = 0.5  # how often to look whether another process is done with a job
@@ -75,7 +75,7 @@ class NoClaims:
 
 def execute(
     jobs: Sequence[Job],
-    context: Context,
+    store: StageStore,
     *,
     workers: int,
     listener: Listener,
@@ -86,12 +86,12 @@ def execute(
 
     Args:
         jobs: in any order; needs that are not among them count as done.
-        context: handed to every job.
+        store: where artifacts are, and the device of the run.
         workers: number of processes; 0 runs everything in this one.
         listener: told of every start and end; a job that killed its process is "died", and what
             needs it is not run.
         claims: asked before each job; what another process is making is waited for.
-        devices: one for each worker to compute on; the context's where there are none.
+        devices: one for each worker to compute on; the store's where there are none.
 
     Raises:
         CorruptArtifactError: what a job raised, once those that were running are done.
@@ -99,13 +99,13 @@ def execute(
     """
     queue = _Queue(jobs, claims or NoClaims(), listener)
     if workers == 0:
-        _inline(queue, context, listener)
+        _inline(queue, store, listener)
         return
     suspects: list[Job] = []
     while queue.waiting or suspects:
         # After a worker died, each job that was running is tried alone, to find the culprit.
         alone = suspects.pop() if suspects else None
-        with _pool(1 if alone else workers, context, devices) as pool:
+        with _pool(1 if alone else workers, store, devices) as pool:
             suspects += _Crew(pool, workers, queue, listener, alone).work()
 
 
@@ -262,8 +262,8 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _inline(queue: _Queue, context: Context, listener: Listener) -> None:
-    worker.start(context, ignore_interrupts=False)
+def _inline(queue: _Queue, store: StageStore, listener: Listener) -> None:
+    worker.start(store, ignore_interrupts=False)
     while queue.waiting:
         jobs = queue.take(1)
         if not jobs and queue.waiting:
@@ -280,7 +280,7 @@ def _inline(queue: _Queue, context: Context, listener: Listener) -> None:
 
 
 @contextmanager
-def _pool(workers: int, context: Context, devices: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int, store: StageStore, devices: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
     spawn = multiprocessing.get_context("spawn")
     free = spawn.SimpleQueue()  # of which each worker takes one as it starts
     for device in devices[:workers]:
@@ -291,7 +291,7 @@ def _pool(workers: int, context: Context, devices: Sequence[str]) -> Iterator[Pr
         workers,
         mp_context=spawn,
         initializer=worker.start,
-        initargs=(context, free) if devices else (context,),
+        initargs=(store, free) if devices else (store,),
     )
     try:
         yield pool

@@ -7,40 +7,41 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from taskmark.engine.estimate import Estimate
+from taskmark.engine.time_left import TimeLeft
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import TaskID
 
+    from taskmark.console import PlainConsole
     from taskmark.engine.executor import Event
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
+    from taskmark.engine.time_left import KindLeft
 
 
 class Display:
-    """A bar for each stage where there is a terminal, a line for each finished job elsewhere.
+    """A bar for each kind of job on a terminal, a line for each job that ended elsewhere.
 
-    Use it as a context manager around a run, with `begin` and `event` as its watcher.
+    Use it as a context manager around a run, with `begin`, `event` and `say` as its watcher.
     """
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
+    def __init__(self, console: PlainConsole, *, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
-        self._estimate = Estimate()
+        self._time_left = TimeLeft()
         self._running: dict[str, Job] = {}
         self._start = time.perf_counter()
         self._progress = Progress(
-            TextColumn("{task.fields[stage]}"),
+            TextColumn("{task.fields[kind]}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.description}", style="dim"),
+            TextColumn("{task.fields[left]}", markup=False),
+            TextColumn("{task.description}", style="dim", markup=False),
             console=console,
             disable=quiet or not console.is_terminal,
         )
         self._bars: dict[str, TaskID] = {}
-        self._whole = self._progress.add_task("", total=None, stage="all", left="")
+        self._whole = self._progress.add_task("", total=None, kind="all", left="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -50,76 +51,72 @@ class Display:
         self._progress.stop()
 
     def begin(self, todo: list[Job], n_done: int, workers: int) -> None:
-        """Say how much there is to do."""
-        self._estimate, self._running = Estimate(todo, workers), {}
+        """Print how much there is to do."""
+        self._time_left, self._running = TimeLeft(todo, workers), {}
         for bar in self._bars.values():
             self._progress.remove_task(bar)
         self._bars = {
-            stage.kind: self._progress.add_task("", stage=stage.kind, left="")
-            for stage in self._estimate.stages()
+            of_kind.kind: self._progress.add_task("", kind=of_kind.kind, left="")
+            for of_kind in self._time_left.kinds()
         }
         self._update()
-        if not self._quiet:
-            done = f", {n_done} were done before" if n_done else ""
-            processes = f" in {workers} processes" if todo and workers > 1 else ""
-            self._console.print(f"{len(todo)} jobs to do{processes}{done}.")
+        done = f", {n_done} were done before" if n_done else ""
+        processes = f" in {workers} processes" if todo and workers > 1 else ""
+        self.say(f"{len(todo)} jobs to do{processes}{done}.")
 
     def say(self, text: str) -> None:
-        """Say what there is to know before it begins."""
+        """Print a sentence."""
         if not self._quiet:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.say(text)
 
     def event(self, event: Event) -> None:
         """Show that a job started or ended."""
         if event.state == "started":
             self._running[event.job.key] = event.job
         elif event.state == "waiting":
-            self._say(f"waiting for {event.job.label}: {event.result} does it")
+            self._print_line(f"waiting for {event.job.label}: {event.result} does it")
         else:
             self._running.pop(event.job.key, None)
-            self._estimate.end(event)
-            self._say(self._line(event))
+            self._time_left.end(event)
+            self._print_line(self._line(event))
         self._update()
 
-    def seconds_left(self) -> float:
-        """The estimate of the whole."""
-        return self._estimate.seconds_left()
+    def seconds_left(self) -> float | None:
+        """How long everything that is left takes; None until it can be told."""
+        return self._time_left.seconds()
 
     def _update(self) -> None:
-        estimate = self._estimate
         self._progress.update(
             self._whole,
-            total=estimate.n_jobs,
-            completed=estimate.n_done,
+            total=self._time_left.n_jobs,
+            completed=self._time_left.n_ended,
             description=" | ".join(job.label for job in self._running.values()),
-            left=_about(estimate.seconds_left()),
+            left=_about(self._time_left.seconds()),
         )
-        for stage in estimate.stages():
+        for of_kind in self._time_left.kinds():
             self._progress.update(
-                self._bars[stage.kind],
-                total=stage.n_jobs,
-                completed=stage.n_done,
-                left=_about(stage.seconds_left),
+                self._bars[of_kind.kind],
+                total=of_kind.n_jobs,
+                completed=of_kind.n_ended,
+                left=_about(of_kind.seconds),
             )
 
     def _line(self, event: Event) -> str:
-        estimate = self._estimate
-        left = [stage for stage in estimate.stages() if stage.n_done < stage.n_jobs]
+        left = [of_kind for of_kind in self._time_left.kinds() if of_kind.n_left]
         how = {
             "died": "its process was ended",
             "found": "another process did it",
         }.get(event.state, f"{event.seconds:.1f} s")
-        so_far = f"{duration(time.perf_counter() - self._start)} so far"
-        rest = f", {_about(estimate.seconds_left())}" if left else ""
-        stages = ", ".join(f"{s.kind} {duration(s.seconds_left)}" for s in left)
-        return (
-            f"[{estimate.n_done}/{estimate.n_jobs}] {event.job.label}: {how} ({so_far}{rest}"
-            f"{f': {stages}' if len(left) > 1 else ''})"
-        )
+        parts = [f"{duration(time.perf_counter() - self._start)} so far"]
+        parts += filter(None, [_about(self._time_left.seconds())])
+        if len(left) > 1:
+            parts.append(f"left: {', '.join(map(_of_kind, left))}")
+        counted = f"[{self._time_left.n_ended}/{self._time_left.n_jobs}]"
+        return f"{counted} {event.job.label}: {how} ({'; '.join(parts)})"
 
-    def _say(self, line: str) -> None:
-        if not self._quiet and not self._console.is_terminal:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def _print_line(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self.say(line)
 
 
 def duration(seconds: float) -> str:
@@ -131,5 +128,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _about(seconds: float) -> str:
-    return f"about {duration(seconds)} left" if seconds > 0 else ""
+def _of_kind(left: KindLeft) -> str:
+    seconds = "not timed yet" if left.seconds is None else duration(left.seconds)
+    return f"{left.kind} {seconds}"
+
+
+def _about(seconds: float | None) -> str:
+    return f"about {duration(seconds)} left" if seconds else ""

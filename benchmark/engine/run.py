@@ -1,4 +1,4 @@
-"""A run: from what a user chose to records in a folder."""
+"""A run: from what somebody asked for to records in a folder."""
 
 from __future__ import annotations
 
@@ -8,87 +8,52 @@ import secrets
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from taskmark.context import Context, choose_device
 from taskmark.engine.executor import Event, execute
-from taskmark.engine.foresight import before_start, forecast_of, sentences, tasks_of
-from taskmark.engine.plan import Plan, Selection, plan
+from taskmark.engine.job import Job, jobs_of, missing_jobs
+from taskmark.engine.plan import Request, plan
+from taskmark.engine.preflight import describe_cost, require_space
+from taskmark.engine.stage import RecordStage
+from taskmark.engine.stage_store import StageStore
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.experts.foreign import read_experts
 from taskmark.machine import devices
-from taskmark.records.cataloguing import catalogue_methods, catalogue_suite
-from taskmark.records.localisation_record import LocalisationRecord
-from taskmark.records.negation_record import NegationRecord
-from taskmark.records.record import DisentanglementRecord, Record
-from taskmark.stages.row import blank_record
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS, discard_outlived
+from taskmark.plugins.changes import changed_methods
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.records.files import write_record
+from taskmark.records.write_catalogue import catalogue_methods, catalogue_suite
+from taskmark.stages.data import Data
+from taskmark.stages.method_call import PluginFiles
+from taskmark.store.artifacts import Store
+from taskmark.store.checkpoints import discard_outlived
 from taskmark.store.claims import StoreClaims
-from taskmark.store.durable import atomic_write, check_writable, sweep
+from taskmark.store.durable import check_writable, sweep
 from taskmark.store.locks import Locks
 from taskmark.store.owners import Owner
 from taskmark.suite.definition import load
 from taskmark.suite.resolving import prepared, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from taskmark.engine.jobs import Job
+    from taskmark.config import RunConfig
+    from taskmark.records.envelope import Envelope
+    from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 _log = logging.getLogger(__name__)
-
-AnyRecord: TypeAlias = Record | DisentanglementRecord | NegationRecord | LocalisationRecord
-
-_SCHEMAS: dict[str, type[AnyRecord]] = {
-    "records": Record,
-    "disentanglement": DisentanglementRecord,
-    "negation": NegationRecord,
-    "localisation": LocalisationRecord,
-}
-"""The jobs that make records, and the folders that these are written to."""
 
 _ATTEMPTS = 3  # at one artifact that is damaged as often as it is made
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a user asked for.
-
-    Attributes:
-        suite: name, name@version, path of a TOML file, or the suite itself.
-        out: where records go.
-        selection: which backbones, methods, recipes and seeds.
-        tasks: some of the suite's tasks; empty for all.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        plugins: files with methods.
-        workers: processes; None for one a core, or one a GPU, 0 for none besides this one.
-        store: where artifacts are kept; None for the user's cache folder.
-        time_limit: seconds that one edit of a plug-in may take.
-        racing: whether the search of scales stops early at those that cannot win.
-        checkpoint_seconds: between two steps of tuning from which it can go on.
-    """
-
-    suite: str | Suite
-    out: Path
-    selection: Selection = field(default_factory=Selection)
-    tasks: tuple[str, ...] = ()
-    device: str = "auto"
-    plugins: tuple[Path, ...] = ()
-    workers: int | None = None
-    store: Path | None = None
-    time_limit: float = 3600.0
-    racing: bool = False
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
 class Watcher:
-    """Who is told of progress: how many jobs there are and were done before, then each event.
+    """Who follows a run: how many jobs there are and were done before, then each event.
 
     `say` takes what there is to know before that, in sentences.
     """
@@ -100,13 +65,27 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The records of a run, and how long it took."""
+    """The records of a run by the name of their stage, and how long it took."""
 
-    records: tuple[Record, ...]
-    disentanglement: tuple[DisentanglementRecord, ...]
-    negation: tuple[NegationRecord, ...]
-    localisation: tuple[LocalisationRecord, ...]
+    by_stage: Mapping[str, tuple[Envelope, ...]]
     seconds: float
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The rows."""
+        return self.of("records")
+
+    def of(self, stage: str) -> tuple[Any, ...]:
+        """The records that a stage made, such as "negation"."""
+        return tuple(self.by_stage.get(stage, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run with every name looked up: what it asks for, and where its artifacts are."""
+
+    request: Request
+    store: StageStore
 
 
 def default_store() -> Path:
@@ -115,93 +94,126 @@ def default_store() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("taskmark"))
 
 
-def run(options: Options, watcher: Watcher | None = None) -> Outcome:
+def prepare(
+    config: RunConfig,
+    *,
+    suite: Suite | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+    whole: bool = True,
+) -> Prepared:
+    """Look every name of a configuration up.
+
+    Args:
+        config: what somebody asked for.
+        suite: in place of the one that is named, such as one with a paper's protocol over it.
+        say: takes what there is to know, in sentences.
+        whole: whether all data and weights must be on this machine.
+
+    Raises:
+        TaskmarkError: if a name is unknown, or data or weights are missing.
+    """
+    defined = (suite or load(config.suite)).only(config.tasks)
+    named = tuple(defined.backbones) if "all" in config.backbones else config.backbones
+    resolved, hashes = prepared(
+        defined.racing() if config.racing else defined,
+        backbones=named,
+        negation=config.negation,
+        whole=whole,
+    )
+    if whole and not defined.frozen:
+        say(sentence(resolved, hashes))
+    backbones = resolved.chosen(named)
+    foreign = None
+    if config.experts is not None:
+        foreign = read_experts(
+            config.experts, resolved.tasks, backbones=backbones, seeds=config.seeds
+        )
+        resolved = resolved.on_experts_of(foreign.family)
+    changed = changed_methods(config.since) if config.since is not None else ()
+    files = tuple(path.resolve() for path in config.plugins)
+    request = Request(
+        suite=resolved,
+        backbones=backbones,
+        methods=(*config.methods, *map(MethodChoice, changed)),
+        recipes=config.recipes,
+        seeds=config.seeds,
+        negation=config.negation,
+        localisation=config.localisation,
+        plugins=PluginFiles(files, config.time_limit, resolved.provider),
+        foreign=foreign,
+        accepted=config.accept_experts,
+        resolved=hashes,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+    root = (config.store or default_store()).expanduser().resolve()
+    return Prepared(request, StageStore(Store(root), devices.choose_device(config.device)))
+
+
+def run(
+    config: RunConfig, watcher: Watcher | None = None, *, suite: Suite | None = None
+) -> Outcome:
     """Run what was asked for; what was made before is not made again.
+
+    Args:
+        config: what somebody asked for.
+        watcher: follows the run.
+        suite: in place of the one that is named.
 
     Raises:
         TaskmarkError: if a name is unknown, a folder cannot be written, or a stage fails.
     """
     start = time.perf_counter()
     watcher = watcher or Watcher()
-    context = _context(options, watcher)
-    with _tidied(options.out, context.store_root), Locks(context.store.locks) as locks:
-        planned = plan(context, options.selection)
-        if told := before_start(
-            context,
-            planned.jobs,
-            _missing(planned, context),
-            context.suite.chosen(options.selection.backbones),
-            processes=max(1, _workers(options.workers, context)),
-        ):
-            watcher.say(told)
+    ready = prepare(config, suite=suite, say=watcher.say)
+    root = ready.store.store.root
+    places = {config.out: "--out", root: "--store or TASKMARK_STORE"}
+    with _tidied(places), Locks(ready.store.store.locks) as locks:
+        stages = plan(ready.request)
+        jobs = jobs_of(stages, ready.store)
+        todo = _missing(jobs, ready.store)
+        require_space(todo, ready.store)
         locks.sweep()
-        discard_outlived(context.store, "experts")
+        discard_outlived(ready.store.store, "experts")
         locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
-        catalogue_methods(context, options.out, (r.choice.name for r in planned.rows.values()))
-        found = _made(planned, context, options, watcher, locks)
-        data = {job.arguments["task"]: job.key for job in planned.jobs if job.kind == "data"}
-        catalogue_suite(context, options.out, data)
+        names = sorted({choice.name for choice, _ in ready.request.chosen})
+        catalogue_methods(config.out, [ready.request.found[name] for name in names])
+        found = _made(jobs, ready.store, config, watcher, locks)
+        data = {stage.task: ready.store.key(stage) for stage in stages if isinstance(stage, Data)}
+        catalogue_suite(config.out, ready.request.suite, ready.store.store, data)
+    by_stage: dict[str, list[Envelope]] = {}
+    for kind, record in found:
+        by_stage.setdefault(kind, []).append(record)
     return Outcome(
-        records=tuple(record for record in found if isinstance(record, Record)),
-        disentanglement=tuple(r for r in found if isinstance(r, DisentanglementRecord)),
-        negation=tuple(record for record in found if isinstance(record, NegationRecord)),
-        localisation=tuple(r for r in found if isinstance(r, LocalisationRecord)),
-        seconds=time.perf_counter() - start,
+        {kind: tuple(records) for kind, records in by_stage.items()}, time.perf_counter() - start
     )
 
 
-def estimate(options: Options) -> str:
-    """Say what a run is going to take; nothing is made, and nothing need be fetched yet.
+def estimate(config: RunConfig, *, suite: Suite | None = None) -> str:
+    """Say what a run is going to take, from a few batches that are passed here.
+
+    Nothing is made, and nothing need be fetched yet.
+
+    Args:
+        config: what somebody asked for.
+        suite: in place of the one that is named.
 
     Raises:
         TaskmarkError: if a name is unknown.
     """
-    context = _context(options, Watcher(), whole=False)
-    planned = plan(context, options.selection)
-    backbones = context.suite.chosen(options.selection.backbones)
-    found, sizes = forecast_of(context, planned.jobs, _missing(planned, context), backbones)
-    processes = max(1, _workers(options.workers, context))
-    tasks = tasks_of(planned.jobs)
-    return sentences(found, context, processes=processes, tasks=tasks, sizes=sizes)
-
-
-def _context(options: Options, watcher: Watcher, *, whole: bool = True) -> Context:
-    named = options.suite
-    defined = (load(named) if isinstance(named, str) else named).only(options.tasks)
-    suite, hashes = prepared(
-        defined.racing() if options.racing else defined,
-        backbones=options.selection.backbones,
-        negation=options.selection.negation,
-        whole=whole,
-    )
-    if whole and not defined.frozen:
-        watcher.say(sentence(suite, hashes))
-    experts = None
-    if options.selection.experts is not None:
-        experts = read_experts(
-            options.selection.experts,
-            suite.tasks,
-            backbones=suite.chosen(options.selection.backbones),
-            seeds=options.selection.seeds,
-        )
-        suite = suite.on_experts_of(experts.family)
-    return Context(
-        suite=suite,
-        store_root=(options.store or default_store()).expanduser().resolve(),
-        device=choose_device(options.device),
-        plugins=tuple(path.resolve() for path in options.plugins),
-        time_limit=options.time_limit,
-        checkpoint_seconds=options.checkpoint_seconds,
-        found=hashes,
-        experts=experts,
-    )
+    ready = prepare(config, suite=suite, whole=False)
+    todo = _missing(jobs_of(plan(ready.request), ready.store), ready.store)
+    return describe_cost(todo, ready.request.suite, ready.store, _workers(config, ready.store))
 
 
 @contextmanager
-def _tidied(*folders: Path) -> Iterator[None]:
-    """Folders that can be written, without what processes left that were killed."""
-    for folder in folders:
-        check_writable(folder)
+def _tidied(folders: dict[Path, str]) -> Iterator[None]:
+    """Folders that can be written, without what processes left that were killed.
+
+    Args:
+        folders: each with the option that names another.
+    """
+    for folder, option in folders.items():
+        check_writable(folder, option=option)
         sweep(folder)
     try:
         yield
@@ -211,14 +223,14 @@ def _tidied(*folders: Path) -> Iterator[None]:
 
 
 def _made(
-    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
-) -> list[AnyRecord]:
-    """All records of the plan; an artifact that is found damaged is made again."""
+    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: Locks
+) -> list[tuple[str, Envelope]]:
+    """All records of the run; an artifact that is found damaged is made again."""
     damaged: Counter[str] = Counter()
     while True:
         try:
-            results = _execute(planned, context, options, watcher, locks)
-            return _collected(planned, context, results, options.out)
+            results = _execute(jobs, store, config, watcher, locks)
+            return _collected(jobs, store, results, config.out)
         except CorruptArtifactError as error:
             _log.warning("%s", error)
             damaged[error.artifact] += 1
@@ -227,86 +239,69 @@ def _made(
 
 
 def _execute(
-    planned: Plan, context: Context, options: Options, watcher: Watcher, locks: Locks
+    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: Locks
 ) -> dict[str, str]:
-    todo = _missing(planned, context)
-    workers = _workers(options.workers, context)
-    watcher.begin(todo, len(planned.jobs) - len(todo), workers)
+    todo = _missing(jobs, store)
+    workers = _workers(config, store)
+    watcher.begin(todo, len(jobs) - len(todo), workers)
     results: dict[str, str] = {}
 
     def listen(event: Event) -> None:
-        if event.state == "done" and event.result is not None:
+        stage = event.job.stage
+        if event.state == "done" and event.result and isinstance(stage, RecordStage):
             results[event.job.key] = event.result
-            _write(options.out, event.job.kind, event.result)
-        elif event.state == "died" and event.job.key in planned.rows:
-            blank = blank_record(context, planned.rows[event.job.key])
-            failed = blank.model_copy(
-                update={"state": "failed", "reason": "The process that ran it was ended."}
-            )
-            results[event.job.key] = failed.identified().model_dump_json()
+            _write(config.out, stage, event.result)
         elif event.state == "died":
-            raise TaskmarkError(
-                f"The process was ended while {event.job.label}; the machine may be out of "
-                "memory: try --workers 1."
-            )
+            failed = stage.without_process(store) if isinstance(stage, RecordStage) else None
+            if failed is None:
+                raise TaskmarkError(
+                    f"The process was ended while {event.job.label}; the machine may be out of "
+                    "memory: try --workers 1."
+                )
+            results[event.job.key] = failed
         watcher.event(event)
 
-    claims = StoreClaims(context.store, locks)
+    n_gpus = devices.count_gpus(store.device)
     execute(
         todo,
-        context,
+        store,
         workers=workers,
         listener=listen,
-        claims=claims,
-        devices=_devices(context, workers),
+        claims=StoreClaims(store, locks),
+        devices=devices.of_workers(store.device, workers, n_gpus=n_gpus),
     )
     return results
 
 
-def _devices(context: Context, workers: int) -> tuple[str, ...]:
-    n_gpus = devices.count_gpus(context.device)
-    return devices.of_workers(context.device, workers, n_gpus=n_gpus)
-
-
-def _missing(planned: Plan, context: Context) -> list[Job]:
-    # What nobody will read need not be there: walk back from the records alone.
-    jobs = {job.key: job for job in planned.jobs}
-    wanted = [job.key for job in planned.jobs if job.kind in _SCHEMAS]
-    missing: set[str] = set()
-    while wanted:
-        job = jobs[wanted.pop()]
-        if job.key not in missing and not job.is_done(context.store):
-            missing.add(job.key)
-            wanted += job.needs
-    return [job for job in planned.jobs if job.key in missing]
+def _missing(jobs: list[Job], store: StageStore) -> list[Job]:
+    asked = [job.key for job in jobs if isinstance(job.stage, RecordStage)]
+    return missing_jobs(jobs, asked, store)
 
 
 def _collected(
-    planned: Plan, context: Context, results: dict[str, str], out: Path
-) -> list[AnyRecord]:
-    found: list[AnyRecord] = []
-    for job in planned.jobs:
-        if job.kind not in _SCHEMAS:
+    jobs: list[Job], store: StageStore, results: dict[str, str], out: Path
+) -> list[tuple[str, Envelope]]:
+    found = []
+    for job in jobs:
+        if not isinstance(job.stage, RecordStage):
             continue
         text = results.get(job.key)
-        if text is None and context.store.has(job.kind, job.key):
-            text = context.store.get(job.kind, job.key).facts["record"]
+        if text is None and store.has(job.stage):
+            text = store.get(job.stage).facts["record"]
         if text:  # a method without a direction has an empty record of negation
-            found.append(_write(out, job.kind, text))
+            found.append((job.kind, _write(out, job.stage, text)))
     return found
 
 
-def _write(out: Path, kind: str, text: str) -> AnyRecord:
-    record = _SCHEMAS[kind].model_validate_json(text)
-    path = out / kind / f"{record.record_id[:16]}.json"
-    if not path.is_file():
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+def _write(out: Path, stage: RecordStage, text: str) -> Envelope:
+    record = stage.record.model_validate_json(text)
+    write_record(out, record)
     return record
 
 
-def _workers(asked: int | None, context: Context) -> int:
-    if asked is not None:
-        return asked
+def _workers(config: RunConfig, store: StageStore) -> int:
+    if config.workers is not None:
+        return config.workers
     affinity = hasattr(os, "sched_getaffinity")
     n_cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
-    return devices.usual_workers(devices.count_gpus(context.device), n_cores)
+    return devices.usual_workers(devices.count_gpus(store.device), n_cores)

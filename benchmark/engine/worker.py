@@ -21,40 +21,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.queues import SimpleQueue
 
-    from taskmark.context import Context
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.job import Job
+    from taskmark.engine.stage_store import StageStore
 
-_context: Context | None = None
+_store: StageStore | None = None
 _watched: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def start(
-    context: Context, free: SimpleQueue[str] | None = None, *, ignore_interrupts: bool = True
+    store: StageStore, free: SimpleQueue[str] | None = None, *, ignore_interrupts: bool = True
 ) -> None:
     """Get a process ready for jobs.
 
     Args:
-        context: handed to every job.
-        free: devices, of which this process takes one in place of the context's.
+        store: where artifacts are, and the device of the run.
+        free: devices, of which this process takes one in place of the store's.
         ignore_interrupts: for a process of its own, which ends with its parent instead.
     """
     import torch  # noqa: PLC0415 - the thread variables must be set first
 
     from taskmark.machine import determinism  # noqa: PLC0415 - likewise
 
-    global _context, _watched  # noqa: PLW0603 - handed to each worker once, not with every job
+    global _store, _watched  # noqa: PLW0603 - handed to each worker once, not with every job
     if free is not None:
-        context = dataclasses.replace(context, device=free.get())
-    _context, _watched = context, nullcontext
+        store = dataclasses.replace(store, device=free.get())
+    _store, _watched = store, nullcontext
     if ignore_interrupts:
         # Ctrl-C reaches the whole group; the parent alone answers it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_end_with_parent, daemon=True).start()
     # timm still scripts some activations, and recent torch warns of it.
     warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
-    if context.device.startswith("cuda"):
-        if context.device != "cuda":
-            torch.cuda.set_device(context.device)  # what asks for no device means this one
+    if store.device.startswith("cuda"):
+        if store.device != "cuda":
+            torch.cuda.set_device(store.device)  # what asks for no device means this one
         determinism.ask_for_it()
         _watched = determinism.named
     else:
@@ -62,17 +62,17 @@ def start(
 
 
 def work(job: Job) -> tuple[str | None, float]:
-    """Do a job; return what its function returns, and the seconds that it took.
+    """Make the stage of a job; return its record, if it makes one, and the seconds that it took.
 
     Raises:
-        TaskmarkError: what the job raised; if memory did not suffice, with what was needed.
+        TaskmarkError: what the stage raised; if memory did not suffice, with what was needed.
     """
-    if _context is None:
+    if _store is None:
         raise RuntimeError("A worker must be started before it works.")
     begin = time.perf_counter()
     try:
         with making(job.label), _watched():
-            result = job.function(_context, job.key, **job.arguments)
+            result = job.stage.make(_store)
     except Exception as error:
         if not memory.is_short(error):
             raise

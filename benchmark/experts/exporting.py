@@ -10,34 +10,32 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save
 
 from taskmark.contract.recipe import recipe_named
-from taskmark.engine.plan import Selection, plan
+from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
-from taskmark.plugins.registry import MethodChoice
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
+from taskmark.stages.experts import Tune
 from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from taskmark.context import Context
     from taskmark.contract.recipe import Mode
-    from taskmark.contract.weights import WeightSpace
-    from taskmark.engine.jobs import Job
+    from taskmark.engine.stage_store import StageStore
     from taskmark.suite.definition import Suite
 
-_METHOD = "experts"  # the row of the experts themselves
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")  # what a family's name may not have
 _SHOWN = 16  # letters of the suite's name, and digits of the hash, in a family's name
 
 
 def export_experts(
-    context: Context,
+    suite: Suite,
+    store: StageStore,
     root: Path,
     *,
     backbones: Sequence[str],
@@ -54,7 +52,8 @@ def export_experts(
     experts are tuned as weights too, and need none either.
 
     Args:
-        context: of the run.
+        suite: of the run.
+        store: where the run left its artifacts.
         root: folder to write to.
         backbones: whose experts.
         recipe: under which they were tuned.
@@ -68,14 +67,14 @@ def export_experts(
         TaskmarkError: if the run has not made one of them, other experts are there already, or a
             file cannot be written.
     """
-    suite, mode = context.suite, recipe_named(recipe).tuned
+    mode = recipe_named(recipe).tuned
     label = Label(
         family=family_of(suite, mode),
-        source=f"taskmark, {suite.name} {suite.version}",
+        source=f"taskmark, {suite.name} {suite.facts.edition}",
         recipe=mode,
     )
     stored = {
-        (backbone, seed): _experts(context, backbone, recipe, seed, named)
+        (backbone, seed): _experts(suite, store, backbone, recipe, seed, named)
         for backbone in backbones
         for seed in seeds
     }
@@ -83,30 +82,30 @@ def export_experts(
         _check_free(place_of(root, *place), label)
     return [
         path
-        for (backbone, seed), keys in stored.items()
+        for (backbone, seed), experts in stored.items()
         for path in _export(
-            context,
+            store,
             place_of(root, backbone, seed),
-            backbone=backbone,
-            keys=keys,
+            experts=experts,
             label=label.model_copy(update={"seed": seed}),
         )
     ]
 
 
 def _export(
-    context: Context, folder: Path, *, backbone: str, keys: Mapping[str, str], label: Label
+    store: StageStore, folder: Path, *, experts: Sequence[Tune], label: Label
 ) -> list[Path]:
-    """Write the experts of one backbone and seed, by their keys in the store."""
-    setting = context.setting(context.encoder(backbone))
+    """Write the experts of one backbone and seed."""
+    encoder = experts[0].model.encoder()
+    space = WeightSpace.of(encoder)
+    pretrained = space.flatten(dict(encoder.named_parameters()))
     written = []
-    for task, key in keys.items():
-        vector = context.store.get("experts", key).tensors["vector"]
-        weights, remainder = split(setting.pretrained, vector)
-        path = folder / f"{task}.safetensors"
-        _write(path, setting.space, weights)
+    for expert in experts:
+        weights, remainder = split(pretrained, store.get(expert).tensors["vector"])
+        path = folder / f"{expert.task}.safetensors"
+        _write(path, space, weights)
         if remainder.any():
-            _write(remainder_of(path), setting.space, remainder)
+            _write(remainder_of(path), space, remainder)
         else:
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
@@ -141,15 +140,14 @@ def words_of_run(
     """The words of a command that runs a suite on the same tasks.
 
     Args:
-        suite: as a run takes it, whose version says what was changed of it.
+        suite: as a run takes it, whose variant says what was changed of it.
         backbones: of the run.
         seeds: of the run.
         named: what the user called the suite; its name and version unless said.
     """
-    version, *parts = suite.version.split("+")
-    words = ["taskmark", "run", "--suite", named or f"{suite.name}@{version}"]
-    for part in parts:
-        words += ["--task", part] if part in suite.tasks else []
+    words = ["taskmark", "run", "--suite", named or f"{suite.name}@{suite.version}"]
+    for task in suite.variant.tasks:
+        words += ["--task", task]
     for backbone in backbones:
         words += ["--backbone", backbone]
     for seed in seeds:
@@ -173,26 +171,20 @@ def split(pretrained: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
     return weights, vector - (weights - pretrained)
 
 
-def _experts(context: Context, backbone: str, recipe: str, seed: int, named: str) -> dict[str, str]:
-    """The keys of the experts in the store, by task."""
-    selection = Selection(
-        backbones=(backbone,), methods=(MethodChoice(_METHOD),), recipes=(recipe,), seeds=(seed,)
-    )
-    mode = recipe_named(recipe).tuned
-    jobs = [job for job in plan(context, selection).jobs if _is_expert(job, mode)]
-    words = words_of_run(context.suite, backbones=[backbone], seeds=[seed], named=named)
+def _experts(
+    suite: Suite, store: StageStore, backbone: str, recipe: str, seed: int, named: str
+) -> list[Tune]:
+    """The experts of a run, which must be in the store."""
+    experts = [Tune.of(suite, backbone, task, recipe, seed) for task in suite.tasks]
+    words = words_of_run(suite, backbones=[backbone], seeds=[seed], named=named)
     command = shlex.join([*words, "--recipe", recipe])
-    for job in jobs:
-        if not context.store.has(job.kind, job.key):
+    for expert in experts:
+        if not store.has(expert):
             raise TaskmarkError(
-                f"The expert of {job.arguments['task']!r} on {backbone!r} is not in the store "
-                f"{str(context.store.root)!r}; run `{command}` first, with the same store."
+                f"The expert of {expert.task!r} on {backbone!r} is not in the store "
+                f"{str(store.store.root)!r}; run `{command}` first, with the same store."
             )
-    return {job.arguments["task"]: job.key for job in jobs}
-
-
-def _is_expert(job: Job, mode: str) -> bool:
-    return job.kind == "experts" and job.arguments.get("mode") == mode
+    return experts
 
 
 def _write(path: Path, space: WeightSpace, vector: Tensor) -> None:

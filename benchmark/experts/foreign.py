@@ -12,7 +12,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import find_files, remainder_of
 from taskmark.experts.labels import LABEL, Label, label_of
 from taskmark.experts.trees import find_folders
-from taskmark.records.record import Experts
+from taskmark.records.envelope import Experts
 from taskmark.suites.weight_files import files_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.contract.recipe import Recipe
-    from taskmark.plugins.registry import MethodChoice
+    from taskmark.plugins.method_choice import MethodChoice
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from taskmark.contract.recipe import Mode
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 from taskmark.suite.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
-from taskmark.machine.costs import measured
 from taskmark.store.lineage import note
 from taskmark.suites.weight_files import read_tensors
 
@@ -19,44 +18,44 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from taskmark.context import Context
+    from taskmark.stages.model import Model
 
 
-def make_foreign_expert(
-    context: Context,
-    key: str,
+def read_expert(
+    model: Model,
+    path: Path,
     *,
-    backbone: str,
-    seed: int,
     task: str,
     sha256: str,
     remainder: str | None,
-) -> None:
-    """Read one expert and keep its task vector, theta - theta0.
+    ignore: Sequence[str] = (),
+) -> Tensor:
+    """Read one expert, and return its task vector theta - theta0, [P].
 
     The difference is taken in float32, as tuning does. Where a remainder is given it is added.
 
+    Args:
+        model: the pre-trained model that the expert was tuned from.
+        path: the file of weights, or the index of several.
+        task: its task.
+        sha256: of the file.
+        remainder: the hash of the file beside it with what float32 weights leave out, if any.
+        ignore: patterns of the names of tensors that it may have besides and that are not read.
+
     Raises:
-        TaskmarkError: if the file is not an expert of the backbone, or changed since it was hashed.
+        TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
     """
-    if context.experts is None:
-        raise TaskmarkError("There are no experts to read; give their folder with --experts.")
-    file = context.experts.folders[backbone, seed].files[task]
-    path, ignore = file.path, file.ignore
-    weights = context.suite.backbones[backbone].weights
-    encoder = context.encoder(backbone)
-    setting = context.setting(encoder)
-    with measured() as spent:
-        tensors = context.provider.expert_weights(weights, path, ignore=ignore)
-        running = [name for name in tensors if is_running(name)]
-        vector, dtypes = _read(path, tensors, encoder, ignore)
-        del tensors  # a remainder may be as large
-        vector -= setting.pretrained
-        if remainder is not None:
-            rest = remainder_of(path)
-            vector += _read(rest, read_tensors(rest), encoder)[0]
-            _check_unchanged(rest, remainder)
-        _check_unchanged(path, sha256)
+    encoder = model.encoder()
+    tensors = model.source.expert_weights(model.weights, path, ignore=ignore)
+    running = [name for name in tensors if is_running(name)]
+    vector, dtypes = _read(path, tensors, encoder, ignore)
+    del tensors  # a remainder may be as large
+    vector -= WeightSpace.of(encoder).flatten(dict(encoder.named_parameters()))
+    if remainder is not None:
+        rest = remainder_of(path)
+        vector += _read(rest, read_tensors(rest), encoder)[0]
+        _check_unchanged(rest, remainder)
+    _check_unchanged(path, sha256)
     if dtypes:
         note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
     if running:
@@ -64,8 +63,7 @@ def make_foreign_expert(
         note(f"{running[0]}{more} of the expert of {task} are no weights and were not read.")
     if ignore:
         note(f"Tensors called {', '.join(ignore)} were not read of the expert of {task}.")
-    facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
-    context.store.put("experts", key, {"vector": vector}, facts)
+    return vector
 
 
 def _read(

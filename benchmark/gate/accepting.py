@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from taskmark.gate.compare import Comparison
+    from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
 
 _WIDTH = 110
@@ -25,7 +25,7 @@ def accept(
     *,
     reason: str,
     changelog: Path,
-    comparison: Comparison | None,
+    comparison: RunComparison | None,
 ) -> str:
     """Make records the baseline at `path`, and put the reason into the changelog.
 
@@ -49,7 +49,7 @@ def accept(
             "A baseline is not rewritten without a reason; say in a few words why the accuracies "
             'moved, as in --accept "TIES keeps ties at the threshold".'
         )
-    for suite in {f"{record.suite.name}-{record.suite.version}" for record in records}:
+    for suite in {f"{record.suite.name}-{record.suite.edition}" for record in records}:
         if path.name != f"{suite}.json":
             raise TaskmarkError(
                 f"A baseline has the name of its suite, so {str(path)!r} cannot be that of these "
@@ -57,7 +57,7 @@ def accept(
             )
     baseline, bits = baseline_of(records)
     before = _text(changelog)
-    suite = f"{baseline.suite.name} {baseline.suite.version}"
+    suite = f"{baseline.suite.name} {baseline.suite.edition}"
     entry = f"- Baseline of {suite}: {reason} ({_what(comparison, len(baseline.rows))})."
     after = with_entry(before, entry, changelog)
     write_baseline(path, baseline, bits)
@@ -86,7 +86,7 @@ def with_entry(text: str, entry: str, changelog: Path) -> str:
     return "\n".join([*lines[:end], *opened, *wrapped, *lines[end:]]) + "\n"
 
 
-def _what(comparison: Comparison | None, n_rows: int) -> str:
+def _what(comparison: RunComparison | None, n_rows: int) -> str:
     if comparison is None:
         return f"{n_rows} rows, the first"
     new = len({*comparison.new, *comparison.unguarded})

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.gate.compare import RowKey, RowResult, Rows
-from taskmark.records.record import Frozen, Record, SuiteFacts, digest, unpack_bits
+from taskmark.gate.compare import RowResult, Rows
+from taskmark.records.frozen import Frozen, digest
+from taskmark.records.identity import RowIdentity, canonical_json
+from taskmark.records.packing import unpack_bits
+from taskmark.records.suite_facts import SuiteFacts
 from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from taskmark.records.record import Record
 
 _CURE = 'take the committed file, or write a new one with `taskmark compare --accept "reason"`.'
 
@@ -62,18 +67,18 @@ class Baseline(Frozen):
     def identified(self) -> Baseline:
         """Return the same baseline with its id filled in."""
         content = self.model_dump(mode="json", exclude={"baseline_id"})
+        content["suite"] = self.suite.content()
         return self.model_copy(update={"baseline_id": digest(content)})
 
-    def keys(self) -> list[RowKey]:
+    def identities(self) -> list[RowIdentity]:
         """What identifies each row, as of records."""
-        suite = f"{self.suite.name}@{self.suite.version}"
         return [
-            RowKey(
-                suite=suite,
+            RowIdentity(
+                suite=self.suite.label,
                 backbone=row.backbone,
                 recipe=row.recipe,
                 method=row.method,
-                hyperparameters=json.dumps(row.hyperparameters, sort_keys=True),
+                hyperparameters=canonical_json(row.hyperparameters),
                 expert_seed=row.expert_seed,
                 method_seed=row.method_seed,
             )
@@ -148,16 +153,16 @@ def read_baseline(path: Path) -> Baseline:
     try:
         baseline = Baseline.model_validate_json(content)
     except ValidationError as error:
-        place, told = first_fault(error)
+        place, fault = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is no valid baseline ({place}: {told}); {_CURE}"
+            f"The file {str(path)!r} is no valid baseline ({place}: {fault}); {_CURE}"
         ) from error
     if baseline.identified().baseline_id != baseline.baseline_id:
         raise TaskmarkError(
             f"The baseline {str(path)!r} was changed after it was made: its content does not hash "
             f"to its baseline_id {baseline.baseline_id[:12]!r}; {_CURE}"
         )
-    for key, count in Counter(baseline.keys()).items():
+    for key, count in Counter(baseline.identities()).items():
         if count > 1:
             raise TaskmarkError(
                 f"The baseline {str(path)!r} has the row {key.backbone} {key.recipe} {key.method} "
@@ -186,7 +191,9 @@ def baseline_rows(path: Path, baseline: Baseline) -> Rows:
             scale=row.scale,
             correct={task: unpack_bits(text, baseline.images[task]) for task, text in bits.items()},
         )
-        for key, row, bits in zip(baseline.keys(), baseline.rows, json.loads(content), strict=True)
+        for key, row, bits in zip(
+            baseline.identities(), baseline.rows, json.loads(content), strict=True
+        )
     }
 
 
@@ -199,8 +206,7 @@ def check_same_suite(path: Path, baseline: Baseline, records: Iterable[Record]) 
     for record in records:
         if record.suite != baseline.suite:
             ours, theirs = (
-                f"{suite.name} {suite.version} ({suite.sha256[:12]})"
-                for suite in (baseline.suite, record.suite)
+                f"{suite.label} ({suite.sha256[:12]})" for suite in (baseline.suite, record.suite)
             )
             raise TaskmarkError(
                 f"The baseline {str(path)!r} is of the suite {ours}, but a record is of {theirs}; "

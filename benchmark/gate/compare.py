@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import Record, unpack_bits
+from taskmark.records.identity import RowIdentity, identify_row
+from taskmark.records.packing import unpack_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
+    from taskmark.records.identity import Defaults
+    from taskmark.records.record import Record
     from taskmark.suite.protocol import Gate
 
 LEVEL = 0.05
 
-Verdict = Literal["same", "absorbed", "within", "moved"]
+ChangeVerdict = Literal["same", "absorbed", "within", "moved"]
 """Nothing flipped; no more than the budget; more, but neither test rejects; one of them does."""
 
 Ground = Literal["epsilon", "chance"]
 """Why an accuracy counts as moved: beyond the suite's epsilon, or beyond chance (McNemar)."""
-
-
-class RowKey(NamedTuple):
-    """What makes two measurements the same row; `suite` is "name@version"."""
-
-    suite: str
-    backbone: str
-    recipe: str
-    method: str
-    hyperparameters: str
-    expert_seed: int
-    method_seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +36,7 @@ class RowResult:
     """What one row measured: which test images of each task were right, [n] each.
 
     `reason` says why a row is not ok, and its tasks are then empty. `built_in` is whether the
-    method belongs to taskmark itself.
+    method belongs to taskmark itself, and `defaults` those of its hyper-parameters.
     """
 
     ok: bool
@@ -54,9 +44,10 @@ class RowResult:
     built_in: bool
     scale: float | None
     correct: Mapping[str, NDArray[np.bool_]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-Rows = dict[RowKey, RowResult]
+Rows = dict[RowIdentity, RowResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +67,7 @@ class TaskChange:
         absorbed: whether the budget of flips covers all that flipped.
     """
 
-    row: RowKey
+    row: RowIdentity
     task: str
     n: int
     before: int
@@ -88,7 +79,7 @@ class TaskChange:
     absorbed: bool
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ChangeVerdict:
         """What became of it."""
         if not self.lost + self.gained:
             return "same"
@@ -98,7 +89,7 @@ class TaskChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """The changes of common rows, and the rows that only one side has.
 
     Attributes:
@@ -112,11 +103,11 @@ class Comparison:
     """
 
     changes: tuple[TaskChange, ...]
-    missing: tuple[RowKey, ...]
-    broken: dict[RowKey, str]
-    failed: dict[RowKey, str]
-    new: tuple[RowKey, ...]
-    unguarded: tuple[RowKey, ...]
+    missing: tuple[RowIdentity, ...]
+    broken: dict[RowIdentity, str]
+    failed: dict[RowIdentity, str]
+    new: tuple[RowIdentity, ...]
+    unguarded: tuple[RowIdentity, ...]
     tolerances: dict[str, Gate]
 
     @property
@@ -130,44 +121,55 @@ class Comparison:
         return not (self.moved or self.missing or self.broken or self.unguarded)
 
 
-def row_key(record: Record) -> RowKey:
-    """What identifies the row of a record."""
-    return RowKey(
-        suite=f"{record.suite.name}@{record.suite.version}",
-        backbone=record.backbone,
-        recipe=record.recipe,
-        method=record.method.name,
-        hyperparameters=json.dumps(
-            record.method.model_dump(mode="json")["hyperparameters"], sort_keys=True
-        ),
-        expert_seed=record.seeds.expert,
-        method_seed=record.seeds.method,
-    )
-
-
 def rows_of(records: Iterable[Record]) -> Rows:
     """The rows of records.
 
     Raises:
         TaskmarkError: if two records are of one row.
     """
-    rows: Rows = {}
-    for record in records:
-        key = row_key(record)
-        if key in rows:
+    return _once(
+        (
+            identify_row(record),
+            RowResult(
+                ok=record.state == "ok",
+                reason=record.reason or "",
+                built_in=record.method.origin == "built-in",
+                scale=record.scale,
+                correct={task.task: unpack_bits(task.bits, task.n) for task in record.tasks},
+                defaults=record.method.defaults,
+            ),
+        )
+        for record in records
+    )
+
+
+def _once(rows: Iterable[tuple[RowIdentity, RowResult]]) -> Rows:
+    """Rows by their identities.
+
+    Raises:
+        TaskmarkError: if two are one row.
+    """
+    found: Rows = {}
+    for key, row in rows:
+        if key in found:
             raise TaskmarkError(
                 f"Two records are of one row, {key.backbone} {key.recipe} {key.method} of "
-                f"{key.suite} (one is {record.record_id[:16]!r}); delete the one that does not "
-                "belong to the run."
+                f"{key.suite}; delete the one that does not belong to the run."
             )
-        rows[key] = RowResult(
-            ok=record.state == "ok",
-            reason=record.reason or "",
-            built_in=record.method.origin == "built-in",
-            scale=record.scale,
-            correct={task.task: unpack_bits(task.bits, task.n) for task in record.tasks},
-        )
-    return rows
+        found[key] = row
+    return found
+
+
+def _aligned(before: Rows, after: Rows) -> tuple[Rows, Rows]:
+    """Both sides with the hyper-parameters that methods have gained between them."""
+    defaults: Defaults = {}
+    for key, row in (*after.items(), *before.items()):  # the earlier default counts
+        defaults[key.method] = {**defaults.get(key.method, {}), **row.defaults}
+    first, second = (
+        _once((key.completed(defaults), row) for key, row in side.items())
+        for side in (before, after)
+    )
+    return first, second
 
 
 def compare(
@@ -176,7 +178,7 @@ def compare(
     tolerance_of: Callable[[str], Gate],
     *,
     guards_all: bool = False,
-) -> Comparison:
+) -> RunComparison:
     """Pair the rows of two sides and test each task of each.
 
     An accuracy moved if more images flipped than the suite's budget and either it changed by more
@@ -192,6 +194,7 @@ def compare(
     Raises:
         TaskmarkError: if a row has not the same tasks, with as many images, on both sides.
     """
+    before, after = _aligned(before, after)
     tolerances = {key.suite: tolerance_of(key.suite) for key in (*before, *after)}
     common = [key for key, row in before.items() if key in after and row.ok]
     paired = [
@@ -208,7 +211,7 @@ def compare(
         for (key, task, was, now), p in zip(paired, adjusted, strict=True)
     ]
     unknown = [key for key, row in after.items() if key not in before and row.built_in]
-    return Comparison(
+    return RunComparison(
         changes=tuple(changes),
         missing=tuple(key for key in before if key not in after),
         broken={key: after[key].reason for key in common if not after[key].ok},
@@ -220,7 +223,7 @@ def compare(
 
 
 def _pairs(
-    key: RowKey, before: RowResult, after: RowResult
+    key: RowIdentity, before: RowResult, after: RowResult
 ) -> Iterable[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     sizes = [{task: len(c) for task, c in row.correct.items()} for row in (before, after)]
     if sizes[0] != sizes[1]:
@@ -233,7 +236,7 @@ def _pairs(
 
 
 def _change(
-    key: RowKey,
+    key: RowIdentity,
     task: str,
     was: NDArray[np.bool_],
     now: NDArray[np.bool_],
@@ -264,21 +267,3 @@ def _exact(lost: int, gained: int) -> float:
     if lost + gained == 0:
         return 1.0
     return float(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue)
-
-
-def names_of(keys: Iterable[RowKey]) -> dict[RowKey, str]:
-    """Name rows in few words: backbone, recipe, method, and what else tells those apart."""
-    groups: dict[tuple[str, ...], list[RowKey]] = {}
-    for key in dict.fromkeys(keys):
-        groups.setdefault((key.backbone, key.recipe, key.method), []).append(key)
-    names: dict[RowKey, str] = {}
-    for words, group in groups.items():
-        differing = [
-            field
-            for field in ("suite", "hyperparameters", "expert_seed", "method_seed")
-            if len({getattr(key, field) for key in group}) > 1
-        ]
-        for key in group:
-            more = [f"{field.replace('_', ' ')} {getattr(key, field)}" for field in differing]
-            names[key] = " ".join(words) + (f" ({', '.join(more)})" if more else "")
-    return names

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from taskmark.gate.compare import names_of
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from taskmark.gate.compare import Comparison, Ground, RowKey, TaskChange
+    from taskmark.gate.compare import Ground, RunComparison, TaskChange
+    from taskmark.records.identity import RowIdentity
 
 _GROUNDS: dict[Ground, str] = {"epsilon": "beyond epsilon", "chance": "beyond chance"}
 _HEAD = ("row", "task", "before", "after", "lost", "gained", "p (Holm)", "verdict")
 
 
-def sentences(comparison: Comparison) -> list[str]:
+def sentences(comparison: RunComparison) -> list[str]:
     """What is tolerated, rows that are not on both sides or not ok, and the sum of it all."""
     names = _names(comparison)
     lines = [
@@ -44,7 +43,7 @@ def sentences(comparison: Comparison) -> list[str]:
     return lines
 
 
-def table(comparison: Comparison) -> Table | None:
+def table(comparison: RunComparison) -> Table | None:
     """All accuracies of which an image flipped, for the terminal; None where there are none."""
     rows = list(_flipped(comparison))
     if not rows:
@@ -55,20 +54,23 @@ def table(comparison: Comparison) -> Table | None:
     return drawn
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: RunComparison) -> str:
     """A summary for a pull request."""
     outcome = "passed" if comparison.passed else "failed"
     lines = [f"### Accuracy gate: {outcome}", ""]
-    rows = [tuple(cell.replace("|", "\\|") for cell in row) for row in _flipped(comparison)]
-    if rows:
-        lines += [f"| {' | '.join(_HEAD)} |", "|---" * len(_HEAD) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
-        lines.append("")
+    if rows := list(_flipped(comparison)):
+        lines += [*markdown_table(_HEAD, rows), ""]
     lines += [f"- {sentence}" for sentence in sentences(comparison)]
     return "\n".join(lines) + "\n"
 
 
-def junit(comparison: Comparison) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    ruled = (head, ("---",) * len(head), *rows)
+    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in ruled]
+
+
+def junit(comparison: RunComparison) -> str:
     """JUnit XML: a test case for each row and task compared, and one for each row that is not."""
     names = _names(comparison)
     suite = ET.Element("testsuite", name="taskmark compare")
@@ -89,7 +91,7 @@ def junit(comparison: Comparison) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n"
 
 
-def as_json(comparison: Comparison) -> str:
+def as_json(comparison: RunComparison) -> str:
     """Everything, for machines."""
     values = {
         "passed": comparison.passed,
@@ -118,11 +120,11 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _identity(key: RowKey) -> dict[str, object]:
+def _identity(key: RowIdentity) -> dict[str, object]:
     return {**key._asdict(), "hyperparameters": json.loads(key.hyperparameters)}
 
 
-def _flipped(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+def _flipped(comparison: RunComparison) -> Iterator[tuple[str, ...]]:
     names = _names(comparison)
     for change in comparison.changes:
         if change.lost or change.gained:
@@ -144,14 +146,32 @@ def _words(change: TaskChange) -> str:
     return f"moved {' and '.join(_GROUNDS[ground] for ground in change.grounds)}"
 
 
-def _counts(comparison: Comparison) -> str:
+def _counts(comparison: RunComparison) -> str:
     verdicts: list[str] = [change.verdict for change in comparison.changes]
     kinds = ("moved", "within", "absorbed", "same")
     return ", ".join(f"{verdicts.count(kind)} {kind}" for kind in kinds)
 
 
-def _names(comparison: Comparison) -> dict[RowKey, str]:
-    return names_of(
+def name_rows(keys: Iterable[RowIdentity]) -> dict[RowIdentity, str]:
+    """Name rows in few words: backbone, recipe, method, and what else tells those apart."""
+    groups: dict[tuple[str, ...], list[RowIdentity]] = {}
+    for key in dict.fromkeys(keys):
+        groups.setdefault((key.backbone, key.recipe, key.method), []).append(key)
+    names: dict[RowIdentity, str] = {}
+    for words, group in groups.items():
+        differing = [
+            part
+            for part in ("suite", "hyperparameters", "expert_seed", "method_seed")
+            if len({getattr(key, part) for key in group}) > 1
+        ]
+        for key in group:
+            more = [f"{part.replace('_', ' ')} {getattr(key, part)}" for part in differing]
+            names[key] = " ".join(words) + (f" ({', '.join(more)})" if more else "")
+    return names
+
+
+def _names(comparison: RunComparison) -> dict[RowIdentity, str]:
+    return name_rows(
         [
             *(change.row for change in comparison.changes),
             *comparison.missing,
@@ -164,7 +184,7 @@ def _names(comparison: Comparison) -> dict[RowKey, str]:
 
 
 def _case(
-    suite: ET.Element, key: RowKey, names: dict[RowKey, str], part: str, failure: str
+    suite: ET.Element, key: RowIdentity, names: dict[RowIdentity, str], part: str, failure: str
 ) -> None:
     case = ET.SubElement(suite, "testcase", classname=key.suite, name=f"{names[key]}: {part}")
     if failure:

@@ -1,4 +1,4 @@
-"""Choosing how many images pass at once, and how precisely, by what experts do on validation."""
+"""Choosing how many items pass at once, and how precisely, by what experts do on validation."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from taskmark.contract.head import Head
+    from taskmark.inference.items import Items
     from taskmark.inference.passes import Passes
     from taskmark.inference.readers import Reader
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Tuned:
-    """Experts, each with its head and its task's validation split, by task."""
+class ReadExperts:
+    """Experts as task vectors [P], each with its task's items of validation."""
 
-    vectors: Mapping[str, Tensor]  # [P]
-    heads: Mapping[str, Head]
-    images: Mapping[str, Tensor]  # [N, ...]
-    labels: Mapping[str, Tensor]  # [N]
+    vectors: Mapping[str, Tensor]
+    validation: Mapping[str, Items]
 
-    def predict(self, read: Reader, task: str, scales: list[float], images: Tensor) -> Tensor:
-        """Classes that a task's expert predicts on images [N, ...] at each scale, [S, N]."""
-        return read.predict(self.vectors[task], scales, {task: (self.heads[task], images)})[task]
+    def answers(self, read: Reader, task: str, scales: list[float], items: Items) -> Tensor:
+        """What a task's expert answers at each scale, [S, N]."""
+        return read.predict(self.vectors[task], scales, {task: items})[task]
 
     def on_validation(self, read: Reader) -> dict[str, Tensor]:
-        """Classes on each task's images, before and after tuning, [2, N]."""
+        """Answers on each task's items, before and after tuning, [2, N]."""
         return {
-            task: self.predict(read, task, [0.0, 1.0], images)
-            for task, images in self.images.items()
+            task: self.answers(read, task, [0.0, 1.0], items)
+            for task, items in self.validation.items()
         }
 
     def pass_some(self, read: Reader, n: int) -> None:
-        """Pass n of the largest images that there are, some of them again if they are few."""
-        task = max(self.images, key=lambda task: self.images[task][0].numel())
-        images = self.images[task]
-        self.predict(read, task, [1.0], images[torch.arange(n) % len(images)])
+        """Pass n of the largest items that there are, some of them again if they are few."""
+        task = max(self.validation, key=lambda task: self.validation[task].inputs[0].numel())
+        items = self.validation[task]
+        self.answers(read, task, [1.0], items.at(torch.arange(n) % len(items)))
 
-    def right(self, classes: Mapping[str, Tensor]) -> dict[str, NDArray[np.bool_]]:
-        """Which images the experts have right, [N], of what `on_validation` returned."""
-        return {task: (rows[1] == self.labels[task]).numpy() for task, rows in classes.items()}
+    def right(self, answers: Mapping[str, Tensor]) -> dict[str, NDArray[np.bool_]]:
+        """Which items the experts have right, [N], of what `on_validation` returned."""
+        return {
+            task: self.validation[task].correct(rows[1]).numpy() for task, rows in answers.items()
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chosen:
-    """How images are passed, a reader that does so, and what it found on validation."""
+    """How items are passed, a reader that does so, and what it found on validation."""
 
     passes: Passes
     reader: Reader
-    on_validation: Mapping[str, Tensor]  # [2, N], see `Tuned.on_validation`
+    on_validation: Mapping[str, Tensor]  # [2, N], see `ReadExperts.on_validation`
 
 
-def choose(
-    experts: Tuned,
+def choose_passes(
+    experts: ReadExperts,
     read: Callable[[Passes], Reader],
     *,
     usual: Passes,
     fast: torch.dtype | None,
     memory: int | None,
 ) -> Chosen:
-    """Choose how images are passed.
+    """Choose how items are passed.
 
     A faster precision is taken where it moves no expert's accuracy on validation beyond noise (see
     `taskmark.inference.precision`). Where it does, a note says so.
 
     Args:
         experts: what is read.
-        read: makes a reader that passes images in some way.
+        read: makes a reader that passes items in some way.
         usual: the protocol's way.
         fast: the faster precision; None where there is none.
         memory: bytes of the device, of which a batch takes a share; None on a CPU, where the

@@ -18,28 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from taskmark.context import Context
     from taskmark.contract.edit import Edit
-    from taskmark.contract.head import Head
     from taskmark.contract.method import Method
+    from taskmark.inference.items import Items
     from taskmark.inference.readers import Reader
-    from taskmark.stages.experts import Stand
 
 RACING_ERROR = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One split of one task, ready to be predicted: head, inputs [N, ...], labels [N]."""
-
-    head: Head
-    inputs: Tensor
-    labels: Tensor
-
-    def at(self, images: NDArray[np.int64]) -> Split:
-        """Some of its images, in the order asked for."""
-        places = torch.from_numpy(images)
-        return Split(self.head, self.inputs[places], self.labels[places])
 
 
 def is_interval(value: object) -> bool:
@@ -67,30 +51,17 @@ def candidates(scale_range: tuple[float, float] | None, trials: int) -> tuple[fl
     return tuple(round(float(scale), 10) for scale in np.linspace(low, high, trials))
 
 
-def splits_of_validation(context: Context, stand: Stand) -> dict[str, Split]:
-    """The validation split of each task."""
-    splits = {}
-    for task, key in stand.inputs.items():
-        tensors = context.store.get("inputs", key).tensors
-        splits[task] = Split(
-            stand.head(context, task), tensors["validation"], tensors["validation_labels"]
-        )
-    return splits
-
-
 def predict(
-    read: Reader, edit: Edit, splits: Mapping[str, Split], scales: Sequence[float]
+    read: Reader, edit: Edit, items: Mapping[str, Items], scales: Sequence[float]
 ) -> dict[str, Tensor]:
-    """Classes predicted by the edited model at each scale, task -> [S, N]."""
-    work = {
-        task: (edit.heads.get(task, split.head), split.inputs) for task, split in splits.items()
-    }
-    shared = {task: item for task, item in work.items() if task not in edit.served_apart}
-    classes = read.predict(edit.vector, scales, shared) if shared else {}
+    """Answers of the edited model at each scale, task -> [S, N]."""
+    work = {task: own.under(edit.heads.get(task, own.head)) for task, own in items.items()}
+    shared = {task: own for task, own in work.items() if task not in edit.served_apart}
+    answers = read.predict(edit.vector, scales, shared) if shared else {}
     for task in edit.served_apart:
         if task in work:
-            classes |= read.predict(edit.for_task(task), scales, {task: work[task]})
-    return {task: classes[task] for task in splits}
+            answers |= read.predict(edit.for_task(task), scales, {task: work[task]})
+    return {task: answers[task] for task in items}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +82,7 @@ class Racing:
 def search(
     read: Reader,
     edit: Edit,
-    splits: Mapping[str, Split],
+    items: Mapping[str, Items],
     experts: Mapping[str, float],
     scales: Sequence[float],
 ) -> tuple[Trial, ...]:
@@ -120,25 +91,25 @@ def search(
     Args:
         read: how weights are read.
         edit: what a method returned.
-        splits: the validation split of each task.
+        items: of validation, by task.
         experts: validation accuracy of each task's expert.
         scales: what to try.
 
     Returns:
         One trial a scale, in order.
     """
-    classes = predict(read, edit, splits, scales)
+    answers = predict(read, edit, items, scales)
     n_correct = np.stack(  # [T, S]
-        [(classes[task] == split.labels).sum(1).numpy() for task, split in splits.items()]
+        [own.correct(answers[task]).sum(1).numpy() for task, own in items.items()]
     )
-    n_read = np.repeat(_sizes(splits)[:, None], len(scales), axis=1)
-    return _curve(n_correct, n_read, _references(splits, experts), scales)
+    n_read = np.repeat(_sizes(items)[:, None], len(scales), axis=1)
+    return _curve(n_correct, n_read, _references(items, experts), scales)
 
 
 def race(
     read: Reader,
     edit: Edit,
-    splits: Mapping[str, Split],
+    items: Mapping[str, Items],
     experts: Mapping[str, float],
     scales: Sequence[float],
     racing: Racing,
@@ -151,7 +122,7 @@ def race(
     Returns:
         One trial a scale, in order; `n_images` says on how many images it was read.
     """
-    sizes, reference = _sizes(splits), _references(splits, experts)
+    sizes, reference = _sizes(items), _references(items, experts)
     # What an image that is right adds to the mean normalised accuracy, by task.
     weight = 1 / (len(sizes) * reference * sizes)
     task_of = np.repeat(np.arange(len(sizes)), sizes)  # [N], of each image of all tasks in a row
@@ -163,15 +134,15 @@ def race(
     for block in (order[at : at + racing.block] for at in range(0, len(order), racing.block)):
         running = np.flatnonzero(state.running).tolist()
         parts = {
-            task: split.at(place[block[task_of[block] == row]])
-            for row, (task, split) in enumerate(splits.items())
+            task: own.at(torch.from_numpy(place[block[task_of[block] == row]]))
+            for row, (task, own) in enumerate(items.items())
             if (task_of[block] == row).any()
         }
-        classes = predict(read, edit, parts, [scales[scale] for scale in running])
+        answers = predict(read, edit, parts, [scales[scale] for scale in running])
         values = np.zeros((len(block), len(running)))
-        for row, task in enumerate(splits):
+        for row, task in enumerate(items):
             if task in parts:
-                correct = (classes[task] == parts[task].labels).numpy().T  # [B of the task, R]
+                correct = parts[task].correct(answers[task]).numpy().T  # [B of the task, R]
                 values[task_of[block] == row] = weight[row] * correct
                 n_correct[row, running] += correct.sum(0)
                 n_read[row, running] += len(correct)
@@ -189,13 +160,13 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(whole, key=lambda trial: (trial.normalised_accuracy, -abs(trial.scale)))
 
 
-def _sizes(splits: Mapping[str, Split]) -> NDArray[np.int64]:
-    return np.array([len(split.labels) for split in splits.values()])
+def _sizes(items: Mapping[str, Items]) -> NDArray[np.int64]:
+    return np.array([len(own) for own in items.values()])
 
 
-def _references(splits: Mapping[str, Split], experts: Mapping[str, float]) -> NDArray[np.float64]:
+def _references(items: Mapping[str, Items], experts: Mapping[str, float]) -> NDArray[np.float64]:
     # An expert with nothing right counts as having one image right, as in the statistics.
-    return np.array([max(experts[task], 1 / len(split.labels)) for task, split in splits.items()])
+    return np.array([max(experts[task], 1 / len(own)) for task, own in items.items()])
 
 
 def _curve(

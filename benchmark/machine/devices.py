@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from taskmark.errors import TaskmarkError, unknown
+
 
 def kind_of(device: str) -> str:
     """The kind of a device, "cpu" or "cuda"; results of one kind are alike whichever it was."""
@@ -35,3 +37,30 @@ def of_workers(device: str, n_workers: int, *, n_gpus: int) -> tuple[str, ...]:
     if device != "cuda" or n_gpus < 2:  # noqa: PLR2004 - the only one needs no number
         return (device,) * n_workers
     return tuple(f"cuda:{worker % n_gpus}" for worker in range(n_workers))
+
+
+def choose_device(name: str) -> str:
+    """Turn what the user said into a device: "auto" takes a GPU where there is one.
+
+    Raises:
+        TaskmarkError: if the device is unknown or not on this machine.
+    """
+    import torch  # noqa: PLC0415 - the command line need not wait for it
+
+    kind = name.partition(":")[0]
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if kind not in ("cpu", "cuda"):
+        raise unknown("device", name, ("auto", "cpu", "cuda"))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TaskmarkError(
+            f"The device {name!r} cannot be read; write auto, cpu, cuda or cuda:1."
+        ) from error
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TaskmarkError(
+            f"The device {name!r} is not on this machine, which has "
+            f"{torch.cuda.device_count()} CUDA devices; use --device cpu."
+        )
+    return name

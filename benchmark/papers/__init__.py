@@ -1,1 +1,1 @@
-"""Papers: their protocols as data, run here, and their figures beside those measured."""
+"""Papers: their protocols as data, runs of them, and their figures compared with those measured."""

@@ -9,19 +9,19 @@ from __future__ import annotations
 import importlib.resources
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from taskmark.contract.recipe import RECIPES
-from taskmark.errors import unknown
-from taskmark.records.record import Frozen
+from taskmark.errors import TaskmarkError, unknown
+from taskmark.records.frozen import Frozen
 from taskmark.suite.toml_files import faults_in_sentences
 
 Metric = Literal["accuracy", "normalised_accuracy", "negation_target", "negation_control"]
-Label = Literal["text", "code", "abstract", "third party", "derived"]
+KnownFrom = Literal["text", "code", "abstract", "third party", "derived"]
 
-LABELS: dict[Label, str] = {
+KNOWN_FROM: dict[KnownFrom, str] = {
     "text": "read in the paper",
     "code": "read in released code or its documentation",
     "abstract": "read in the abstract alone",
@@ -29,6 +29,9 @@ LABELS: dict[Label, str] = {
     "derived": "worked out from figures that were published",
 }
 """How well a published figure is known."""
+
+NEGATION: frozenset[Metric] = frozenset({"negation_target", "negation_control"})
+"""The metrics that are measured where task vectors are subtracted."""
 
 OWN = "own"
 """The family of experts that a run tunes itself."""
@@ -38,7 +41,7 @@ Name = Annotated[str, Field(min_length=1)]
 Percent = Annotated[float, Field(ge=0, le=200, allow_inf_nan=False)]  # normalised ones pass 100
 
 
-class Family(Frozen):
+class ExpertFamily(Frozen):
     """Checkpoints that belong together, since one procedure tuned them.
 
     `tuned_alike` says whether the suite tunes its own experts by that procedure. Only then, and
@@ -49,7 +52,7 @@ class Family(Frozen):
     tuned_alike: bool = False
 
 
-class Run(Frozen):
+class PaperRun(Frozen):
     """One method of the paper, as it is run here.
 
     Attributes:
@@ -91,13 +94,13 @@ class Published(Frozen):
         run: name of the run that measures them here.
         family: the checkpoints that they were measured on.
         source: who published them, and in which table.
-        label: how well they are known, see `LABELS`.
+        label: how well they are known, see `KNOWN_FROM`.
     """
 
     run: Name
     family: Name
     source: Name
-    label: Label
+    label: KnownFrom
     accuracy: dict[str, Percent] = Field(default_factory=dict)
     normalised_accuracy: dict[str, Percent] = Field(default_factory=dict)
     negation_target: dict[str, Percent] = Field(default_factory=dict)
@@ -115,16 +118,11 @@ class Published(Frozen):
     @property
     def values(self) -> dict[Metric, dict[str, float]]:
         """Metric -> backbone -> percent, of the metrics that have a figure."""
-        found: dict[Metric, dict[str, float]] = {
-            "accuracy": self.accuracy,
-            "normalised_accuracy": self.normalised_accuracy,
-            "negation_target": self.negation_target,
-            "negation_control": self.negation_control,
-        }
-        return {metric: values for metric, values in found.items() if values}
+        metrics: tuple[Metric, ...] = get_args(Metric)
+        return {metric: getattr(self, metric) for metric in metrics if getattr(self, metric)}
 
 
-class Search(Frozen):
+class Budget(Frozen):
     """What the paper grants every method, where that is not what the suite grants.
 
     Attributes:
@@ -140,7 +138,7 @@ class Paper(Frozen):
     """A paper: its protocol on a suite of ours, and what it published.
 
     Attributes:
-        name: what a user types, and what the versions of its records end in.
+        name: what a user types, and what its records are known by.
         title: of the paper.
         authors: their names.
         venue: where and when it appeared.
@@ -166,9 +164,9 @@ class Paper(Frozen):
     backbones: Annotated[tuple[str, ...], Field(min_length=1)]
     control: str = ""
     disentanglement: bool = False
-    search: Search = Search()
-    runs: Annotated[dict[str, Run], Field(min_length=1)]
-    families: dict[str, Family] = Field(default_factory=dict)
+    search: Budget = Budget()
+    runs: Annotated[dict[str, PaperRun], Field(min_length=1)]
+    families: dict[str, ExpertFamily] = Field(default_factory=dict)
     published: tuple[Published, ...] = ()
     notes: tuple[Name, ...] = ()
 
@@ -200,10 +198,14 @@ class Paper(Frozen):
         return self
 
     @property
+    def command(self) -> str:
+        """What `taskmark reproduce` takes for it: its name, or its file where it is not shipped."""
+        return self.name if self.name in known() else f"{self.name}.toml"
+
+    @property
     def negation(self) -> bool:
         """Whether any run measures negation."""
-        metrics = {metric for run in self.runs.values() for metric in run.metrics}
-        return bool(metrics & {"negation_target", "negation_control"})
+        return any(not NEGATION.isdisjoint(run.metrics) for run in self.runs.values())
 
 
 def known() -> dict[str, Path]:
@@ -223,13 +225,20 @@ def load(name: str) -> Paper:
     """Read a paper by name, or by the path of a TOML file.
 
     Raises:
-        TaskmarkError: if there is no such paper or its file is not valid.
+        TaskmarkError: if there is no such paper, its file is not valid, or its name is that of
+            another paper, which is shipped.
     """
     papers = known()
     if name in papers:
         return read(papers[name])
     if name.endswith(".toml") and Path(name).is_file():
-        return read(Path(name))
+        paper = read(Path(name))
+        if paper.name in papers and not Path(name).samefile(papers[paper.name]):
+            raise TaskmarkError(
+                f"The paper {name!r} has the name {paper.name!r} of a paper that is shipped; give "
+                "it another name, in the file and as the name of the file."
+            )
+        return paper
     raise unknown("paper", name, papers)
 
 
@@ -237,7 +246,14 @@ def read(path: Path) -> Paper:
     """Read a paper from its file.
 
     Raises:
-        TaskmarkError: if the file cannot be read, is not TOML, or does not follow the schema.
+        TaskmarkError: if the file cannot be read, is not TOML, does not follow the schema, or has
+            not the name of the paper.
     """
     with faults_in_sentences(f"The paper {str(path)!r}"):
-        return Paper(**tomllib.loads(path.read_bytes().decode()))
+        paper = Paper(**tomllib.loads(path.read_bytes().decode()))
+    if path.name != f"{paper.name}.toml":
+        raise TaskmarkError(
+            f"The paper {str(path)!r} says that its name is {paper.name!r}; call the file "
+            f"{f'{paper.name}.toml'!r}, which its records name as what they are made by."
+        )
+    return paper

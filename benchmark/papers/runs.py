@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskmark.contract.recipe import recipe_named
-from taskmark.engine.plan import Selection
 from taskmark.errors import unknown
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.suite.definition import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from taskmark.config import RunConfig
     from taskmark.contract.recipe import Mode
     from taskmark.papers.definition import Paper
     from taskmark.suite.definition import Suite
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a user chose of a paper.
+def lay_over_suite(paper: Paper, suite: Suite) -> Suite:
+    """The variant of the suite with what the paper says of searches.
 
-    Attributes:
-        suite: one of the paper's suites; its first where None.
-        backbones: some of the paper's; all where empty.
-        seed: of the experts and of the methods.
-        experts: folder or tree of experts to bring along instead of tuning them.
-        accept_experts: why experts that look wrong are taken nevertheless.
-    """
-
-    suite: str | None = None
-    backbones: tuple[str, ...] = ()
-    seed: int = 0
-    experts: Path | None = None
-    accept_experts: str | None = None
-
-
-def suite_of(paper: Paper, suite: Suite) -> Suite:
-    """The suite with what the paper says of searches, under a version of its own.
-
-    The version ends in the paper's name, so that none of the records lands on the suite's board.
+    None of its records lands on the suite's board.
     Data, heads and experts do not depend on it, and are shared with runs of the suite.
     """
     protocol = suite.protocol
@@ -53,31 +32,27 @@ def suite_of(paper: Paper, suite: Suite) -> Suite:
         "scale_ranges": protocol.scale_ranges
         | {run.method: run.scales for run in paper.runs.values() if run.scales is not None},
     }
-    said = json.dumps([paper.name, changes, paper.disentanglement], sort_keys=True)
+    changed = json.dumps([paper.name, changes, paper.disentanglement], sort_keys=True)
     if not paper.disentanglement:
         changes["disentanglement"] = protocol.disentanglement.model_copy(update={"pairs": ()})
-    return suite.model_copy(
-        update={
-            "protocol": protocol.model_copy(update=changes),
-            "version": f"{suite.version}+{paper.name}",
-            "sha256": hashlib.sha256(f"{suite.sha256} {said}".encode()).hexdigest(),
-        }
-    )
+    laid_over = suite.model_copy(update={"protocol": protocol.model_copy(update=changes)})
+    return laid_over.vary(changed, paper=paper.command)
 
 
-def suite_named(paper: Paper, name: str | None) -> str:
+def choose_suite(paper: Paper, name: str | None) -> str:
     """The suite to lay the paper's protocol over: the one that a user named, or its first.
 
     Raises:
         TaskmarkError: if it is not one that the paper's figures may stand beside.
     """
     for suite in paper.suites:
-        if name in {None, suite, suite.partition("@")[0]}:
+        called = load(suite).label if suite.endswith(".toml") else suite
+        if name in {None, suite, called, called.partition("@")[0]}:
             return suite
     raise unknown(f"suite of {paper.name} called", str(name), paper.suites)
 
 
-def backbones_of(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
+def choose_backbones(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
     """The backbones to run: those chosen, in the paper's order, or all of the paper.
 
     Raises:
@@ -95,12 +70,12 @@ def rows_left_out(paper: Paper, tuned: Mode) -> str:
     return ", ".join(name for name, run in runs if recipe_named(run.recipe).tuned != tuned)
 
 
-def selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> list[Selection]:
-    """What to run, one selection a recipe, so that no method runs under another's.
+def plan_runs(paper: Paper, config: RunConfig, *, tuned: Mode | None = None) -> list[RunConfig]:
+    """What to run, one configuration per recipe, so that no method runs under another's.
 
     Args:
         paper: the paper.
-        wanted: what the user chose.
+        config: what the user asked for; the paper says backbones, methods and recipes.
         tuned: how the experts that are brought along were tuned; rows that need others are left
             out. None where the run tunes its own.
     """
@@ -110,14 +85,13 @@ def selections(paper: Paper, wanted: Wanted, *, tuned: Mode | None = None) -> li
             choice = MethodChoice.of(run.method, run.hyperparameters)
             by_recipe.setdefault(run.recipe, []).append(choice)
     return [
-        Selection(
-            backbones=backbones_of(paper, wanted.backbones),
-            methods=tuple(dict.fromkeys(choices)),
-            recipes=(recipe,),
-            seeds=(wanted.seed,),
-            negation=paper.negation,
-            experts=wanted.experts,
-            accept_experts=wanted.accept_experts,
+        config.model_copy(
+            update={
+                "backbones": choose_backbones(paper, config.backbones),
+                "methods": tuple(dict.fromkeys(choices)),
+                "recipes": (recipe,),
+                "negation": paper.negation,
+            }
         )
         for recipe, choices in by_recipe.items()
     ]

@@ -1,26 +1,28 @@
-"""A paper's figures beside those measured here: pure comparison, no reading and no printing."""
+"""A paper's figures compared with those measured here, without reading or printing anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.papers.definition import OWN
+from taskmark.papers.definition import NEGATION, OWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from taskmark.papers.definition import Label, Metric, Paper, Published, Run
+    from taskmark.papers.definition import KnownFrom, Metric, Paper, PaperRun, Published
+    from taskmark.records.envelope import Envelope, Experts
     from taskmark.records.negation_record import NegationRecord
-    from taskmark.records.record import Experts, Record
+    from taskmark.records.record import Record
     from taskmark.suite.definition import Suite
 
 NOT_RUN = "not run"
-_NEGATION = {"negation_target", "negation_control"}
+R = TypeVar("R", bound="Envelope")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredFigure:
     """A measured figure with its 95 % interval over test images, in percent, and whose experts."""
 
     value: float
@@ -30,17 +32,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class PublishedFigure:
     """A published figure, in percent, and what must be known to read it."""
 
     value: float
-    label: Label
+    label: KnownFrom
     source: str
     family: str
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FigureLine:
     """One metric of one row on one backbone, published and measured.
 
     Attributes:
@@ -56,35 +58,41 @@ class Line:
     backbone: str
     row: str
     metric: Metric
-    published: Figure | None
-    measured: Measured | None
+    published: PublishedFigure | None
+    measured: MeasuredFigure | None
     reason: str
     comparable: bool
 
     @property
     def difference(self) -> float | None:
         """Measured minus published, in points; None where the two do not compare."""
-        if self.published is None or self.measured is None or not self.comparable:
-            return None
-        return self.measured.value - self.published.value
+        pair = self._comparable_pair
+        return pair[1].value - pair[0].value if pair else None
 
     @property
     def inside(self) -> bool | None:
         """Whether the published figure lies in the interval; None where they do not compare."""
+        pair = self._comparable_pair
+        return pair[1].low <= pair[0].value <= pair[1].high if pair else None
+
+    @property
+    def _comparable_pair(self) -> tuple[PublishedFigure, MeasuredFigure] | None:
         if self.published is None or self.measured is None or not self.comparable:
             return None
-        return self.measured.low <= self.published.value <= self.measured.high
+        return self.published, self.measured
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Measurements:
     """What was measured: the records of a paper's runs."""
 
     records: Sequence[Record] = ()
     negations: Sequence[NegationRecord] = ()
 
 
-def lines(paper: Paper, suite: Suite, backbones: Sequence[str], found: Found) -> list[Line]:
+def compare_figures(
+    paper: Paper, suite: Suite, backbones: Sequence[str], found: Measurements
+) -> list[FigureLine]:
     """All figures of a paper's runs on some backbones, in the order of the paper.
 
     A metric with figures from several sources has a line for each; one without has a line, too.
@@ -98,31 +106,35 @@ def controlled_alike(paper: Paper, suite: Suite) -> bool:
     return negation is not None and negation.controls == (paper.control,)
 
 
-def _of_backbone(paper: Paper, suite: Suite, backbone: str, found: Found) -> Iterator[Line]:
+def _of_backbone(
+    paper: Paper, suite: Suite, backbone: str, found: Measurements
+) -> Iterator[FigureLine]:
     for name, run in paper.runs.items():
         for metric in run.metrics:
-            measured = _measured(run, backbone, metric, found)
-            alike = metric not in _NEGATION or controlled_alike(paper, suite)
+            measured = _measured(paper, run, backbone, metric, found)
+            alike = metric not in NEGATION or controlled_alike(paper, suite)
             for figure in _figures(paper.published, name, backbone, metric) or [None]:
-                yield Line(
+                yield FigureLine(
                     backbone=backbone,
                     row=name,
                     metric=metric,
                     published=figure,
-                    measured=measured if isinstance(measured, Measured) else None,
+                    measured=measured if isinstance(measured, MeasuredFigure) else None,
                     reason=measured if isinstance(measured, str) else "",
                     comparable=figure is not None
                     and alike
-                    and isinstance(measured, Measured)
+                    and isinstance(measured, MeasuredFigure)
                     and _tuned_alike(paper, figure.family, measured.family),
                 )
 
 
 def _figures(
     published: Sequence[Published], row: str, backbone: str, metric: Metric
-) -> list[Figure | None]:
+) -> list[PublishedFigure | None]:
     return [
-        Figure(figures.values[metric][backbone], figures.label, figures.source, figures.family)
+        PublishedFigure(
+            figures.values[metric][backbone], figures.label, figures.source, figures.family
+        )
         for figures in published
         if figures.run == row and backbone in figures.values.get(metric, {})
     ]
@@ -134,11 +146,19 @@ def _tuned_alike(paper: Paper, published: str, measured: str) -> bool:
     return published == measured
 
 
-def _measured(run: Run, backbone: str, metric: Metric, found: Found) -> Measured | str:
+def _measured(
+    paper: Paper, run: PaperRun, backbone: str, metric: Metric, found: Measurements
+) -> MeasuredFigure | str:
     """The figure, or why there is none."""
-    if metric in _NEGATION:
-        return _negated(run, backbone, metric, found.negations)
-    record = next((r for r in found.records if _is_of(r, run, backbone)), None)
+    if metric in NEGATION:
+        # What one task alone points to is negated once for all methods that keep its direction.
+        of_vectors = (r for r in found.negations if not r.method and _stands_on(r, run, backbone))
+        negation = next(chain(_records_of(paper, run, backbone, found.negations), of_vectors), None)
+        if negation is None:
+            return NOT_RUN
+        mean = negation.target if metric == "negation_target" else negation.control
+        return _percent((mean.accuracy, mean.low, mean.high), negation.experts)
+    record = next(_records_of(paper, run, backbone, found.records), None)
     if record is None:
         return NOT_RUN
     if record.state != "ok":
@@ -150,33 +170,30 @@ def _measured(run: Run, backbone: str, metric: Metric, found: Found) -> Measured
     return _percent(figures, record.experts)
 
 
-def _negated(
-    run: Run, backbone: str, metric: Metric, negations: Sequence[NegationRecord]
-) -> Measured | str:
-    # What one task alone points to is negated once for all methods that keep its direction.
-    names = (run.method, None)
-    suited = [
-        record
-        for name in names
-        for record in negations
-        if (record.method.name if record.method else None) == name
-        and (record.backbone, record.recipe) == (backbone, run.recipe)
-    ]
-    if not suited:
-        return NOT_RUN
-    mean = suited[0].target if metric == "negation_target" else suited[0].control
-    return _percent((mean.accuracy, mean.low, mean.high), suited[0].experts)
+def _records_of(paper: Paper, run: PaperRun, backbone: str, records: Iterable[R]) -> Iterator[R]:
+    """The records of a run: of those runs whose hyper-parameters fit, it names the most."""
+    for record in records:
+        fitting = [other for other in paper.runs.values() if _fits(record, other, backbone)]
+        if run in fitting and all(
+            len(other.hyperparameters) <= len(run.hyperparameters) for other in fitting
+        ):
+            yield record
 
 
-def _is_of(record: Record, run: Run, backbone: str) -> bool:
-    fields = record.method.hyperparameters
-    return (record.backbone, record.recipe, record.method.name) == (
-        backbone,
-        run.recipe,
-        run.method,
-    ) and run.hyperparameters.items() <= fields.items()
+def _fits(record: Envelope, run: PaperRun, backbone: str) -> bool:
+    method = record.made_by
+    return (
+        method is not None
+        and method.name == run.method
+        and run.hyperparameters.items() <= method.hyperparameters.items()
+        and _stands_on(record, run, backbone)
+    )
 
 
-def _percent(figures: tuple[float | None, ...], experts: Experts | None) -> Measured:
+def _stands_on(record: Envelope, run: PaperRun, backbone: str) -> bool:
+    return (record.backbone, record.recipe) == (backbone, run.recipe)
+
+
+def _percent(figures: tuple[float | None, ...], experts: Experts | None) -> MeasuredFigure:
     value, low, high = (100 * figure for figure in figures if figure is not None)
-    return Measured(value, low, high, experts.family if experts else OWN)
+    return MeasuredFigure(value, low, high, experts.family if experts else OWN)

@@ -11,14 +11,15 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
-from taskmark.papers.definition import LABELS, OWN
+from taskmark.gate.views import markdown_table
+from taskmark.papers.definition import KNOWN_FROM, OWN
 from taskmark.papers.table import controlled_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskmark.papers.definition import Metric, Paper
-    from taskmark.papers.table import Line
+    from taskmark.papers.table import FigureLine
     from taskmark.suite.definition import Suite
 
 _METRICS: dict[Metric, str] = {
@@ -32,7 +33,7 @@ _COLUMNS = tuple(name for name in _HEAD if name != "known as")  # there it follo
 _NONE = "-"
 
 
-def tables(lines: Sequence[Line]) -> Iterator[Table]:
+def tables(lines: Sequence[FigureLine]) -> Iterator[Table]:
     """All figures for the terminal, in percent; a table for each backbone, some 80 columns wide."""
     for backbone, part in itertools.groupby(lines, lambda line: line.backbone):
         columns = [Column(name, no_wrap=name not in {"row", "measured"}) for name in _COLUMNS]
@@ -45,20 +46,18 @@ def tables(lines: Sequence[Line]) -> Iterator[Table]:
         yield drawn
 
 
-def markdown(paper: Paper, lines: Sequence[Line], notes: Sequence[str]) -> str:
+def markdown(paper: Paper, lines: Sequence[FigureLine], notes: Sequence[str]) -> str:
     """The whole reproduction for a document, with the source of every figure."""
-    head = ("backbone", *_HEAD, "source")
-    rows = [head, ("---",) * len(head)]
-    rows += [
+    rows = [
         (line.backbone, *_cells(line), line.published.source if line.published else _NONE)
         for line in lines
     ]
-    drawn = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    said = [f"- {note}" for note in notes]
-    return "\n".join([f"### {citation(paper)}", "", *drawn, "", *said]) + "\n"
+    drawn = markdown_table(("backbone", *_HEAD, "source"), rows)
+    sentences = [f"- {note}" for note in notes]
+    return "\n".join([f"### {citation(paper)}", "", *drawn, "", *sentences]) + "\n"
 
 
-def as_json(paper: Paper, suite: Suite, lines: Sequence[Line], notes: Sequence[str]) -> str:
+def as_json(paper: Paper, suite: Suite, lines: Sequence[FigureLine], notes: Sequence[str]) -> str:
     """Everything, for machines; figures in percent."""
     values = {
         "paper": {name: getattr(paper, name) for name in ("name", "title", "venue", "url")},
@@ -86,8 +85,8 @@ def protocol(paper: Paper, suite: Suite, backbones: Sequence[str]) -> list[str]:
         backbones: on which it is run.
     """
     rule = suite.protocol
-    said = [
-        f"Suite {suite.name} {suite.version}: {len(suite.tasks)} tasks ({', '.join(suite.tasks)}).",
+    sentences = [
+        f"Suite {suite.label}: {len(suite.tasks)} tasks ({', '.join(suite.tasks)}).",
         f"Backbones: {', '.join(backbones)}.",
         f"{rule.trials} scales a search, chosen on validation.",
         f"At most {rule.gradient_images:,} images backward for a method that learns.",
@@ -96,28 +95,38 @@ def protocol(paper: Paper, suite: Suite, backbones: Sequence[str]) -> list[str]:
         fields = ", ".join(f"{field}={value}" for field, value in run.hyperparameters.items())
         scales = rule.scale_ranges.get(run.method)
         searched = f", scales {scales[0]:g} to {scales[1]:g}" if scales else ""
-        said.append(
+        sentences.append(
             f"Row {name!r}: {run.method}{f'[{fields}]' if fields else ''} under the recipe "
             f"{run.recipe}{searched}; {', '.join(_METRICS[metric] for metric in run.metrics)}."
         )
-    return said
+    return sentences
 
 
-def notes(paper: Paper, suite: Suite, lines: Sequence[Line]) -> list[str]:
+def notes(paper: Paper, suite: Suite, lines: Sequence[FigureLine]) -> Iterator[str]:
     """What must be known to read the table, in sentences."""
-    said = [
-        *_of_labels(lines),
-        *_of_families(paper, lines),
-        *_of_controls(paper, suite),
-        *_of_agreement(lines),
-        *paper.notes,
-    ]
     if not paper.published:
-        said.insert(0, "No figure of this paper is known well enough to print; all are measured.")
-    return said
+        yield "No figure of this paper is known well enough to print; all are measured."
+    labels = {line.published.label for line in lines if line.published}
+    if known := [f"{label}, {text}" for label, text in KNOWN_FROM.items() if label in labels]:
+        yield f"Published figures are known as: {'; '.join(known)}."
+    yield from _of_families(paper, lines)
+    if paper.negation and not controlled_alike(paper, suite):
+        others = ", ".join(name for name in paper.suites if not name.startswith(f"{suite.name}@"))
+        yield (
+            f"The paper controls negation by {paper.control}, and the suite {suite.name} by other "
+            "tasks, so negation is measured but not compared"
+            f"{f'; with --suite it is: {others}' if others else ''}."
+        )
+    if verdicts := [line.inside for line in lines if line.inside is not None]:
+        yield (
+            f"{sum(verdicts)} of {len(verdicts)} published figures lie in the 95 % interval of the "
+            "measured one, which is over test images of one seed and knows nothing of other seeds, "
+            "splits or experts."
+        )
+    yield from paper.notes
 
 
-def sources(lines: Sequence[Line]) -> list[str]:
+def sources(lines: Sequence[FigureLine]) -> list[str]:
     """Where the figures were published, each source once."""
     found: dict[tuple[str, str], list[str]] = {}
     for line in lines:
@@ -127,14 +136,7 @@ def sources(lines: Sequence[Line]) -> list[str]:
     return [f"{', '.join(rows)} ({family}): {source}." for (source, family), rows in found.items()]
 
 
-def _of_labels(lines: Sequence[Line]) -> list[str]:
-    labels = {line.published.label for line in lines if line.published}
-    told = [f"{label}, {text}" for label, text in LABELS.items() if label in labels]
-    return [f"Published figures are known as: {'; '.join(told)}."] if told else []
-
-
-def _of_families(paper: Paper, lines: Sequence[Line]) -> list[str]:
-    said = []
+def _of_families(paper: Paper, lines: Sequence[FigureLine]) -> Iterator[str]:
     for measured, published in dict.fromkeys(
         (line.measured.family, line.published.family)
         for line in lines
@@ -142,42 +144,19 @@ def _of_families(paper: Paper, lines: Sequence[Line]) -> list[str]:
     ):
         if measured == published:
             continue
-        family = paper.families[published]
-        mine = "experts tuned here" if measured == OWN else f"the experts of {measured}"
-        so = "so no difference is shown."
-        if measured == OWN and family.tuned_alike:
-            so = "a difference holds that of the experts, too."
-        said.append(
-            f"Measured on {mine}, published on {published} ({family.summary}): never mix families; "
-            f"{so}"
+        family, own = paper.families[published], measured == OWN
+        yield (
+            f"Measured on {'experts tuned here' if own else f'the experts of {measured}'}, "
+            f"published on {published} ({family.summary}): never mix families; "
+            + (
+                "a difference holds that of the experts, too."
+                if own and family.tuned_alike
+                else "so no difference is shown."
+            )
         )
-    return said
 
 
-def _of_controls(paper: Paper, suite: Suite) -> list[str]:
-    if not paper.negation or controlled_alike(paper, suite):
-        return []
-    others = ", ".join(name for name in paper.suites if not name.startswith(f"{suite.name}@"))
-    said = (
-        f"The paper controls negation by {paper.control}, and the suite {suite.name} by other "
-        "tasks, so negation is measured but not compared"
-    )
-    return [f"{said}; with --suite it is: {others}." if others else f"{said}."]
-
-
-def _of_agreement(lines: Sequence[Line]) -> list[str]:
-    verdicts = [line.inside for line in lines if line.inside is not None]
-    if not verdicts:
-        return []
-    said = (
-        f"{sum(verdicts)} of {len(verdicts)} published figures lie in the 95 % interval of the "
-        "measured one, which is over test images of one seed and knows nothing of other seeds, "
-        "splits or experts."
-    )
-    return [said]
-
-
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: FigureLine) -> tuple[str, ...]:
     published, measured = line.published, line.measured
     return (
         line.row,

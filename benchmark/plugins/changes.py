@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import built_in
 from taskmark.plugins.submission import FILE
-from taskmark.records.git import git
+from taskmark.records.provenance import git
 from taskmark.store.keys import files_of
 
 if TYPE_CHECKING:

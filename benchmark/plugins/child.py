@@ -1,225 +1,185 @@
-"""What runs in the process of a plug-in: load it, describe it or let it edit, and send the result.
+"""What runs in a process of its own for a plug-in: describe it, check it, or let it edit.
 
-Nothing that this process says is believed: whatever must be true is checked at the other end.
+`python -P -m taskmark.plugins.child FOLDER` watches over a fork of itself, which does the work.
+When that ends, or the standard input does, it ends all that the work has started. Nothing that the
+work says is believed: whatever must be true is checked at the other end.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
+import json
+import linecache
 import os
 import re
+import resource
+import signal
 import sys
 import threading
-import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch
-from torch import Tensor
-
-from taskmark import errors
-from taskmark.contract.given import Given
-from taskmark.contract.head import Head
-from taskmark.contract.weights import Part, WeightSpace
-from taskmark.errors import DataRefusedError, TaskmarkError, sentence
-from taskmark.plugins.registry import Found, build, from_file, from_packages
-from taskmark.plugins.wire import Message, receive_mapped, send
-from taskmark.stages.editing import apply
+from taskmark.errors import CorruptArtifactError, DataRefusedError, TaskmarkError, sentence
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection
 
     from taskmark.contract.edit import Edit
-    from taskmark.contract.given import PermittedSplit
+    from taskmark.plugins.registry import Found
 
+ORDER, ANSWERS, EDIT = "order.json", "answers.jsonl", "edit.safetensors"  # in its folder
+
+STATED = (  # by a class, as attributes
+    *("name", "paper", "bibtex", "track", "recipe", "role", "scale_range"),
+    *("order_matters", "keeps_direction", "n_tasks"),
+)
+Order = dict[str, Any]
+_ORPHANS_COME_TO_ME = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 _ARTIFACT = re.compile(r"[0-9a-f]{64}\.(json|safetensors)")  # how the store names its files
 # How images are named that lie outside of the store, wherever that is.
 _DECODED = re.compile(r".*-[0-9a-f]{12}-\d+/(train|validation|test)(_labels)?\.npy")
 
 
-def serve(line: socket.socket) -> None:
-    """Carry one order out: "describe" methods, "check" hyper-parameters, "conform" or "edit"."""
-    asking = _Asking(line)
-    order = receive_mapped(line)
-    facts = order.facts
-    sys.path[:] = facts["python_path"]
-    torch.set_num_threads(facts["threads"])
-    _watch(asking, facts["refused_modules"], facts["refused_paths"])
+def main() -> NoReturn:
+    """Watch over a fork that does the work, and end as it ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_ORPHANS_COME_TO_ME, 1, 0, 0, 0)
+    worker = os.fork()
+    if not worker:
+        _work(Path(sys.argv[1]))
+    threading.Thread(target=_end_with_the_run, args=(worker,), daemon=True).start()
+    _, status = os.waitpid(worker, 0)
+    # A process that left the group comes here when its parent is gone; there may be more below.
+    while children := _children():
+        for child in children:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the worker's own says more
+        with contextlib.suppress(OSError):
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _end_with_the_run(worker: int) -> None:
+    os.read(0, 1)  # returns when the other end is closed
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    lists = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [int(child) for path in lists for child in path.read_text("ascii").split()]
+
+
+def _work(folder: Path) -> NoReturn:
     try:
-        answer, tensors = _ANSWERS[facts["do"]](asking, order)
-    except BaseException as error:  # noqa: BLE001 - whatever a plug-in does, its row says so
-        asking.tell({"op": "failed", "sentence": sentence(error, facts["file"])})
-    else:
-        asking.tell(answer, tensors)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        say = _Answers(folder)
+        order: Order = json.loads((folder / ORDER).read_bytes())
+        sys.path[:] = order["python_path"]
+        try:
+            ORDERS[order["do"]](order, folder, say)
+            say(op="done")
+        except BaseException as error:  # noqa: BLE001 - whatever a plug-in does, its row says so
+            say(op="failed", sentence=sentence(error, order.get("file")))
+    finally:
+        # Past everything that the plug-in may have registered to run at the end.
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+        os._exit(0)
 
 
-class _Asking:
-    """This process's end of the line."""
+class _Answers:
+    """A file that answers are added to, a line of JSON each."""
 
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
-        self._turn = threading.RLock()
-        self._released: list[int] = []
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / ANSWERS, os.O_WRONLY | os.O_APPEND)
 
-    def tell(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
-        """Send what needs no answer."""
-        with self._turn:
-            send(self._line, facts, tensors or {})
-
-    def ask(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> Message:
-        """Send a question and wait for its answer; an error at the other end is raised here."""
-        with self._turn:
-            released, self._released = self._released, []
-            send(self._line, {**facts, "released": released}, tensors or {})
-            answer = receive_mapped(self._line)
-        if "error" in answer.facts:
-            kind = getattr(errors, answer.facts["kind"], RuntimeError)
-            raise kind(answer.facts["error"])
-        return answer
-
-    def release(self, handle: int) -> None:
-        """Say with the next question that a graph is not needed any more."""
-        self._released.append(handle)
+    def __call__(self, **answer: Any) -> None:
+        os.write(self._file, json.dumps(answer).encode() + b"\n")
 
 
-class _PermittedData:
-    """Train and validation data, asked for when the method asks."""
+def _describe(order: Order, _: Path, say: _Answers) -> None:
+    from taskmark.plugins import registry  # noqa: PLC0415 - imports torch
 
-    def __init__(self, asking: _Asking) -> None:
-        self._asking = asking
-        self._kept: dict[tuple[str, str, str], Tensor] = {}
-
-    def inputs(self, task: str, split: PermittedSplit) -> Tensor:
-        """Inputs of the encoder, [N, ...]."""
-        return self._of("images", task, split)
-
-    def labels(self, task: str, split: PermittedSplit) -> Tensor:
-        """Class indices, [N], int64."""
-        return self._of("labels", task, split)
-
-    def _of(self, what: str, task: str, split: str) -> Tensor:
-        place = what, task, split
-        if place not in self._kept:
-            answer = self._asking.ask({"op": what, "task": task, "split": split})
-            self._kept[place] = answer.tensors[what]
-        return self._kept[place]
+    _begin(order, say)
+    file = order["file"]
+    found = registry.from_packages() if file is None else registry.from_file(Path(file))
+    say(op="described", methods=[_facts(one) for one in found])
 
 
-class _Handle:
-    """Stands for a graph at the other end, as long as autograd here refers to it."""
+def _check(order: Order, _: Path, say: _Answers) -> None:
+    from taskmark.plugins.registry import build  # noqa: PLC0415 - imports torch
 
-    def __init__(self, asking: _Asking, number: int) -> None:
-        self.number = number
-        weakref.finalize(self, asking.release, number).atexit = False
-
-
-class _Features(torch.autograd.Function):
-    """The encoder at the other end: features forward, and their gradient once, backward."""
-
-    @staticmethod
-    def forward(ctx: Any, vector: Tensor, inputs: Tensor, asking: _Asking) -> Tensor:
-        """Features [B, D] of a task vector [P] and a batch."""
-        question = {
-            "op": "features",
-            "vector_gradient": ctx.needs_input_grad[0],
-            "inputs_gradient": ctx.needs_input_grad[1],
-        }
-        answer = asking.ask(question, {"vector": vector, "inputs": inputs})
-        ctx.asking, ctx.handle = asking, _Handle(asking, answer.facts["handle"])
-        ctx.devices = vector.device, inputs.device
-        return answer.tensors["features"].to(vector.device)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of what was asked for, in the order of `forward`."""
-        question = {"op": "backward", "handle": ctx.handle.number}
-        found = ctx.asking.ask(question, {"gradient": gradient}).tensors
-        return (
-            *(
-                found[name].to(device) if name in found else None
-                for name, device in zip(("vector", "inputs"), ctx.devices, strict=True)
-            ),
-            None,
-        )
+    _begin(order, say)
+    method = build(_chosen(order).method, order["hyperparameters"])
+    say(op="checked", hyperparameters=method.hyperparameters())
 
 
-def _describe(_asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    return {"op": "described", "methods": [_facts(found) for found in _found(order)]}, {}
+def _conform(order: Order, _: Path, say: _Answers) -> None:
+    from taskmark.conformance import findings  # noqa: PLC0415 - imports torch
+
+    _begin(order, say)
+    for finding in findings(_chosen(order).method, large=order["large"]):
+        say(op="finding", **dataclasses.asdict(finding))
 
 
-def _check(_asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    method = build(_chosen(order).method, order.facts["hyperparameters"])
-    return {"op": "checked", "hyperparameters": method.hyperparameters()}, {}
+def _edit(order: Order, folder: Path, say: _Answers) -> None:
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
 
+    from taskmark.machine import determinism  # noqa: PLC0415
+    from taskmark.plugins.registry import build  # noqa: PLC0415
+    from taskmark.stages.editing import Handout, apply, give  # noqa: PLC0415
+    from taskmark.store.lineage import making  # noqa: PLC0415
 
-def _edit(asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    facts = order.facts
-    method = build(_chosen(order).method, facts["hyperparameters"])
-    edit, _ = apply(method, _given(asking, order))
-    return {
-        "op": "edited",
-        "heads": {task: head.normalise for task, head in edit.heads.items()},
-        "per_task": list(edit.per_task),
-        "masks": {task: mask.factor for task, mask in edit.masks.items()},
-    }, _tensors_of(edit)
-
-
-def _conform(asking: _Asking, order: Message) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from taskmark.conformance import findings  # noqa: PLC0415 - a run has no use for it
-
-    for finding in findings(_chosen(order).method, large=order.facts["large"]):
-        asking.tell({"op": "finding", **dataclasses.asdict(finding)})
-    return {"op": "conformed"}, {}
-
-
-_ANSWERS = {"describe": _describe, "check": _check, "edit": _edit, "conform": _conform}
-
-
-def _given(asking: _Asking, order: Message) -> Given:
-    facts, tensors = order.facts, order.tensors
-
-    def features(vector: Tensor, inputs: Tensor) -> Tensor:
-        if torch.is_grad_enabled() and (vector.requires_grad or inputs.requires_grad):
-            found: Tensor = _Features.apply(vector, inputs, asking)
-            return found
-        question = {"op": "features", "vector_gradient": False, "inputs_gradient": False}
-        answer = asking.ask(question, {"vector": vector, "inputs": inputs})
-        return answer.tensors["features"].to(vector.device)
-
-    def gram_matrices(
-        vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
-    ) -> dict[str, Tensor]:
-        question = {"op": "gram_matrices", "parts": None if parts is None else list(parts)}
-        answer = asking.ask(question, {"vector": vector, "inputs": inputs})
-        return {name: gram.to(vector.device) for name, gram in answer.tensors.items()}
-
-    return Given(
-        pretrained=tensors["pretrained"],
-        task_vectors=tensors["task_vectors"],
-        space=WeightSpace(
-            tuple(
-                Part(name, start, tuple(shape), heads)
-                for name, start, shape, heads in facts["space"]
-            )
-        ),
-        tasks=facts["tasks"],
-        recipe=facts["recipe"],
-        track=facts["track"],
-        seed=facts["seed"],
-        heads={
-            task: Head(tensors[f"weight/{task}"], tensors[f"bias/{task}"], normalise)
-            for task, normalise in facts["heads"].items()
-        },
-        features=features,
-        gram_matrices=gram_matrices,
-        data=_PermittedData(asking),
-        gradient_budget=facts["gradient_budget"],
+    kept = set(sys.modules)  # what the harness imports for itself
+    handout = Handout.of(order["handout"])
+    torch.set_num_threads(order["threads"])
+    on_gpu = handout.device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.set_device(handout.device if ":" in handout.device else 0)
+        determinism.ask_for_it()
+    with making("") as account, determinism.named() if on_gpu else contextlib.nullcontext():
+        try:
+            given = give(handout)
+        except TaskmarkError as error:
+            artifact = error.artifact if isinstance(error, CorruptArtifactError) else ""
+            say(op="unprepared", artifact=artifact, sentence=str(error))
+            return
+        _begin(order, say, kept)
+        account.notes.clear()
+        method = build(_chosen(order).method, order["hyperparameters"])
+        edit, spent = apply(method, given)
+        save_file(_tensors_of(edit), folder / EDIT)
+    say(
+        op="edited",
+        heads={task: head.normalise for task, head in edit.heads.items()},
+        per_task=list(edit.per_task),
+        masks={task: mask.factor for task, mask in edit.masks.items()},
+        touched=given.touched,
+        gradient_images=given.gradient_images,
+        forward_images=given.forward_images,
+        notes=list(account.notes),
+        spent=dataclasses.asdict(spent),
     )
 
 
-def _tensors_of(edit: Edit) -> dict[str, Tensor]:
+ORDERS: dict[str, Callable[[Order, Path, _Answers], None]] = {
+    "describe": _describe,
+    "check": _check,
+    "conform": _conform,
+    "edit": _edit,
+}
+
+
+def _tensors_of(edit: Edit) -> dict[str, Any]:
     tensors = {"vector": edit.vector}
     tensors |= {f"per_task/{task}": vector for task, vector in edit.per_task.items()}
     tensors |= {f"mask/{task}": mask.kept for task, mask in edit.masks.items()}
@@ -228,64 +188,81 @@ def _tensors_of(edit: Edit) -> dict[str, Tensor]:
     return tensors
 
 
-def _found(order: Message) -> list[Found]:
-    file = order.facts["file"]
-    return list(from_packages() if file is None else from_file(Path(file)))
+def _chosen(order: Order) -> Found:
+    from taskmark.plugins import registry  # noqa: PLC0415 - imports torch
 
-
-def _chosen(order: Message) -> Found:
-    name = order.facts["name"]
-    for found in _found(order):
-        if found.method.name == name:
+    file = order["file"]
+    for found in registry.from_packages() if file is None else registry.from_file(Path(file)):
+        if found.method.name == order["name"]:
             return found
-    raise TaskmarkError(f"The plug-in has no method {name!r} any more; run again.")
+    raise TaskmarkError(f"The plug-in has no method {order['name']!r} any more; run again.")
 
 
 def _facts(found: Found) -> dict[str, Any]:
     method = found.method
+    try:
+        defaults = method().hyperparameters()
+    except Exception:  # noqa: BLE001 - it is said to whoever asks for the defaults
+        defaults = None
     return {
-        "name": method.name,
+        **{fact: getattr(method, fact) for fact in STATED},
+        "keeps_direction": method.keeps_direction is True,  # conformance says what else it is
         "summary": method.summary(),
-        "paper": method.paper,
-        "bibtex": method.bibtex,
-        "track": method.track,
-        "recipe": method.recipe,
-        "role": method.role,
-        "scale_range": method.scale_range,
-        "order_matters": method.order_matters,
-        "n_tasks": method.n_tasks,
         "fields": [field.model_dump() for field in found.hyperparameters()],
+        "defaults": defaults,
         "source": str(found.source),
         "distribution": found.distribution,
         "files": [str(file) for file in found.code()],
     }
 
 
-def _watch(asking: _Asking, modules: Sequence[str], paths: Sequence[str]) -> None:
-    """From now on, refuse to import the suite's data or to open files of the store, and tell.
+def _begin(order: Order, say: _Answers, kept: Collection[str] | None = None) -> None:
+    """Say that the plug-in's code begins; from now on, test data is refused to it.
 
-    It sees what Python itself imports and opens, not what compiled code opens.
+    What Python itself imports and opens is seen, not what compiled code opens.
+
+    Args:
+        order: names the modules and paths that are refused.
+        say: tells it, and what is refused.
+        kept: modules that may stay imported; all where not said.
     """
+    modules, paths = order["refused_modules"], order["refused_paths"]
+    if kept is not None:
+        _forget([name for name in sys.modules if _within(name, modules, ".")], kept)
 
     def refuse(what: str) -> None:
-        asking.tell({"op": "touched", "what": what})
+        say(op="touched", what=what)
         raise DataRefusedError(f"A method may not touch what holds test data: it {what}.")
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "import":
-            name = str(arguments[0])
-            if any(name == module or name.startswith(f"{module}.") for module in modules):
+            if _within(name := str(arguments[0]), modules, "."):
                 refuse(f"imported {name}")
         elif event == "open" and isinstance(arguments[0], (str, bytes)):
             name = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - no objects in a hook
             path = os.path.realpath(name)
             if _ARTIFACT.fullmatch(os.path.basename(path)):  # noqa: PTH119 - likewise
                 refuse("opened a file of the store")
-            if _DECODED.fullmatch(path) or any(
-                found == refused or found.startswith(f"{refused}{os.sep}")
-                for refused in paths
-                for found in (name, path)
-            ):
+            if _DECODED.fullmatch(path) or any(_within(n, paths, os.sep) for n in (name, path)):
                 refuse("opened the suite's own files")
 
     sys.addaudithook(hook)
+    say(op="ready")
+
+
+def _within(name: str, wholes: Collection[str], separator: str) -> bool:
+    return any(name == whole or name.startswith(whole + separator) for whole in wholes)
+
+
+def _forget(names: Collection[str], kept: Collection[str]) -> None:
+    """Have modules imported anew by whoever names them; objects made of them stay as they are."""
+    for name in set(names) - set(kept):
+        module = sys.modules.pop(name)
+        parent, _, last = name.rpartition(".")
+        vars(sys.modules.get(parent, module)).pop(last, None)
+        # A warning shows the line that it comes from, which must not be read any more.
+        linecache.getlines(getattr(module, "__file__", None) or "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,290 +1,253 @@
-"""A process for the code of a plug-in: started, listened to, and ended with all that it started."""
+"""A process for the code of a plug-in: started, watched, and ended with all that it started.
+
+What is asked of it goes into a folder as JSON, and its answers come back there: a line of JSON
+each, and tensors as a safetensors file. Nothing that runs comes back.
+"""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
+import json
 import logging
 import os
 import select
 import signal
-import socket
+import stat
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
-from taskmark.errors import TaskmarkError
-from taskmark.plugins.wire import (
-    ENDED,
-    KILL,
-    REPORT,
-    START,
-    STARTED,
-    Message,
-    WireError,
-    receive,
-    send_mapped,
-)
+from taskmark.errors import CorruptArtifactError, TaskmarkError
+from taskmark.plugins.child import ANSWERS, ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+    from typing import IO
 
     from torch import Tensor
 
-    from taskmark.store.in_file import InFile
-
 _log = logging.getLogger(__name__)
-_START_SECONDS = 300.0  # the first start imports torch
-_END_SECONDS = 5.0  # from the last message to the end of the process, or from the kill
-_KEPT_OUTPUT = 2000  # characters of what a plug-in prints
+_CHILD = "taskmark.plugins.child"
+_START_SECONDS = 600.0  # until the plug-in's own code begins; torch and data come before
+_END_SECONDS = 5.0  # that it may take to end what it started
+_TICK = 0.05  # seconds between two looks at it
+_KEPT_OUTPUT = 2000  # bytes of what a plug-in prints
+_MOST_ANSWERS = 16 << 20  # bytes
 
 
 class PluginError(TaskmarkError):
     """What the process of a plug-in did or said that leaves its row without a result."""
 
 
-class PluginProcess:
-    """One process for one order; use it as a context manager.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a process.
 
     Attributes:
-        cpu_seconds: that the process took, known once it has ended.
-        peak_bytes: by which its memory grew at most, likewise.
+        who: whose code it ran, for sentences.
+        said: its answers, in order.
+        fault: what leaves it without a result; None where it came to its end.
+        seconds: for which the plug-in's code ran.
     """
 
-    def __init__(self, who: str, *, seconds: float) -> None:
-        """Name whose code it runs, for sentences, and for how long it may run."""
-        self.cpu_seconds = 0.0
-        self.peak_bytes = 0
-        self._who = who
-        self._seconds = seconds
-        self._deadline = 0.0
-        self._printed = b""
-        self._process = 0
-        self._status: int | None = None
-
-    def __enter__(self) -> Self:
-        self._server = _server()
-        self._line, theirs = socket.socketpair()
-        self._output, output = os.pipe()
-        self._outputs = [self._output]  # none once it is closed at the other end
-        try:
-            socket.send_fds(self._server.control, [START], [theirs.fileno(), output])
-            self._process = self._server.started(_START_SECONDS)
-        except OSError as error:
-            self._close()
-            _drop_server()
-            raise TaskmarkError(
-                f"The process for plug-ins cannot be started ({error}); run without plug-ins to "
-                "see whether taskmark itself is installed as it should be."
-            ) from error
-        finally:
-            theirs.close()
-            os.close(output)
-        self._deadline = time.monotonic() + self._seconds
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            self._end(kill=kind is not None)
-        finally:
-            self._close()
-
-    def order(
-        self,
-        facts: Mapping[str, Any],
-        tensors: Mapping[str, Tensor],
-        files: Mapping[str, InFile] | None = None,
-    ) -> None:
-        """Say what to do, or answer a question.
-
-        Args:
-            facts: JSON values.
-            tensors: by name.
-            files: where in files these lie, by the same names; see `send_mapped`.
-
-        Raises:
-            PluginError: if the process is gone or does not listen.
-            TaskmarkError: if one of the files was changed.
-        """
-        self._line.settimeout(self._left())
-        try:
-            send_mapped(self._line, facts, tensors, files)
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except OSError as error:
-            raise self._gone("stopped listening") from error
-
-    def receive(self, *, most_bytes: int) -> Message:
-        """Wait for what it says next.
-
-        Raises:
-            PluginError: if it fails, touches test data, ends, says something else than a message,
-                or takes too long.
-        """
-        if self._line not in self._heard(self._line, self._server.control, seconds=self._left()):
-            if self._deadline <= time.monotonic():
-                raise self._timed_out()
-            raise self._gone("went silent")
-        self._line.settimeout(self._left())
-        try:
-            message = receive(self._line, most_bytes=most_bytes)
-        except TimeoutError as error:
-            raise self._timed_out() from error
-        except WireError as error:
-            raise PluginError(f"{self._who} sent {error} in place of an answer.") from error
-        except OSError as error:
-            raise self._gone("hung up") from error
-        match message.facts:
-            case {"op": "touched", "what": what}:
-                raise PluginError(f"touched test data: it {_one_line(what)}.")
-            case {"op": "failed", "sentence": said}:
-                raise PluginError(_one_line(said))
-        return message
+    who: str
+    said: tuple[dict[str, Any], ...]
+    fault: PluginError | None
+    seconds: float
 
     def misspoke(self) -> PluginError:
-        """What to raise when a message is not one of those that were agreed."""
-        return PluginError(f"{self._who} sent words of its own in place of an answer.")
+        """What to raise when an answer is not one of those that were agreed."""
+        return PluginError(f"{self.who} sent words of its own in place of an answer.")
 
-    def _gone(self, otherwise: str) -> PluginError:
-        # The end of the line comes a moment before the news of how the process ended.
-        self._await_end(1.0)
-        if self._status is None:
-            return PluginError(f"{self._who} {otherwise} in place of an answer.")
-        code = os.waitstatus_to_exitcode(self._status)
-        how = f"with the exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-        return PluginError(
-            f"{self._who} ended its process {how}; what runs in it must return or raise."
+
+def run_apart(who: str, order: Mapping[str, Any], folder: Path, *, seconds: float) -> Heard:
+    """Start a process, wait until it has carried an order out, and end all that it started.
+
+    Args:
+        who: whose code it runs, for sentences.
+        order: JSON values, see `taskmark.plugins.child`.
+        folder: an empty one, for the order and the answers.
+        seconds: that the plug-in's code may run.
+
+    Raises:
+        TaskmarkError: if it ended before the plug-in's code began.
+    """
+    around = {
+        "threads": torch.get_num_threads(),
+        "python_path": [os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is here
+    }
+    (folder / ORDER).write_text(json.dumps({**order, **around}), "utf-8")
+    (folder / ANSWERS).touch()
+    with (folder / ANSWERS).open("rb") as answers:
+        process = _Process(folder)
+        try:
+            timed_out = process.watch(answers.fileno(), seconds)
+        finally:
+            process.end()
+        if process.printed:
+            _log.info("%s printed: %s", who, process.printed.decode(errors="replace"))
+        content = answers.read(_MOST_ANSWERS + 1)
+    if not content and not timed_out:
+        raise TaskmarkError(
+            f"The process for plug-ins {process.how_it_ended()} before the plug-in began "
+            f"({_one_line(process.printed.decode(errors='replace')[-300:])}); run without plug-ins "
+            "to see whether taskmark itself is installed as it should be."
         )
-
-    def _timed_out(self) -> PluginError:
-        return PluginError(
-            f"timed out after {self._seconds:g} s; allow it more with --time-limit SECONDS."
+    said, fault = _understood(who, content)
+    if timed_out:
+        fault = fault or PluginError(
+            f"timed out after {seconds:g} s; allow it more with --time-limit SECONDS."
         )
+    elif not fault and not (said and said[-1] == {"op": "done"}):
+        fault = PluginError(
+            f"{who} {process.how_it_ended()}; what runs in it must return or raise."
+        )
+    said = [answer for answer in said if answer["op"] != "done"]
+    return Heard(who, tuple(said), fault, process.seconds)
 
-    def _end(self, *, kill: bool) -> None:
-        if not kill:
-            self._await_end(_END_SECONDS)
-        if self._status is None:
-            with contextlib.suppress(OSError):
-                self._server.control.sendall(KILL)
-            self._await_end(_END_SECONDS)
-        if self._status is None:
-            # The server is gone or stuck: what is left must be ended from here.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process, signal.SIGKILL)
-            _drop_server()
 
-    def _await_end(self, seconds: float) -> None:
-        if self._status is None and self._heard(self._server.control, seconds=seconds):
-            with contextlib.suppress(OSError):
-                kind, status, self.cpu_seconds, self.peak_bytes = self._server.report(0.0)
-                self._status = status if kind == ENDED else None
+def read_tensors(path: Path, *, most_bytes: int) -> dict[str, Tensor]:
+    """Read the safetensors file that a process left, which may hold anything.
 
-    def _heard(self, *lines: socket.socket, seconds: float) -> list[socket.socket]:
-        """Wait until some of these lines say something; what is printed meanwhile is read."""
-        end = time.monotonic() + seconds
-        while True:
-            left = max(0.0, end - time.monotonic())
-            sources: list[Any] = [*lines, *self._outputs]
-            ready, _, _ = select.select(sources, [], [], left)
-            if self._output in ready:
-                piece = os.read(self._output, 1 << 16)
-                self._printed = (self._printed + piece)[-_KEPT_OUTPUT:]
-                self._outputs = [self._output] if piece else []
-            spoken = [line for line in lines if line in ready]
-            if spoken or not left:
-                return spoken
+    Raises:
+        ValueError: if it is no such file, or a larger one.
+    """
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes:
+            raise ValueError(f"a file of {status.st_size} bytes")
+        return load_file(path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ValueError("no safetensors file") from error
 
-    def _left(self) -> float:
-        return max(0.001, self._deadline - time.monotonic())
 
-    def _close(self) -> None:
-        self._line.close()
-        os.close(self._output)
-        if self._printed:
-            _log.info("%s printed: %s", self._who, self._printed.decode(errors="replace"))
+def _understood(who: str, content: bytes) -> tuple[list[dict[str, Any]], PluginError | None]:
+    """The answers, without those that speak of the process itself, and what is wrong with it."""
+    misspoke = Heard(who, (), None, 0.0).misspoke()
+    whole, _, _ = content.rpartition(b"\n")  # what was cut off in the middle says nothing
+    said: list[dict[str, Any]] = []
+    fault = misspoke if len(content) > _MOST_ANSWERS else None
+    for number, line in enumerate(whole.splitlines()):
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        match answer:
+            case {"op": "ready"}:
+                pass
+            case {"op": "unprepared", "artifact": str(artifact), "sentence": sentence}:
+                if not number:  # before the plug-in's code began
+                    raise _unprepared(artifact, _one_line(sentence))
+                fault = fault or misspoke
+            case {"op": "touched", "what": what}:
+                return said, PluginError(f"touched test data: it {_one_line(what)}.")
+            case {"op": "failed", "sentence": sentence}:
+                fault = fault or PluginError(_one_line(sentence))
+            case {"op": str()}:
+                said.append(answer)
+            case _:
+                fault = fault or misspoke
+    return said, fault
+
+
+def _unprepared(artifact: str, sentence: str) -> TaskmarkError:
+    if not artifact:
+        return TaskmarkError(sentence)
+    corrupt = CorruptArtifactError(sentence)
+    corrupt.artifact = artifact
+    return corrupt
 
 
 def _one_line(said: object) -> str:
     return " ".join(str(said).split())[:500]
 
 
-def common_facts() -> dict[str, Any]:
-    """What every order says: how many threads this process uses, and where it finds modules."""
-    return {
-        "threads": torch.get_num_threads(),
-        "python_path": [os.path.abspath(entry) for entry in sys.path],  # noqa: PTH100 - "" is here
-    }
+class _Process:
+    """A process in a session of its own, which lives no longer than this one."""
 
-
-class _Server:
-    """The process that the others are forked from; see `taskmark.plugins.server`."""
-
-    def __init__(self) -> None:
-        self.control, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "taskmark.plugins.server"],
-                stdin=theirs.fileno(),
-                cwd="/",  # neither what is here nor where results go is its business
-                env={name: value for name, value in os.environ.items() if not _is_ours(name)},
+    def __init__(self, folder: Path) -> None:
+        self.printed = b""
+        self.seconds = 0.0
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-P", "-m", _CHILD, str(folder)],
+                stdin=subprocess.PIPE,  # it ends when this does
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                cwd="/",  # what is here, or where results go, is not its business
+                env={key: value for key, value in os.environ.items() if not _is_ours(key)},
                 start_new_session=True,  # Ctrl-C is answered here
             )
+        except OSError as error:
+            raise TaskmarkError(
+                f"The process for plug-ins cannot be started ({error}); close other programs, or "
+                "run without plug-ins."
+            ) from error
 
-    def report(self, seconds: float) -> tuple[bytes, int, float, int]:
-        """Read what the server says within some seconds.
+    def watch(self, answers: int, seconds: float) -> bool:
+        """Wait until it has ended; return whether it took too long.
 
-        Raises:
-            OSError: if it says nothing.
+        Args:
+            answers: descriptor of the file that has something in it once the plug-in's code begins.
+            seconds: that this may run.
         """
-        content = b""
-        while len(content) < REPORT.size:
-            if not select.select([self.control], [], [], seconds)[0]:
-                raise TimeoutError("no answer")
-            piece = self.control.recv(REPORT.size - len(content))
-            if not piece:
-                raise ConnectionResetError("it ended")
-            content += piece
-        kind, number, cpu_seconds, peak_bytes = REPORT.unpack(content)
-        return kind, number, cpu_seconds, peak_bytes
+        start = time.monotonic()
+        begin: float | None = None
+        output: list[IO[bytes]] = [self._output]
+        while self._process.poll() is None:
+            if begin is None and os.fstat(answers).st_size:
+                begin = time.monotonic()
+            now = time.monotonic()
+            if begin is not None and now - begin > seconds:
+                self.seconds = seconds
+                return True
+            if begin is None and now - start > _START_SECONDS:
+                raise TaskmarkError(
+                    f"The process for plug-ins has not begun within {_START_SECONDS:g} s; run "
+                    "again when the machine has less to do."
+                )
+            if select.select(output, [], [], _TICK)[0] and not self._read():
+                output = []  # it was closed at the other end
+        self.seconds = time.monotonic() - (begin or start)
+        return False
 
-    def started(self, seconds: float) -> int:
-        """Read which process it started.
-
-        Raises:
-            OSError: if it says something else, or nothing.
-        """
-        kind, process, _, _ = self.report(seconds)
-        if kind != STARTED:
-            raise OSError("an answer out of turn")
-        return process
-
-    def close(self) -> None:
-        """End it; it ends whatever it still has."""
-        self.control.close()
-        try:
+    def end(self) -> None:
+        """End it, if it has not ended, and all that it started."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.set_blocking(self._output.fileno(), False)
+        with contextlib.suppress(BlockingIOError):
+            self._read()
+        self._output.close()
 
+    def how_it_ended(self) -> str:
+        """In words, with its exit code or the signal that ended it."""
+        code = self._process.returncode
+        how = f"with the exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        return f"ended its process {how}"
 
-@functools.cache
-def _server() -> _Server:
-    server = _Server()
-    atexit.register(server.close)
-    return server
+    @property
+    def _output(self) -> IO[bytes]:
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        return self._process.stdout
 
-
-def _drop_server() -> None:
-    server = _server()
-    atexit.unregister(server.close)
-    _server.cache_clear()
-    server.close()
+    def _read(self) -> bytes:
+        piece = os.read(self._output.fileno(), 1 << 16)
+        self.printed = (self.printed + piece)[-_KEPT_OUTPUT:]
+        return piece
 
 
 def _is_ours(variable: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import importlib.util
@@ -23,7 +22,7 @@ from taskmark.contract.recipe import RECIPES
 from taskmark.errors import TaskmarkError, sentence, unknown
 from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.hyperparameters import hyperparameters_of
-from taskmark.records.record import Role, Track
+from taskmark.records.envelope import Role, Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "taskmark.methods"
 _BUILT_IN_PACKAGE = "taskmark.methods"
-_OUTER_COMMA = re.compile(r",(?![^\[(]*[\])])")  # separates fields, not the items of a list
 _CHOICES = {"track": get_args(Track), "role": get_args(Role), "recipe": tuple(RECIPES)}
 
 Origin = Literal["built-in", "package", "file"]
@@ -69,52 +67,6 @@ class Found:
         if self.origin != "package" or not hasattr(root, "__path__"):
             return [self.source]
         return sorted(file for folder in root.__path__ for file in Path(folder).rglob("*.py"))
-
-
-@dataclass(frozen=True, slots=True)
-class MethodChoice:
-    """A method with its hyper-parameters, as a user or a suite chose it."""
-
-    name: str
-    hyperparameters: tuple[tuple[str, Any], ...] = ()
-
-    @classmethod
-    def of(cls, name: str, fields: dict[str, Any]) -> MethodChoice:
-        """A choice from values of JSON or TOML, whose lists become tuples."""
-        return cls(name, tuple(sorted((key, _hashable(value)) for key, value in fields.items())))
-
-    @classmethod
-    def parse(cls, text: str) -> MethodChoice:
-        """Read `name` or `name[field=value, ...]`.
-
-        Raises:
-            TaskmarkError: if the text has another form.
-        """
-        matched = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text)
-        if matched is None:
-            raise TaskmarkError(
-                f"The method {text!r} cannot be read; "
-                "write a name, or a name with fields such as ties[density=0.1]."
-            )
-        pairs = [pair for pair in _OUTER_COMMA.split(matched[2] or "") if pair.strip()]
-        return cls(matched[1], tuple(_field(text, pair) for pair in pairs))
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
-
-
-def _field(text: str, pair: str) -> tuple[str, Any]:
-    name, equals, value = (piece.strip() for piece in pair.partition("="))
-    if not (name and equals and value):
-        raise TaskmarkError(
-            f"The field {pair.strip()!r} of {text!r} cannot be read; write field=value."
-        )
-    try:
-        literal = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-    return name, tuple(literal) if isinstance(literal, list) else literal
 
 
 def find(plugins: Iterable[Path] = ()) -> dict[str, Found]:

@@ -4,51 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.engine.plan import Selection
 from taskmark.errors import TaskmarkError
-from taskmark.gate.compare import Comparison, RowKey, compare, rows_of
-from taskmark.plugins.registry import MethodChoice
+from taskmark.gate.compare import RunComparison, compare, rows_of
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
 from taskmark.suite.definition import gate_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskmark.config import RunConfig
+    from taskmark.records.identity import RowIdentity
     from taskmark.records.record import Record
 
 
-def selection_of(submission: Submission, records: Sequence[Record]) -> Selection:
-    """What to run so that every row of a submission is made again.
+def plan_rerun(submission: Submission, records: Sequence[Record], config: RunConfig) -> RunConfig:
+    """What to run, where and how `config` says, so that every row of a submission is made again.
 
     Raises:
         TaskmarkError: if this taskmark has another version of the suite.
     """
     facts = submission.suite
-    label = f"{facts.name}@{facts.version}"
-    if load(label).sha256 != facts.sha256:
+    if load(facts.label).sha256 != facts.sha256:
         raise TaskmarkError(
-            f"The submission of {submission.method!r} is of another {label} than this taskmark "
-            "ships; install the taskmark that its records name in provenance.commit."
+            f"The submission of {submission.method!r} is of another {facts.label} than this "
+            "taskmark ships; install the one that its records name in provenance.commit."
         )
     choices = (
         MethodChoice.of(submission.method, record.method.hyperparameters) for record in records
     )
-    return Selection(
-        backbones=tuple(dict.fromkeys(record.backbone for record in records)),
-        methods=tuple(dict.fromkeys(choices)),
-        recipes=tuple(dict.fromkeys(record.recipe for record in records)),
-        seeds=tuple(dict.fromkeys(record.seeds.expert for record in records)),
+    return config.model_copy(
+        update={
+            "suite": facts.label,
+            "backbones": tuple(dict.fromkeys(record.backbone for record in records)),
+            "methods": tuple(dict.fromkeys(choices)),
+            "recipes": tuple(dict.fromkeys(record.recipe for record in records)),
+            "seeds": tuple(dict.fromkeys(record.seeds.expert for record in records)),
+        }
     )
 
 
-def compared(claimed: Sequence[Record], found: Sequence[Record]) -> Comparison:
-    """The rows of a submission beside those that a new run made of them."""
-    before = rows_of(claimed)
-    after = {key: row for key, row in rows_of(found).items() if key in before}
-    return compare(before, after, gate_of)
+def compared(claimed: Sequence[Record], found: Sequence[Record]) -> RunComparison:
+    """Compare the rows of a submission with those that a new run made of them."""
+    return compare(rows_of(claimed), rows_of(found), gate_of)
 
 
-def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproduction:
+def reproduction(comparison: RunComparison, found: Sequence[Record]) -> Reproduction:
     """What a comparison says of a submission."""
     differences = [
         f"{_words(change.row)}, {change.task}: {change.before / change.n:.1%} claimed, "
@@ -66,5 +67,5 @@ def reproduction(comparison: Comparison, found: Sequence[Record]) -> Reproductio
     )
 
 
-def _words(row: RowKey) -> str:
+def _words(row: RowIdentity) -> str:
     return f"{row.backbone} {row.recipe} {row.method}"

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import ValidationError, model_validator
 
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.records.record import Frozen, Record, SuiteFacts
-from taskmark.records.record_files import read_folder
+from taskmark.records.files import read_folder
+from taskmark.records.frozen import Frozen
+from taskmark.records.record import Record
+from taskmark.records.suite_facts import SuiteFacts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-State = Literal["claimed", "reproduced", "disputed"]
+ClaimState = Literal["claimed", "reproduced", "disputed"]
 """Nobody has run it again; somebody has, and found the same; the last to do so found otherwise."""
 
 FILE = "submission.json"
@@ -46,7 +48,7 @@ class Submission(Frozen):
         package: the published package with the method, pinned (`name==version`); None for a file.
         source_sha256: the hash of the file that defines the method.
         records: ids of the records, sorted.
-        state: see `State`.
+        state: see `ClaimState`.
         reproductions: in the order in which they were made.
     """
 
@@ -57,7 +59,7 @@ class Submission(Frozen):
     package: str | None
     source_sha256: str
     records: tuple[str, ...]
-    state: State = "claimed"
+    state: ClaimState = "claimed"
     reproductions: tuple[Reproduction, ...] = ()
 
     @model_validator(mode="after")
@@ -76,7 +78,7 @@ class Submission(Frozen):
         )
 
 
-def state_after(reproductions: tuple[Reproduction, ...]) -> State:
+def state_after(reproductions: tuple[Reproduction, ...]) -> ClaimState:
     """The state of a row: what the last to run it again found."""
     if not reproductions:
         return "claimed"
@@ -98,9 +100,9 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
             f"There is no submission in {str(folder)!r} ({error.strerror or error} {FILE}); {cure}"
         ) from error
     except ValidationError as error:
-        place, told = first_fault(error)
+        place, fault = first_fault(error)
         raise TaskmarkError(
-            f"The file {str(path)!r} is not a valid submission ({place}: {told}); {cure}"
+            f"The file {str(path)!r} is not a valid submission ({place}: {fault}); {cure}"
         ) from error
     records = read_folder(folder / "records", Record)
     if sorted(record.record_id for record in records) != sorted(submission.records):
@@ -111,7 +113,7 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
         if (record.method.name, record.suite) != (submission.method, submission.suite):
             raise TaskmarkError(
                 f"The record {record.record_id[:16]!r} in {str(folder)!r} is of the method "
-                f"{record.method.name!r} on {record.suite.name} {record.suite.version}, which is "
+                f"{record.method.name!r} on {record.suite.label}, which is "
                 f"not what {FILE} says; {cure}"
             )
         if record.method.source_sha256 != submission.source_sha256:
@@ -122,6 +124,21 @@ def read_submission(folder: Path) -> tuple[Submission, list[Record]]:
     if submission.file is not None:
         _check_file(folder / submission.file, submission.source_sha256, cure)
     return submission, records
+
+
+def read_submissions(folder: Path) -> list[tuple[Submission, list[Record]]]:
+    """Read `SUITE-VERSION/METHOD/submission.json` with its records, for all that there are.
+
+    Raises:
+        TaskmarkError: if there is no such folder, or one of them is not valid, or not what its
+            hashes say.
+    """
+    if not folder.is_dir():
+        raise TaskmarkError(
+            f"There is no folder of submissions {str(folder)!r}; give one that `taskmark submit` "
+            "wrote to, or leave --submissions out."
+        )
+    return [read_submission(path.parent) for path in sorted(folder.glob(f"*/*/{FILE}"))]
 
 
 def _check_file(path: Path, sha256: str, cure: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.submission import FILE, Submission
+from taskmark.records.files import write_record
 from taskmark.store.durable import atomic_write
 from taskmark.suite.definition import known, read
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.plugins.registry import Found
-    from taskmark.records.record import Record, SuiteFacts
+    from taskmark.records.record import Record
+    from taskmark.records.suite_facts import SuiteFacts
 
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*")
 
@@ -129,7 +131,7 @@ def write_submissions(records: Sequence[Record], source: Source, to: Path) -> li
 
 
 def _check_complete(facts: SuiteFacts, records: Sequence[Record], source: Source) -> None:
-    label = f"{facts.name}@{facts.version}"
+    label = facts.label
     suites = known()
     if label not in suites or read(suites[label]).sha256 != facts.sha256:
         raise TaskmarkError(
@@ -162,8 +164,7 @@ def _write(facts: SuiteFacts, records: Sequence[Record], source: Source, to: Pat
         records=tuple(sorted(record.record_id for record in records)),
     )
     for record in records:
-        path = folder / "records" / f"{record.record_id[:16]}.json"
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+        write_record(folder, record)
     if file:
         atomic_write(folder / file.name, file.read_bytes())
     write_state(folder, submission)

@@ -1,1 +1,1 @@
-"""The records of a run, and the catalogue beside them."""
+"""The records of a run, and the catalogue of what a run used."""

@@ -1,4 +1,4 @@
-"""The catalogue: what a run says of its methods, tasks and backbones beside their records."""
+"""The catalogue of a run: what is known of its methods, tasks and backbones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import Frozen, SuiteFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.suite_facts import SuiteFacts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from taskmark.records.record import Frozen, Identified, Provenance, SuiteFacts
+from pydantic import Field
+
+from taskmark.records.envelope import Envelope, Heads
+from taskmark.records.frozen import Frozen
 
 
 class Eigenfunction(Frozen):
@@ -19,7 +22,7 @@ class Eigenfunction(Frozen):
     energy: float
 
 
-class Localisation(Frozen):
+class LocalisationEstimate(Frozen):
     """How far eigenfunctions live on one task or the other, and what chance would give.
 
     Attributes:
@@ -30,7 +33,7 @@ class Localisation(Frozen):
             kernel is exact.
         image_error: standard error from the images, with the directions held fixed (standard
             deviation over random halves of the images of either task).
-        null_mean: mean of the value where images are told at random which task they are of.
+        null_mean: mean of the value where the two tasks are shuffled over the images.
         null_low: lower end of the central 95 % of those values.
         null_high: upper end of it.
     """
@@ -52,7 +55,7 @@ class LocalisedPair(Frozen):
     task_1: str
     task_2: str
     n_images: int
-    localisation: Localisation
+    localisation: LocalisationEstimate
     leading: tuple[Eigenfunction, ...]
 
 
@@ -66,7 +69,7 @@ class LocalisationCost(Frozen):
     device_peak_bytes: int | None = None
 
 
-class LocalisationRecord(Identified):
+class LocalisationRecord(Envelope):
     """NTK localisation of one pre-trained backbone.
 
     The kernel is that of the encoder's features at theta0, on inputs of the frozen stem, without a
@@ -80,16 +83,26 @@ class LocalisationRecord(Identified):
     `localisation` is the mean over pairs.
     """
 
-    not_content = frozenset({"cost"})
+    folder: ClassVar[str] = "localisation"
+    command: ClassVar[str] = "taskmark run --localisation"
+    unhashed: ClassVar[frozenset[str]] = frozenset({"cost"})
 
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
+    heads: Heads = Field(default="none", exclude_if=lambda heads: heads == "none")
+    recipe: str = Field(default="", exclude_if=lambda recipe: not recipe)
     split: Literal["validation"] = "validation"
     n_directions: int
     n_features: int
     pairs: tuple[LocalisedPair, ...]
-    localisation: Localisation
+    localisation: LocalisationEstimate
     cost: LocalisationCost
-    provenance: Provenance
+
+    def line(self) -> str:
+        """What was found, for a terminal: the mean over pairs with standard errors, and chance."""
+        found = self.localisation
+        pairs = "1 pair" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs"
+        return (
+            f"NTK localisation, {self.backbone}, {pairs}: "
+            f"{found.value:.3f} (s.e. {found.image_error:.3f} by images, "
+            f"{found.direction_error:.3f} by directions), "
+            f"tasks shuffled {found.null_mean:.3f} [{found.null_low:.3f}, {found.null_high:.3f}]"
+        )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from taskmark.records.record import Frozen, MethodFacts, OfExperts, Provenance
+from typing import ClassVar
+
+from taskmark.records.envelope import Envelope, MethodFacts
+from taskmark.records.frozen import Frozen
 
 
 class NegationTrial(Frozen):
@@ -54,7 +57,7 @@ class MeanAccuracy(Frozen):
     high: float
 
 
-class NegationRecord(OfExperts):
+class NegationRecord(Envelope):
     """Task negation of one backbone under one recipe, every task of the suite in turn.
 
     theta0 - alpha tau of the target, where alpha has the lowest validation accuracy on the target
@@ -65,11 +68,12 @@ class NegationRecord(OfExperts):
     lie below `keep` by chance.
 
     Where `method` is said, tau is what that method makes of the target's task vector alone.
-    `experts` is as in `Record`.
     """
 
-    not_content = frozenset({"seconds"})
-    added = frozenset({"method", "experts"})
+    folder: ClassVar[str] = "negation"
+    command: ClassVar[str] = "taskmark run --negation"
+    unhashed: ClassVar[frozenset[str]] = frozenset({"seconds"})
+    added: ClassVar[frozenset[str]] = frozenset({"method", "experts"})
 
     expert_seed: int
     method: MethodFacts | None = None
@@ -78,4 +82,29 @@ class NegationRecord(OfExperts):
     target: MeanAccuracy
     control: MeanAccuracy
     seconds: float
-    provenance: Provenance
+
+    @property
+    def made_by(self) -> MethodFacts | None:
+        """The method that is negated; None where it is the task vector itself."""
+        return self.method
+
+    @property
+    def seed_pair(self) -> tuple[int, int]:
+        """The seed of the experts; a negated method draws nothing."""
+        return self.expert_seed, 0
+
+    def line(self) -> str:
+        """What was found, for a terminal: means in %, before and after, with 95 % intervals."""
+        targets = [task.target.pretrained_accuracy for task in self.tasks]
+        controls = {c.task: c.pretrained_accuracy for task in self.tasks for c in task.controls}
+        by = f", {self.method.name}" if self.method else ""
+        return (
+            f"Negation, {self.backbone}, {self.recipe}{by}: "
+            f"targets {_change(targets, self.target)}, "
+            f"controls {_change(list(controls.values()), self.control)}"
+        )
+
+
+def _change(before: list[float], after: MeanAccuracy) -> str:
+    interval = f"[{100 * after.low:.1f}, {100 * after.high:.1f}]"
+    return f"{100 * sum(before) / len(before):.1f} -> {100 * after.accuracy:.1f} {interval}"

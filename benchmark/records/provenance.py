@@ -16,38 +16,46 @@ import torch
 
 from taskmark.machine.devices import kind_of
 from taskmark.plugins.registry import Found, build
-from taskmark.records.git import git
-from taskmark.records.record import MethodFacts, Provenance
+from taskmark.records.envelope import MethodFacts, Provenance
+from taskmark.records.identity import read_defaults
 from taskmark.store.keys import library_versions
-from taskmark.store.lineage import under_way
 
 if TYPE_CHECKING:
-    from taskmark.context import Context
-    from taskmark.inference.passes import Passes
+    from collections.abc import Iterable, Mapping
 
 _OWN = "taskmark"
 
 
-def provenance(context: Context, passes: Passes) -> Provenance:
+def provenance(
+    *,
+    device: str,
+    dtype: str,
+    batch_size: int,
+    notes: Iterable[str] = (),
+    resolved: Mapping[str, str] | None = None,
+) -> Provenance:
     """Say where and by what a record is made, now.
 
     Args:
-        context: of the run.
-        passes: how its images were passed.
+        device: as torch calls it, such as "cuda:1".
+        dtype: that images were passed in.
+        batch_size: images that were passed at once.
+        notes: sentences on what happened to the record, or to what it stands on.
+        resolved: hashes of what the suite leaves open, see `taskmark.suite.resolving`.
     """
     commit, dirty = own_commit()
     return Provenance(
         created_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         commit=commit,
         dirty=dirty,
-        device=device_name(context.device),
-        dtype=passes.dtype_name,
-        batch_size=passes.batch_size,
+        device=device_name(device),
+        dtype=dtype,
+        batch_size=batch_size,
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         libraries={_OWN: importlib.metadata.version(_OWN), **library_versions()},
-        notes=tuple(sorted(under_way().notes)),
-        resolved=dict(context.found),
+        notes=tuple(sorted(notes)),
+        resolved=dict(resolved or {}),
     )
 
 
@@ -70,6 +78,7 @@ def method_facts(found: Found, hyperparameters: dict[str, object]) -> MethodFact
         paper=method.paper,
         bibtex=method.bibtex,
         hyperparameters=method.hyperparameters(),
+        defaults=read_defaults(found.hyperparameters()),
         origin=found.origin,
         source_sha256=found.source_sha256(),
         commit=commit,
@@ -124,6 +133,29 @@ def commit_in(direct_url: str) -> tuple[str | None, bool | None]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None, None
+
+
+def git(folder: Path, *arguments: str, seconds: float) -> str:
+    """What a command of git prints, within a folder.
+
+    Args:
+        folder: in the working tree.
+        arguments: of the command.
+        seconds: that it may take.
+
+    Raises:
+        OSError: if there is no git, or no such folder.
+        ValueError: if an argument is none, such as a path with a null byte.
+        subprocess.SubprocessError: if it fails or takes longer.
+    """
+    done = subprocess.run(  # noqa: S603
+        ["git", "-C", str(folder), *arguments],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds,
+    )
+    return done.stdout
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,58 +1,15 @@
-"""The records: one row of truth a file, frozen, validated, and identified by its content."""
+"""The record of a row: a method, on a backbone, under a recipe, with its seeds."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
+from taskmark.records.envelope import Envelope, MethodFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.packing import unpack_bits
 
 State = Literal["ok", "failed", "skipped"]
-Track = Literal["weights", "unlabelled", "labelled"]
-Role = Literal["competitor", "baseline", "reference"]
 Search = Literal["exact", "racing"]
-
-
-class Frozen(BaseModel):
-    """A value that is checked when it is made and never changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SuiteFacts(Frozen):
-    """Which suite a record belongs to.
-
-    `sha256` is the hash of the suite's definition, which itself names the hashes of all its data
-    and weights.
-    """
-
-    name: str
-    version: str
-    sha256: str
-
-
-class MethodFacts(Frozen):
-    """Which method made a record, with all hyper-parameters written out."""
-
-    name: str
-    summary: str
-    track: Track
-    role: Role
-    paper: str
-    bibtex: str
-    hyperparameters: dict[str, Any]
-    origin: Literal["built-in", "package", "file"]
-    source_sha256: str
-    commit: str | None = None
-    dirty: bool | None = None
 
 
 class Seeds(Frozen):
@@ -176,80 +133,7 @@ class Geometry(Frozen):
     sign_conflicts: float
 
 
-class Experts(Frozen):
-    """Whose experts a record stands on, where the run did not tune them itself.
-
-    Attributes:
-        family: the name under which all of them go. Figures of different families are no
-            comparison, so each has boards of its own.
-        source: where they are from, in words or as an address.
-        licence: under which they may be used.
-        files: SHA-256 of each task's file.
-        remainders: SHA-256 of the files that tell what float32 weights leave out of a task vector,
-            of the tasks that have one.
-    """
-
-    family: str
-    source: str = ""
-    licence: str = ""
-    files: dict[str, str]
-    remainders: dict[str, str] = {}
-
-
-class Provenance(Frozen):
-    """Where, when and by what a record was made.
-
-    `notes` are sentences on what happened to it or to what it stands on: batches that were halved
-    for want of memory, operations that are not deterministic on the device. `resolved` are the
-    hashes that the run found where the suite has none yet: "tasks.NAME" or "backbones.NAME" ->
-    SHA-256.
-    """
-
-    created_at: str
-    commit: str | None
-    dirty: bool | None
-    device: str
-    dtype: str
-    batch_size: int
-    platform: str
-    python: str
-    libraries: dict[str, str]
-    notes: tuple[str, ...] = ()
-    resolved: dict[str, str] = {}
-
-
-class Identified(Frozen):
-    """A record with an identity: the hash of its content, without what differs from run to run."""
-
-    not_content: ClassVar[frozenset[str]]
-    # Fields that were added to the schema. They are no content while they are None, so that a
-    # record from before them keeps its identity.
-    added: ClassVar[frozenset[str]] = frozenset()
-
-    def identified(self) -> Self:
-        """Return the same record with `record_id` filled in from its content."""
-        absent = {name for name in self.added if getattr(self, name) is None}
-        content = self.model_dump(mode="json", exclude={"record_id", *self.not_content, *absent})
-        content["provenance"].pop("created_at")
-        for name in ("notes", "resolved"):  # added to the schema later, too
-            if not content["provenance"][name]:
-                del content["provenance"][name]
-        return self.model_copy(update={"record_id": digest(content)})
-
-
-class OfExperts(Identified):
-    """What stands on the experts of one backbone under one recipe; for `experts` see `Record`."""
-
-    schema_version: Literal[1] = 1
-    record_id: str = ""
-    suite: SuiteFacts
-    backbone: str
-    heads: Literal["probed", "zero-shot"]
-    recipe: str
-    experts: Experts | None = None
-
-
-class Record(OfExperts):
+class Record(Envelope):
     """One row: a method, on a backbone, under a recipe, with its seeds.
 
     `accuracy` and `normalised_accuracy` are means over the tasks; the intervals are 95 % intervals
@@ -257,12 +141,11 @@ class Record(OfExperts):
     `search` is how the scale was chosen: "exact" reads all of validation at every scale, "racing"
     stops early at scales that cannot win, and loses the winner with a probability of at most
     `search_error`.
-    `experts` says whose they are where they were brought along; None where the run tuned them.
-    `record_id` is the SHA-256 of everything but `measured` and `provenance.created_at`.
     """
 
-    not_content = frozenset({"measured"})
-    added = frozenset({"storage", "experts"})
+    folder: ClassVar[str] = "records"
+    unhashed: ClassVar[frozenset[str]] = frozenset({"measured"})
+    added: ClassVar[frozenset[str]] = frozenset({"storage", "experts"})
 
     method: MethodFacts
     seeds: Seeds
@@ -283,89 +166,32 @@ class Record(OfExperts):
     counted: CountedCost | None = None
     storage: Storage | None = None
     measured: MeasuredCost | None = None
-    provenance: Provenance
 
+    @property
+    def made_by(self) -> MethodFacts:
+        """The method."""
+        return self.method
 
-class PairGrid(Frozen):
-    """xi(alpha_1, alpha_2) of one pair of tasks: `xi[i][j]` belongs to alphas[i], alphas[j].
+    @property
+    def seed_pair(self) -> tuple[int, int]:
+        """The seeds of the experts and of the method."""
+        return self.seeds.expert, self.seeds.method
 
-    `images_1` and `images_2` keep what intervals of differences need: for each test image of the
-    task, at how many grid points of the unit square its two predictions differ (see
-    `pack_counts`).
-    """
+    @property
+    def task_names(self) -> frozenset[str]:
+        """The tasks that it has results of; none where it failed or was skipped."""
+        return frozenset(result.task for result in self.tasks)
 
-    task_1: str
-    task_2: str
-    xi: tuple[tuple[float, ...], ...]
-    images_1: str
-    images_2: str
-
-
-class DisentanglementRecord(OfExperts):
-    """The weight-disentanglement error of one backbone under one recipe.
-
-    xi(a1, a2) = sum over the two tasks of the share of test images on which the prediction with
-    both task vectors differs from the prediction with the task's own vector alone; range [0, 2]
-    (Ortiz-Jimenez et al. 2023, section 4). `unit_square` is the mean over all grid points with
-    both alphas in [0, 1] and over the declared pairs, with its 95 % interval (images resampled
-    within tasks).
-    """
-
-    not_content = frozenset({"seconds"})
-    added = frozenset({"experts"})
-
-    expert_seed: int
-    n_images: int
-    alphas: tuple[float, ...]
-    pairs: tuple[PairGrid, ...]
-    unit_square: float
-    low: float
-    high: float
-    seconds: float
-    provenance: Provenance
-
-
-def digest(content: object) -> str:
-    """SHA-256 (hexadecimal) of a JSON value in canonical form."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def pack_bits(correct: NDArray[np.bool_]) -> str:
-    """Pack one bit per image, [n] -> base64 text."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
-
-
-def unpack_bits(bits: str, n: int) -> NDArray[np.bool_]:
-    """Read the bits of `n` images back, base64 text -> [n].
-
-    Raises:
-        ValueError: if these are not the bits of n images.
-    """
-    packed = np.frombuffer(base64.b64decode(bits, validate=True), dtype=np.uint8)
-    if n < 0 or len(packed) != -(-n // 8):
-        raise ValueError(f"{len(packed)} bytes do not hold the bits of {n} images")
-    return np.unpackbits(packed, count=n).astype(np.bool_)
-
-
-def pack_counts(counts: NDArray[np.integer[Any]]) -> str:
-    """Pack one count per image, [n] -> base64 text (two bytes each, little-endian).
-
-    Raises:
-        ValueError: if a count does not fit into two bytes.
-    """
-    packed = counts.astype("<u2")
-    if not np.array_equal(packed, counts):
-        raise ValueError("counts must lie between 0 and 65535")
-    return base64.b64encode(packed.tobytes()).decode()
-
-
-def unpack_counts(counts: str) -> NDArray[np.int64]:
-    """Read the counts of images back, base64 text -> [n]."""
-    packed = np.frombuffer(base64.b64decode(counts, validate=True), dtype="<u2")
-    return packed.astype(np.int64)
-
-
-def points_in_unit_square(alphas: Iterable[float]) -> int:
-    """How many points of the grid have both alphas in [0, 1]."""
-    return sum(0 <= alpha <= 1 for alpha in alphas) ** 2
+    def find_contradiction(self) -> str:
+        """How the bits of a task contradict its counts; empty if they do not."""
+        for result in self.tasks:
+            try:
+                n_correct = int(unpack_bits(result.bits, result.n).sum())
+            except ValueError:
+                n_correct = -1
+            if n_correct != result.n_correct:
+                return (
+                    f"the bits of task {result.task!r} do not add up to its n_correct "
+                    f"{result.n_correct}"
+                )
+        return ""

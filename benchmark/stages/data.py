@@ -1,33 +1,41 @@
-"""The first stage: the data of a task, and what the frozen stem of a backbone makes of it."""
+"""The data of a task, and what the frozen stem of a backbone makes of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from taskmark.engine.stage import Cost, Stage, outside_key
 from taskmark.errors import TaskmarkError
 from taskmark.machine.memory import Room
+from taskmark.stages.model import Model
 from taskmark.store.lineage import note
 from taskmark.store.outside import Outside
+from taskmark.suite.provider import provider, provider_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.context import Context
     from taskmark.contract.given import PermittedSplit
+    from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
+    from taskmark.suite.definition import Suite
+    from taskmark.suite.provider import Provider
     from taskmark.suites.task_data import Split, TaskData
+
+_PIXELS_NDIM = 4  # [N, H, W, 3]
 
 
 def fingerprint(data: TaskData) -> str:
     """SHA-256 over class names, templates and all splits of a task.
 
-    Of a split that lies in a file, the digest that comes with it stands for images and labels, so
+    Of a split that lies in a file, the digest that comes with it stands for items and labels, so
     that nothing is read.
     """
     total = hashlib.sha256(json.dumps([data.classes, data.templates]).encode())
@@ -41,49 +49,115 @@ def fingerprint(data: TaskData) -> str:
     return total.hexdigest()
 
 
-def make_data(context: Context, key: str, *, task: str) -> None:
-    """Make a task's data, check its hash, and store test data apart from the rest.
+@dataclass(frozen=True)
+class Data(Stage):
+    """The items and labels of a task; test data is an artifact of its own."""
 
-    Images in a file are read once, to see that they are what they should be, and stay there.
+    name = "data"
+    version = 1
+    parts = ("data_test",)
+
+    provider: str
+    provider_version: int
+    task: str
+    sha256: str
+    suite: str = outside_key("")
+
+    @classmethod
+    def of(cls, suite: Suite, task: str) -> Data:
+        """The data of a task of a suite, be it one that is merged or one that only controls."""
+        version = provider_version(suite.provider)
+        sha256 = suite.data_of(task).sha256
+        return cls(suite.provider, version, task, sha256, f"{suite.name} {suite.version}")
+
+    @property
+    def source(self) -> Provider:
+        """The provider, imported."""
+        return provider(self.provider)
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"reading the data of {self.task}"
+
+    def make(self, store: StageStore) -> None:
+        """Make the data and check its hash.
+
+        Items in a file are read once, to see that they are what they should be, and stay there.
+
+        Raises:
+            TaskmarkError: if the data is not what the suite is frozen with.
+        """
+        data = self.source.task(self.task)
+        found = fingerprint(data)
+        if found != self.sha256:
+            raise TaskmarkError(
+                f"The data of the task {self.task!r} has the hash {found[:12]}, but the suite "
+                f"{self.suite} is frozen with {self.sha256[:12]}; "
+                "reinstall taskmark, and report the two hashes if that does not help."
+            )
+        if data.note:
+            note(data.note)
+        facts = {"classes": list(data.classes), "templates": list(data.templates)}
+        splits = {"train": data.train, "validation": data.validation}
+        for part, own in (("data_test", {"test": data.test}), ("data", splits)):
+            tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
+            outside = _outside(own)
+            tensors |= {name: _items(split) for name, split in own.items() if name not in outside}
+            store.put(self, tensors, facts, part=part, outside=outside)
+
+
+@dataclass(frozen=True)
+class Inputs(Stage):
+    """What the frozen stem makes of a task's items: the inputs of the encoder.
+
+    Where nothing is frozen, the inputs are the items themselves, wherever they lie.
     """
-    data = context.provider.task(task)
-    found, expected = fingerprint(data), context.suite.data_of(task).sha256
-    if found != expected:
-        raise TaskmarkError(
-            f"The data of the task {task!r} has the hash {found[:12]}, but the suite "
-            f"{context.suite.name} {context.suite.version} is frozen with {expected[:12]}; "
-            "reinstall taskmark, and report the two hashes if that does not help."
-        )
-    if data.note:
-        note(data.note)
-    facts = {"classes": list(data.classes), "templates": list(data.templates)}
-    splits = {"train": data.train, "validation": data.validation}
-    for kind, own in (("data_test", {"test": data.test}), ("data", splits)):
-        tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
-        outside = _outside(own)
-        tensors |= {name: _images(split) for name, split in own.items() if name not in outside}
-        context.store.put(kind, key, tensors, facts, outside=outside)
 
+    name = "inputs"
+    version = 1
+    parts = ("inputs_test",)
 
-def make_inputs(context: Context, key: str, *, weights: str, data: str) -> None:
-    """Run the frozen stem once over all images of a task.
+    model: Model
+    data: Data
+    batch_size: int
 
-    Where nothing is frozen, the encoder's inputs are the images themselves, wherever they lie.
-    """
-    stem, room = context.provider.backbone(weights)[0], Room()
-    for kind in ("data_test", "data"):
-        images = context.store.get(kind, data)
-        tensors, outside = dict(images.tensors), dict(images.outside)
-        if stem is None:
-            tensors = {name: own for name, own in tensors.items() if name not in outside}
-        else:
-            frozen = stem.to(context.device)
-            for split in _splits(images):
-                tensors[split] = _passed(context, frozen, room, tensors[split])
-            outside = {}
-        context.store.put(
-            kind.replace("data", "inputs"), key, tensors, images.facts, outside=outside
-        )
+    @classmethod
+    def of(cls, suite: Suite, backbone: str, task: str) -> Inputs:
+        """The inputs of a task of a suite to one of its backbones."""
+        return cls(Model.of(suite, backbone), Data.of(suite, task), suite.protocol.batch_size)
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"{self.model.weights}: running the frozen stem on {self.data.task}"
+
+    def cost(self, sizes: object) -> Cost:
+        """The stem is a small part of a pass, and is not counted."""
+        del sizes
+        return Cost()
+
+    def make(self, store: StageStore) -> None:
+        """Run the stem once over all items."""
+        stem, room = self.model.stem(), Room()
+        for part in ("data_test", "data"):
+            items = store.get(self.data, part)
+            tensors, outside = dict(items.tensors), dict(items.outside)
+            if stem is None:
+                tensors = {name: own for name, own in tensors.items() if name not in outside}
+            else:
+                frozen = stem.to(store.device)
+                for split in _splits(items):
+                    tensors[split] = self._passed(store.device, frozen, room, tensors[split])
+                outside = {}
+            kind = part.replace("data", "inputs")
+            store.put(self, tensors, items.facts, part=kind, outside=outside)
+
+    @torch.inference_mode()
+    def _passed(self, device: str, stem: nn.Module, room: Room, items: Tensor) -> Tensor:
+        batches = torch.split(items, self.batch_size)
+        rows = (room.each(stem, batch.to(device)) for batch in batches)
+        return torch.cat([part.cpu() for parts in rows for part in parts])
 
 
 class SuiteData:
@@ -120,13 +194,6 @@ def _splits(artifact: Artifact) -> list[str]:
     return [name for name in artifact.tensors if not _is_labels(name)]
 
 
-@torch.inference_mode()
-def _passed(context: Context, stem: nn.Module, room: Room, images: Tensor) -> Tensor:
-    batches = torch.split(images, context.suite.protocol.batch_size)
-    rows = (room.each(stem, batch.to(context.device)) for batch in batches)
-    return torch.cat([part.cpu() for parts in rows for part in parts])
-
-
 def _outside(splits: Mapping[str, Split]) -> dict[str, Outside]:
     return {
         name: Outside.read(
@@ -137,8 +204,11 @@ def _outside(splits: Mapping[str, Split]) -> dict[str, Outside]:
     }
 
 
-def _images(split: Split) -> Tensor:
-    return torch.from_numpy(split.images).permute(0, 3, 1, 2).contiguous()  # [N, 3, H, W]
+def _items(split: Split) -> Tensor:
+    """Items as tensors: pixels become [N, 3, H, W], anything else stays as it is."""
+    items = torch.from_numpy(split.images)
+    is_pixels = items.dtype == torch.uint8 and items.ndim == _PIXELS_NDIM
+    return items.permute(0, 3, 1, 2).contiguous() if is_pixels else items.contiguous()
 
 
 def _labels(split: Split) -> Tensor:

@@ -1,140 +1,252 @@
-"""The edit stage: run a method on what it is given, and trust nothing that it leaves behind."""
+"""The edit stage: hand a method what its track permits, and trust nothing that it leaves."""
 
 from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+import torch
+from pydantic import TypeAdapter
 
 from taskmark.contract.edit import Edit
 from taskmark.contract.given import Given
+from taskmark.contract.head import read_head
 from taskmark.contract.recipe import recipe_named
-from taskmark.contract.weights import WeightSpace
-from taskmark.errors import TaskmarkError
-from taskmark.inference.readers import Reader, reader
+from taskmark.errors import DataRefusedError, TaskmarkError
+from taskmark.inference.passes import Passes
+from taskmark.inference.readers import Setting, reader
 from taskmark.machine.costs import Spent, measured
 from taskmark.machine.switches import restored
-from taskmark.plugins.isolated_methods import StandIn
+from taskmark.plugins.stand_ins import Limits, StandIn
 from taskmark.stages.data import SuiteData
-from taskmark.stages.expert_reference import stored_passes
-from taskmark.store.lineage import read_from
+from taskmark.stages.task_vectors import space_of
+from taskmark.store.artifacts import Artifact, Store
+from taskmark.store.lineage import note, read_from
+from taskmark.suite.provider import provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from taskmark.context import Context
+    from taskmark.contract.head import TaskHead
     from taskmark.contract.method import Method
-    from taskmark.inference.passes import Passes
-    from taskmark.stages.experts import Stand
-    from taskmark.store.artifacts import Artifact
-    from taskmark.store.in_file import InFile
 
 _HASHED_AT_ONCE = 1 << 24  # bytes
+_ALIGNMENT = 64  # bytes, of a line of the cache
+_HEADER_BYTES = 1 << 20  # of a file of tensors, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Handout:
+    """All that a method is handed, as plain values and keys of the store.
+
+    Attributes:
+        store: the folder of the artifacts.
+        device: that models run on.
+        provider: the module that makes the suite's backbones.
+        weights: what that calls the backbone.
+        recipe: how the experts were tuned and how weights are read.
+        track: of the method.
+        seed: of its generator.
+        tasks: their names, in the order of the task vectors.
+        vectors: the artifact with theta0 and the task vectors.
+        rows: which of the task vectors; all where not said.
+        inputs: the artifact with train and validation data of each task; none on `weights`.
+        heads: the artifact with the head of each task.
+        batch_size: of passes that need no gradient.
+        gradient_budget: images that may be passed backward.
+    """
+
+    store: str
+    device: str
+    provider: str
+    weights: str
+    recipe: str
+    track: str
+    seed: int
+    tasks: tuple[str, ...]
+    vectors: str
+    rows: tuple[int, ...] | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)
+    batch_size: int = 1
+    gradient_budget: int = 0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Handout:
+        """Read one from JSON values."""
+        return TypeAdapter(cls).validate_python(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What a method made, and what it took.
+
+    Attributes:
+        edit: it, checked.
+        spent: what it took.
+        touched: see `Given.touched`.
+        gradient_images: see `Given`.
+        forward_images: see `Given`.
+        own_word: whether all of these but the edit are what the process of a plug-in says.
+    """
+
+    edit: Edit
+    spent: Spent
+    touched: dict[str, int]
+    gradient_images: int
+    forward_images: int
+    own_word: bool
 
 
 def give(
-    context: Context, stand: Stand, method: Method, seed: int, vectors: Artifact
-) -> tuple[Given, dict[str, InFile]]:
-    """Put together what a method is handed.
+    handout: Handout, *, vectors: Artifact | None = None, encoder: nn.Module | None = None
+) -> Given:
+    """Put together what a method is handed; nothing of test data is opened.
 
     Args:
-        context: of the run.
-        stand: what the method stands on.
-        method: it.
-        seed: of its generator.
-        vectors: the stand's. Their memory is shared with what is handed over, so what `apply`
-            finds unchanged is what the harness goes on with.
+        handout: says what.
+        vectors: the artifact that it names, if it was read. Its memory is shared with what is
+            handed over, so what `apply` finds unchanged is what the harness goes on with.
+        encoder: the backbone's, if it was built; a method on weights needs none.
 
-    Returns:
-        What is handed out, and where in files that lies, such as "task_vectors" or
-        "task/split/images" -> place. A method is not told of these: they are for `apply`, which
-        need not copy what lies in a file.
+    Raises:
+        TaskmarkError: if an artifact is not there or damaged.
     """
-    pretrained = vectors.tensors["pretrained"]
-    encoder = context.encoder(stand.backbone)
-    # What a method learns depends on no choice that a machine makes for its evaluation.
-    read = own_reader(context, stand, pretrained.clone(), passes=context.passes)
-    keys = stand.inputs if method.track != "weights" else {}
-    inputs = {task: context.store.get("inputs", key) for task, key in keys.items()}
-    given = Given(
+    store = Store(Path(handout.store))
+    artifact = vectors or store.get("task_vectors", handout.vectors)
+    pretrained, task_vectors = artifact.tensors["pretrained"], artifact.tensors["task_vectors"]
+    if handout.rows is not None:
+        # A copy, so that the other rows do not lie in its memory.
+        task_vectors = _copied(task_vectors, handout.rows)
+    read = None
+    if handout.track != "weights":
+        encoder = encoder or provider(handout.provider).backbone(handout.weights)[1]
+        # What a method learns depends on no choice that a machine makes for its evaluation.
+        passes = Passes(handout.batch_size)
+        setting = Setting.of(encoder, handout.device, passes, pretrained.clone())
+        read = reader(recipe_named(handout.recipe).read, setting)
+    inputs = {task: store.get("inputs", key) for task, key in handout.inputs.items()}
+    return Given(
         pretrained=pretrained.detach(),  # an object of its own, on the same memory
-        task_vectors=vectors.tensors["task_vectors"].detach(),
-        space=WeightSpace.of(encoder),
-        tasks=vectors.facts["tasks"],
-        recipe=stand.recipe,
-        track=method.track,
-        seed=seed,
-        heads={task: stand.head(context, task) for task in stand.heads},
-        features=read.features,
-        gram_matrices=read.gram_matrices,
-        data=SuiteData(inputs, track=method.track),
-        gradient_budget=context.suite.protocol.gradient_images,
+        task_vectors=task_vectors.detach(),
+        space=space_of(artifact),
+        tasks=handout.tasks,
+        recipe=handout.recipe,
+        track=handout.track,
+        seed=handout.seed,
+        heads={task: _head(store, key) for task, key in handout.heads.items()},
+        features=read.features if read else _no_model,
+        gram_matrices=read.gram_matrices if read else _no_model,
+        data=SuiteData(inputs, track=handout.track),
+        gradient_budget=handout.gradient_budget,
     )
-    images = {
-        f"{task}/{split}/images": artifact.places[split]
-        for task, artifact in inputs.items()
-        for split in artifact.outside
-    }
-    return given, {**vectors.places, **images}
 
 
-def own_reader(
-    context: Context, stand: Stand, pretrained: Tensor, *, passes: Passes | None = None
-) -> Reader:
-    """A reader of theta0 [P] with an encoder of its own, which nothing else uses.
+def edit(
+    method: Method,
+    handout: Handout,
+    *,
+    vectors: Artifact | None = None,
+    encoder: nn.Module | None = None,
+    limits: Limits,
+) -> Edited:
+    """Hand a method what it may have, run it, and check its result.
 
-    It passes images as the stand's experts were read unless something else is said. What is noted
-    of them is noted of all that is read with it.
-    """
-    read_from(
-        f"normaliser/{stand.normaliser}", context.store.made("normaliser", stand.normaliser).notes
-    )
-    encoder = context.encoder(stand.backbone)
-    passes = passes or stored_passes(context, stand.normaliser)
-    return reader(recipe_named(stand.recipe).read, context.setting(encoder, pretrained, passes))
-
-
-def apply(
-    method: Method, given: Given, files: Mapping[str, InFile] | None = None
-) -> tuple[Edit, Spent]:
-    """Run the method, measure it, and check its result and its inputs.
-
-    A plug-in runs in a process of its own, on copies; a built-in method runs here.
+    A built-in method runs here. A plug-in runs in a process of its own, which puts the same
+    together for itself.
 
     Args:
         method: it.
-        given: what it is handed.
-        files: where in files that lies, see `give`; what is not said to lie in one is copied.
+        handout: what it is handed.
+        vectors: the artifact that this names, if it was read.
+        encoder: see `give`.
+        limits: what holds for a plug-in.
+
+    Raises:
+        TaskmarkError: if the edit is not of the agreed form, the inputs were written to, or a
+            plug-in fails.
+        Exception: whatever a built-in method raises.
+    """
+    artifact = vectors or Store(Path(handout.store)).get("task_vectors", handout.vectors)
+    if isinstance(method, StandIn):
+        return _edited_apart(method, handout, artifact, limits)
+    given = give(handout, vectors=artifact, encoder=encoder)
+    made, spent = apply(method, given)
+    counts = given.touched, given.gradient_images, given.forward_images
+    return Edited(made, spent, *counts, own_word=False)
+
+
+def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
+    """Run a method in this process, measure it, and check its result and its inputs.
 
     Raises:
         TaskmarkError: if the edit is not of the agreed form or the inputs were written to.
         Exception: whatever the method raises.
     """
     handed, heads = (given.pretrained, given.task_vectors), dict(given.heads)
-    if isinstance(method, StandIn):
-        edit, spent = method.edit_apart(given, files or {})
-        return edit.checked(given.space.size, heads), spent
     # The same memory in objects that the method does not hold, and cannot turn to other memory.
     own = [tensor.detach() for tensor in handed]
     before = [_hash(tensor) for tensor in own]
     with measured() as spent, restored():
-        edit = method.edit(given)
+        made = method.edit(given)
     kept = all(mine.is_set_to(theirs) for mine, theirs in zip(own, handed, strict=True))
     if not kept or [_hash(tensor) for tensor in own] != before:
         raise TaskmarkError(
             f"The method {method.name!r} wrote to its inputs; "
             "work on a copy, for example given.task_vectors.clone()."
         )
-    if type(edit) is not Edit:  # a subclass could bring a check of its own
+    if type(made) is not Edit:  # a subclass could bring a check of its own
         raise TaskmarkError(
-            f"The method {method.name!r} returned a {type(edit).__name__} from edit(); "
+            f"The method {method.name!r} returned a {type(made).__name__} from edit(); "
             "return a taskmark.Edit, or override merge() alone."
         )
-    return edit.checked(len(own[0]), heads), spent
+    return made.checked(len(own[0]), heads), spent
+
+
+def _edited_apart(method: StandIn, handout: Handout, vectors: Artifact, limits: Limits) -> Edited:
+    store = Store(Path(handout.store))
+    size = len(vectors.tensors["pretrained"])
+    heads = {task: _head(store, key) for task, key in handout.heads.items()}
+    numbers = size * (len(handout.tasks) + 1) + sum(
+        getattr(head, "size", 0) for head in heads.values()
+    )
+    made, said, spent = method.edit_apart(
+        asdict(handout), limits, most_bytes=4 * numbers + _HEADER_BYTES
+    )
+    checked = made.checked(size, heads)
+    for key in handout.inputs.values():  # which the other process has read
+        read_from(f"inputs/{key}", store.made("inputs", key).notes)
+    for sentence in said.notes:
+        note(sentence)
+    counts = said.touched, said.gradient_images, said.forward_images
+    return Edited(checked, spent, *counts, own_word=True)
+
+
+def _no_model(*_: object) -> NoReturn:
+    raise DataRefusedError(
+        "There is no model on the track 'weights'; declare track = 'unlabelled' to run one."
+    )
+
+
+def _head(store: Store, key: str) -> TaskHead:
+    artifact = store.get("heads", key)
+    return read_head(artifact.tensors, artifact.facts)
+
+
+def _copied(vectors: Tensor, rows: tuple[int, ...]) -> Tensor:
+    """Some rows of vectors [T, P], in memory of their own."""
+    # Products of matrices depend, in their last bits, on how their memory is aligned.
+    n_numbers = len(rows) * vectors.shape[1]
+    room = torch.empty(n_numbers + _ALIGNMENT // vectors.element_size())
+    start = (vectors[rows[0]].data_ptr() - room.data_ptr()) % _ALIGNMENT // room.element_size()
+    copy = room[start : start + n_numbers].view(len(rows), -1)
+    return torch.index_select(vectors, 0, torch.tensor(rows), out=copy)
 
 
 def _hash(tensor: Tensor) -> str:

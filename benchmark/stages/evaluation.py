@@ -1,4 +1,4 @@
-"""The evaluation stage: the only place where test data is read, once, after every choice."""
+"""The evaluation: the only place where rows read test data, once, after every choice."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.inference.scale_search import Split, predict
-from taskmark.records.record import TaskResult, pack_bits
-from taskmark.stages.picking import picked
+from taskmark.inference.scale_search import predict
+from taskmark.records.packing import pack_bits
+from taskmark.records.record import TaskResult
 from taskmark.statistics.intervals import normalised_accuracy, proportion_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from taskmark.context import Context
     from taskmark.contract.edit import Edit
+    from taskmark.engine.stage_store import StageStore
     from taskmark.inference.readers import Reader
-    from taskmark.stages.experts import Stand
-    from taskmark.stages.picking import Pick
+    from taskmark.stages.expert_set import ExpertSet
     from taskmark.store.artifacts import Artifact
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an edited model did on one task's test images, beside the task's expert, [N] each."""
+class Evaluated:
+    """What an edited model did on one task's items of test, beside the task's expert, [N] each."""
 
     correct: NDArray[np.bool_]
     expert_correct: NDArray[np.bool_]
@@ -36,7 +35,7 @@ class Outcome:
 
     @property
     def accuracy(self) -> float:
-        """Share of correct images."""
+        """Share of correct items."""
         return float(self.correct.mean())
 
     @property
@@ -62,28 +61,41 @@ class Outcome:
 
 
 def evaluate(
-    context: Context, stand: Stand, vectors: Artifact, read: Reader, edit: Edit, scale: float
-) -> Mapping[str, Outcome]:
-    """Predict all test images at the chosen scale.
+    store: StageStore,
+    experts: ExpertSet,
+    vectors: Artifact,
+    read: Callable[[], Reader],
+    edit: Edit,
+    scale: float,
+) -> Mapping[str, Evaluated]:
+    """Answer all items of test at the chosen scale.
 
-    Where the edit serves a task by the task's own expert, the predictions that normalise it are
-    taken instead of being made again.
+    Where the edit serves a task by the task's own expert, the answers that normalise it are taken
+    instead of being made again.
+
+    Args:
+        store: of the run.
+        experts: what the edit was made of.
+        vectors: their task vectors.
+        read: makes the reader, where anything is left to be read.
+        edit: what a method returned.
+        scale: of the merged vector.
     """
-    splits = splits_of_test(context, stand)
-    experts = context.store.get("normaliser", stand.normaliser).tensors
+    items = experts.test(store)
+    reference = store.get(experts.reference).tensors
     own = _served_by_expert(vectors, edit) if scale == 1 else set()
-    rest = {task: split for task, split in splits.items() if task not in own}
-    classes = {task: rows[0] for task, rows in predict(read, edit, rest, [scale]).items()}
-    outcomes = {}
-    for task, split in splits.items():
-        theirs = experts[f"test/{task}"]
-        ours = theirs if task in own else classes[task]
-        outcomes[task] = Outcome(
-            correct=(ours == split.labels).numpy(),
-            expert_correct=experts[f"test/{task}/correct"].numpy().copy(),
+    rest = {task: split for task, split in items.items() if task not in own}
+    found = predict(read(), edit, rest, [scale]) if rest else {}
+    evaluated = {}
+    for task, split in items.items():
+        theirs = reference[f"test/{task}"]
+        ours = theirs if task in own else found[task][0]
+        evaluated[task] = Evaluated(
+            correct=split.correct(ours).numpy(),
+            expert_correct=reference[f"test/{task}/correct"].numpy().copy(),
             disagreement=float((ours != theirs).double().mean()),
         )
-    return outcomes
+    return evaluated
 
 
 def _served_by_expert(vectors: Artifact, edit: Edit) -> set[str]:
@@ -93,17 +105,3 @@ def _served_by_expert(vectors: Artifact, edit: Edit) -> set[str]:
         for task, vector in edit.per_task.items()
         if task not in edit.heads and torch.equal(vector, experts[task])
     }
-
-
-def splits_of_test(
-    context: Context, stand: Stand, *, n_images: int | None = None, pick: Pick = "first"
-) -> dict[str, Split]:
-    """The test split of each task, or `n_images` of it, see `taskmark.stages.picking`."""
-    splits = {}
-    for task, key in stand.inputs.items():
-        tensors = context.store.get("inputs_test", key).tensors
-        inputs, labels = tensors["test"], tensors["test_labels"]
-        n_wanted = len(labels) if n_images is None else n_images
-        rows = picked(len(labels), n_wanted, pick, task=task)
-        splits[task] = Split(stand.head(context, task), inputs[rows], labels[rows])
-    return splits

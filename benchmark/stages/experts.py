@@ -1,47 +1,37 @@
-"""The third stage: experts, and the task vectors they leave."""
+"""Experts: the model tuned on one task under one recipe, or read from somebody's file."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.contract.recipe import recipe_named
+from taskmark.engine.stage import Cost, Stage, outside_key
+from taskmark.experts.reading import read_expert
+from taskmark.inference.passes import Passes
+from taskmark.inference.readers import Setting
 from taskmark.machine.costs import measured
-from taskmark.stages.heads import stored_head
+from taskmark.stages.data import Inputs
+from taskmark.stages.heads import MakeHead
+from taskmark.stages.model import Model
 from taskmark.stages.tuning import tune
-from taskmark.store.checkpoints import Checkpoints
-from taskmark.store.tensor_file import Rows, Written
+from taskmark.store.checkpoints import CHECKPOINT_SECONDS, Checkpoints
 
 if TYPE_CHECKING:
-    from taskmark.context import Context
-    from taskmark.contract.head import Head
-    from taskmark.contract.recipe import Mode
+    from collections.abc import Mapping
 
+    from taskmark.engine.stage_store import StageStore
+    from taskmark.experts.foreign import ForeignFile
+    from taskmark.suite.definition import Suite
+    from taskmark.suite.protocol import Tuning
+    from taskmark.suites.task_data import Sizes
 
-@dataclass(frozen=True, slots=True)
-class Stand:
-    """The keys of all that a method stands on, for one backbone, recipe and expert seed.
-
-    `inputs` and `heads` are keyed by task, in the suite's order.
-    """
-
-    backbone: str
-    recipe: str
-    expert_seed: int
-    inputs: dict[str, str]
-    heads: dict[str, str]
-    vectors: str
-    normaliser: str
-
-    def keys(self) -> tuple[str, ...]:
-        """The keys of all artifacts in it."""
-        return (*self.inputs.values(), *self.heads.values(), self.vectors, self.normaliser)
-
-    def head(self, context: Context, task: str) -> Head:
-        """The suite's head of a task."""
-        return stored_head(context, self.heads[task])
+_LEARNING = {"standard": 3.0, "tangent": 5.5}  # passes that a step takes an item, as measured
+_STATES = 5  # of tuning: theta0, theta, its gradient, two moments
 
 
 def expert_seed(seed: int, task: str) -> int:
@@ -49,60 +39,133 @@ def expert_seed(seed: int, task: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {task}".encode()).digest()[:7], "big")
 
 
-def make_expert(
-    context: Context,
-    key: str,
-    *,
-    backbone: str,
-    task: str,
-    mode: Mode,
-    seed: int,
-    inputs: str,
-    head: str,
-) -> None:
-    """Tune one expert and keep its task vector."""
-    encoder = context.encoder(backbone)
-    setting = context.setting(encoder)
-    tensors = context.store.get("inputs", inputs).tensors
-    checkpoints = Checkpoints(context.store, key, interval=context.checkpoint_seconds)
-    with measured() as spent:
-        expert = tune(
-            encoder,
-            setting.space,
-            setting.pretrained,
-            stored_head(context, head),
-            tensors["train"],
-            tensors["train_labels"],
-            mode=mode,
-            tuning=context.suite.tuning(task, mode),
-            generator=torch.Generator().manual_seed(expert_seed(seed, task)),
-            device=setting.device,
-            checkpoints=checkpoints,
+@dataclass(frozen=True)
+class Tune(Stage):
+    """The expert of one task, tuned here: its task vector."""
+
+    name = "experts"
+    version = 1
+
+    model: Model
+    recipe: str
+    seed: int
+    tuning: Tuning
+    inputs: Inputs
+    head: MakeHead
+    checkpoint_seconds: float = outside_key(CHECKPOINT_SECONDS)
+
+    @classmethod
+    def of(
+        cls,
+        suite: Suite,
+        backbone: str,
+        task: str,
+        recipe: str,
+        seed: int,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> Tune:
+        """The expert of a task of a suite, tuned under a recipe from one of its backbones."""
+        tuned = recipe_named(recipe).tuned
+        return cls(
+            Model.of(suite, backbone),
+            tuned,
+            seed,
+            suite.tuning(task, tuned),
+            Inputs.of(suite, backbone, task),
+            MakeHead.of(suite, backbone, task),
+            checkpoint_seconds,
         )
-    facts = {
-        "losses": expert.losses,
-        "seconds": checkpoints.seconds + spent.seconds,
-        "cpu_seconds": checkpoints.cpu_seconds + spent.cpu_seconds,
-    }
-    context.store.put("experts", key, {"vector": expert.vector}, facts)
-    checkpoints.discard()
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self.inputs.data.task
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"{self.model.weights}: tuning the {self.recipe} expert of {self.task}"
+
+    def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
+        """Every epoch passes all items of train, there and back."""
+        size = sizes.get(self.task)
+        n_items = size.train if size else 0
+        learning = _LEARNING[self.recipe] * self.tuning.epochs * n_items
+        return Cost(self.model, learning=learning, stored=1, held=_STATES)
+
+    def make(self, store: StageStore) -> None:
+        """Tune the expert; an interrupted tuning goes on from its last checkpoint."""
+        encoder = self.model.encoder()
+        setting = Setting.of(encoder, store.device, Passes(self.inputs.batch_size))
+        tensors = store.get(self.inputs).tensors
+        checkpoints = Checkpoints(store.store, store.key(self), interval=self.checkpoint_seconds)
+        with measured() as spent:
+            expert = tune(
+                encoder,
+                setting.space,
+                setting.pretrained,
+                self.head.read(store),
+                tensors["train"],
+                tensors["train_labels"],
+                recipe=recipe_named(self.recipe),
+                tuning=self.tuning,
+                generator=torch.Generator().manual_seed(expert_seed(self.seed, self.task)),
+                device=setting.device,
+                checkpoints=checkpoints,
+            )
+        facts = {
+            "losses": expert.losses,
+            "seconds": checkpoints.seconds + spent.seconds,
+            "cpu_seconds": checkpoints.cpu_seconds + spent.cpu_seconds,
+        }
+        store.put(self, {"vector": expert.vector}, facts)
+        checkpoints.discard()
 
 
-def stack_vectors(context: Context, key: str, *, backbone: str, experts: dict[str, str]) -> None:
-    """Lay theta0 and all task vectors into one file, to be memory-mapped by every method."""
-    encoder = context.encoder(backbone)
-    pretrained = context.setting(encoder).pretrained
-    stored = {task: context.store.get("experts", expert) for task, expert in experts.items()}
-    facts = {
-        "tasks": list(stored),
-        "seconds": sum(a.facts["seconds"] for a in stored.values()),
-        "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
-    }
-    # Together the vectors may be larger than memory: each is let go of once it is written.
-    one_by_one = (stored.pop(task).tensors["vector"] for task in experts)
-    shape = (len(experts), len(pretrained))
-    tensors: dict[str, Written] = {
-        "pretrained": pretrained,
-        "task_vectors": Rows(shape, torch.float32, one_by_one),
-    }
-    context.store.put("vectors", key, tensors, facts)
+@dataclass(frozen=True)
+class ReadExpert(Stage):
+    """An expert that somebody else tuned: its task vector, from its file."""
+
+    name = "experts"
+    version = 1
+
+    model: Model
+    task: str
+    sha256: str
+    remainder: str | None
+    ignore: tuple[str, ...] = ()
+    path: Path = outside_key(Path())
+
+    @classmethod
+    def of(cls, suite: Suite, backbone: str, task: str, file: ForeignFile) -> ReadExpert:
+        """The expert of a task in a file."""
+        hashes = file.sha256, file.remainder
+        return cls(Model.of(suite, backbone), task, *hashes, file.ignore, file.path)
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"{self.model.weights}: reading the expert of {self.task} from {self.path.name}"
+
+    def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
+        """One vector, kept and held beside theta0."""
+        del sizes
+        return Cost(self.model, stored=1)
+
+    def make(self, store: StageStore) -> None:
+        """Read the file.
+
+        Raises:
+            TaskmarkError: if it is not an expert of the backbone, or changed since it was hashed.
+        """
+        with measured() as spent:
+            vector = read_expert(
+                self.model,
+                self.path,
+                task=self.task,
+                sha256=self.sha256,
+                remainder=self.remainder,
+                ignore=self.ignore,
+            )
+        facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
+        store.put(self, {"vector": vector}, facts)

@@ -1,47 +1,106 @@
-"""The second stage: one frozen head a task, probed on features or read off a text tower."""
+"""The frozen head of a task: probed on features, read off a text tower, or the provider's own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from taskmark.contract.head import Head
+from taskmark.contract.head import Head, TaskHead, read_head
+from taskmark.engine.stage import Cost, Stage
+from taskmark.inference.passes import Passes
 from taskmark.inference.probing import probe
+from taskmark.inference.readers import Setting
+from taskmark.stages.data import Inputs
+from taskmark.stages.model import Model
 
 if TYPE_CHECKING:
-    from taskmark.context import Context
-    from taskmark.inference.readers import Setting
+    from collections.abc import Mapping
+
+    from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
+    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suites.task_data import Sizes
+
+HeadKind = Literal["probed", "zero-shot", "own"]
 
 
-def make_head(context: Context, key: str, *, backbone: str, inputs: str) -> None:
-    """Make the head of a task for a backbone."""
-    facts = context.suite.backbones[backbone]
-    artifact = context.store.get("inputs", inputs)
-    if facts.heads == "zero-shot":
-        head = zero_shot(
-            context.provider,
-            facts.weights,
-            artifact.facts["classes"],
-            artifact.facts["templates"],
+@dataclass(frozen=True)
+class MakeHead(Stage):
+    """The head of a task under a backbone.
+
+    Attributes:
+        model: the backbone's network.
+        inputs: of the task.
+        kind: "probed" fits a linear head to features of the untouched network, "zero-shot" reads
+            it off the text tower, "own" asks the provider.
+        strengths: inverse L2 strengths that probing tries.
+    """
+
+    name = "heads"
+    version = 1
+
+    model: Model
+    inputs: Inputs
+    kind: HeadKind
+    strengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, suite: Suite, backbone: str, task: str) -> MakeHead:
+        """The head of a task of a suite under one of its backbones."""
+        return cls(
+            Model.of(suite, backbone),
+            Inputs.of(suite, backbone, task),
+            suite.backbones[backbone].heads,
+            suite.protocol.probe_strengths,
         )
-    else:
-        encoder = context.encoder(backbone)
-        head = probed(context.setting(encoder), artifact, context.suite.protocol.probe_strengths)
-    context.store.put(
-        "heads", key, {"weight": head.weight, "bias": head.bias}, {"normalise": head.normalise}
-    )
 
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return self.inputs.data.task
 
-def stored_head(context: Context, key: str) -> Head:
-    """Read a head back."""
-    artifact = context.store.get("heads", key)
-    tensors = artifact.tensors
-    return Head(tensors["weight"], tensors["bias"], bool(artifact.facts["normalise"]))
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"{self.model.weights}: {self.kind} head of {self.task}"
+
+    def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
+        """Probing reads train and validation once."""
+        size = sizes.get(self.task)
+        if self.kind != "probed" or size is None:
+            return Cost()
+        return Cost(self.model, reading=size.train + size.validation)
+
+    def make(self, store: StageStore) -> None:
+        """Make the head."""
+        artifact = store.get(self.inputs)
+        head = self._head(store, artifact)
+        tensors, facts = head.stored()
+        store.put(self, tensors, facts)
+
+    def read(self, store: StageStore) -> TaskHead:
+        """Read the head back."""
+        artifact = store.get(self)
+        return read_head(artifact.tensors, artifact.facts)
+
+    def _head(self, store: StageStore, artifact: Artifact) -> TaskHead:
+        if self.kind == "own":
+            return self.model.source.head(self.model.weights, self.task)
+        if self.kind == "zero-shot":
+            return zero_shot(
+                self.model.source,
+                self.model.weights,
+                artifact.facts["classes"],
+                artifact.facts["templates"],
+            )
+        passes = Passes(self.inputs.batch_size)
+        setting = Setting.of(self.model.encoder(), store.device, passes)
+        return probed(setting, artifact, self.strengths)
 
 
 def zero_shot(provider: Provider, weights: str, classes: list[str], templates: list[str]) -> Head:

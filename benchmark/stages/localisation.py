@@ -9,22 +9,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from taskmark.engine.stage import Cost, RecordStage, outside_key
+from taskmark.errors import TaskmarkError
+from taskmark.inference.passes import Passes
+from taskmark.inference.readers import Setting
 from taskmark.machine.costs import measured
 from taskmark.records.localisation_record import (
     Eigenfunction,
-    Localisation,
     LocalisationCost,
+    LocalisationEstimate,
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.records.provenance import provenance
+from taskmark.stages.data import Inputs
 from taskmark.stages.localisation_kernel import Tangents, directions
+from taskmark.stages.model import Model
 from taskmark.stages.picking import picked
+from taskmark.stages.stage_provenance import stage_provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from taskmark.context import Context
+    from taskmark.engine.plan import Request
+    from taskmark.engine.stage_store import StageStore
+    from taskmark.records.suite_facts import SuiteFacts
+    from taskmark.suite.protocol import LocalisationRule
+    from taskmark.suites.task_data import Sizes
 
 _SEED = 0  # of directions, shuffles and halves; the errors say what the draws leave open
 _SHUFFLES = 1000
@@ -140,64 +150,116 @@ def of_halves(kernel: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return torch.stack(values)
 
 
-def make_localisation(
-    context: Context, key: str, *, backbone: str, inputs: Mapping[str, str]
-) -> str:
-    """Measure the localisation of a backbone's weights, and return the record as JSON.
+@dataclass(frozen=True)
+class Localisation(RecordStage):
+    """The NTK localisation of a backbone's pre-trained weights.
 
-    `inputs` are the keys of the encoder's inputs by task. Images are those that the suite picks of
-    each validation split, as many of both tasks of a pair. All pairs share the directions.
+    Items are those that the suite picks of each validation split, as many of both tasks of a pair.
+    All pairs share the directions.
     """
-    protocol = context.suite.protocol
-    rule = protocol.localisation
-    encoder = context.encoder(backbone)
-    setting = context.setting(encoder)
-    tangents = Tangents(
-        encoder.to(setting.device), setting.space, setting.pretrained.to(setting.device)
-    )
-    images = {
-        task: context.store.get("inputs", stored).tensors["validation"]
-        for task, stored in inputs.items()
-    }
-    generator = torch.Generator().manual_seed(_SEED)
-    pairs: list[_Pair] = []
-    passes = 0
-    with measured() as spent, torch.no_grad():
-        n_features = _n_features(tangents, next(iter(images.values())))
-        along = directions(rule.n_directions, n_features, generator)
-        for one, two in protocol.disentanglement.pairs:
-            n = min(rule.n_images, len(images[one]), len(images[two]))
-            both = [
-                images[task][picked(len(images[task]), n, rule.images, task=task)]
-                for task in (one, two)
-            ]
-            alike = both[0].shape == both[1].shape
-            kernels = tangents.kernels(torch.cat(both) if alike else both, along)
-            passes += tangents.passes(2 * n, len(along))
-            pairs.append(_measured(one, two, kernels, n_features))
-    record = LocalisationRecord(
-        suite=context.suite.facts,
-        backbone=backbone,
-        n_directions=len(along),
-        n_features=n_features,
-        pairs=tuple(pair.result for pair in pairs),
-        localisation=_summary(
-            float(np.mean([pair.result.localisation.value for pair in pairs])),
-            _Draws.mean([pair.draws for pair in pairs]),
-            n_features,
-        ),
-        cost=LocalisationCost(
-            gradient_images=passes,
-            seconds=spent.seconds,
-            cpu_seconds=spent.cpu_seconds,
-            peak_bytes=spent.peak_bytes,
-            device_peak_bytes=spent.device_peak_bytes,
-        ),
-        provenance=provenance(context, context.passes),
-    )
-    text = record.identified().model_dump_json()
-    context.store.put("localisation", key, {}, {"record": text})
-    return text
+
+    name = "localisation"
+    version = 1
+    record = LocalisationRecord
+
+    suite: SuiteFacts
+    backbone: str
+    model: Model
+    inputs: Mapping[str, Inputs]
+    pairs: tuple[tuple[str, str], ...]
+    rule: LocalisationRule
+    resolved: Mapping[str, str] | None = outside_key(None)
+
+    @classmethod
+    def planned(cls, request: Request) -> Iterator[Localisation]:
+        """One for each backbone.
+
+        Raises:
+            TaskmarkError: if the suite names no pair of tasks.
+        """
+        if not request.localisation:
+            return
+        suite = request.suite
+        pairs = suite.protocol.disentanglement.pairs
+        if not pairs:
+            raise TaskmarkError(
+                f"The suite {suite.name} {suite.version} names no pair of tasks to tell apart by "
+                "their NTK; leave localisation out, or run two tasks or more."
+            )
+        for backbone in request.backbones:
+            yield cls(
+                suite.facts,
+                backbone,
+                Model.of(suite, backbone),
+                {
+                    task: Inputs.of(suite, backbone, task)
+                    for task in dict.fromkeys(task for pair in pairs for task in pair)
+                },
+                pairs,
+                suite.protocol.localisation,
+                request.resolved,
+            )
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        return f"{self.backbone}: NTK localisation"
+
+    def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
+        """A pass back for each direction of feature space."""
+        known = [sizes[task] for task in self.inputs if task in sizes]
+        n_items = sum(min(self.rule.n_images, size.validation) for size in known)
+        return Cost(self.model, learning=3.0 * self.rule.n_directions * n_items)
+
+    def make(self, store: StageStore) -> str:
+        """Measure the localisation, and return the record as JSON."""
+        rule = self.rule
+        encoder = self.model.encoder()
+        passes = Passes(next(iter(self.inputs.values())).batch_size)
+        setting = Setting.of(encoder, store.device, passes)
+        tangents = Tangents(
+            encoder.to(setting.device), setting.space, setting.pretrained.to(setting.device)
+        )
+        items = {task: store.get(own).tensors["validation"] for task, own in self.inputs.items()}
+        generator = torch.Generator().manual_seed(_SEED)
+        pairs: list[_Pair] = []
+        n_passes = 0
+        with measured() as spent, torch.no_grad():
+            n_features = _n_features(tangents, next(iter(items.values())))
+            along = directions(rule.n_directions, n_features, generator)
+            for one, two in self.pairs:
+                n = min(rule.n_images, len(items[one]), len(items[two]))
+                both = [
+                    items[task][picked(len(items[task]), n, rule.images, task=task)]
+                    for task in (one, two)
+                ]
+                alike = both[0].shape == both[1].shape
+                kernels = tangents.kernels(torch.cat(both) if alike else both, along)
+                n_passes += tangents.passes(2 * n, len(along))
+                pairs.append(_measured(one, two, kernels, n_features))
+        record = LocalisationRecord(
+            suite=self.suite,
+            backbone=self.backbone,
+            n_directions=len(along),
+            n_features=n_features,
+            pairs=tuple(pair.result for pair in pairs),
+            localisation=_summary(
+                float(np.mean([pair.result.localisation.value for pair in pairs])),
+                _Draws.mean([pair.draws for pair in pairs]),
+                n_features,
+            ),
+            cost=LocalisationCost(
+                gradient_images=n_passes,
+                seconds=spent.seconds,
+                cpu_seconds=spent.cpu_seconds,
+                peak_bytes=spent.peak_bytes,
+                device_peak_bytes=spent.device_peak_bytes,
+            ),
+            provenance=stage_provenance(store, passes, self.resolved),
+        )
+        text = record.identified().model_dump_json()
+        store.put(self, {}, {"record": text})
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +318,9 @@ def _measured(one: str, two: str, kernels: Tensor, n_features: int) -> _Pair:
     )
 
 
-def _summary(value: float, draws: _Draws, n_features: int) -> Localisation:
+def _summary(value: float, draws: _Draws, n_features: int) -> LocalisationEstimate:
     low, high = np.quantile(draws.null.numpy(), (0.025, 0.975))
-    return Localisation(
+    return LocalisationEstimate(
         value=value,
         direction_error=jackknife_error(draws.without_each, n_features),
         image_error=float(draws.halves.std()),

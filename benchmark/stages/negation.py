@@ -8,13 +8,19 @@ all alphas are chosen.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.inference.scale_search import candidates, splits_of_validation
+from taskmark.contract.recipe import recipe_named
+from taskmark.engine.stage import Cost, RecordStage, not_made_first, outside_key
+from taskmark.errors import CorruptArtifactError, TaskmarkError, sentence
+from taskmark.inference.readers import passes_per_item
+from taskmark.inference.scale_search import candidates, scale_range_of
 from taskmark.machine.costs import measured
 from taskmark.records.negation_record import (
     MeanAccuracy,
@@ -23,11 +29,9 @@ from taskmark.records.negation_record import (
     NegationResult,
     NegationTrial,
 )
-from taskmark.records.provenance import provenance
-from taskmark.records.record import pack_bits
-from taskmark.stages.editing import own_reader
-from taskmark.stages.evaluation import splits_of_test
-from taskmark.stages.expert_reference import stored_passes
+from taskmark.records.packing import pack_bits
+from taskmark.stages.editing import edit
+from taskmark.stages.row import Row
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
 from taskmark.statistics.resampling import Scores
 
@@ -37,11 +41,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from taskmark.context import Context
+    from taskmark.contract.method import Method
+    from taskmark.engine.plan import Request
+    from taskmark.engine.stage_store import StageStore
+    from taskmark.inference.items import Items
     from taskmark.inference.readers import Reader
-    from taskmark.inference.scale_search import Split
-    from taskmark.records.record import MethodFacts
-    from taskmark.stages.experts import Stand
+    from taskmark.records.envelope import MethodFacts
+    from taskmark.stages.expert_set import ExpertSet
+    from taskmark.suite.definition import Suite
+    from taskmark.suite.protocol import NegationRule
+    from taskmark.suites.task_data import Sizes
+
+_log = logging.getLogger(__name__)
 
 ALPHAS = (0.0, 1.0)
 """Ends of the grid of alpha; it has as many points as every scale search of the suite."""
@@ -99,7 +110,7 @@ def choose(curve: Sequence[NegationTrial], keep: float) -> NegationTrial:
 def sweep(
     read: Reader,
     direction: Tensor,
-    splits: Mapping[str, Split],
+    items: Mapping[str, Items],
     target: str,
     controls: Sequence[str],
     alphas: Sequence[float],
@@ -109,7 +120,7 @@ def sweep(
     Args:
         read: how weights are read.
         direction: what is subtracted, [P].
-        splits: the validation split of each task.
+        items: of validation, by task.
         target: the task that is negated.
         controls: the tasks that control it.
         alphas: what to try.
@@ -117,7 +128,7 @@ def sweep(
     Returns:
         One trial an alpha, in order.
     """
-    bits = _correct(read, direction, splits, (target, *controls), alphas)
+    bits = _correct(read, direction, items, (target, *controls), alphas)
     accuracy = {task: rows.mean(1).tolist() for task, rows in bits.items()}
     return tuple(
         NegationTrial(
@@ -129,98 +140,217 @@ def sweep(
     )
 
 
-def make_negation(
-    context: Context, key: str, *, stand: Stand, controls: Mapping[str, Sequence[str]], keep: float
-) -> str:
-    """Negate every task of the suite in turn, and return the record as JSON.
+@dataclass(frozen=True)
+class Negation(RecordStage):
+    """Every task of the suite negated in turn, by its task vector or by what a method makes of it.
 
-    `controls` are the tasks that control each target, see `controls_of`; `keep` as in `choose`.
-    """
-    weights = context.store.get("vectors", stand.vectors)
-    directions = dict(zip(weights.facts["tasks"], weights.tensors["task_vectors"], strict=True))
-    record = negated(context, stand, directions, controls=controls, keep=keep)
-    text = record.identified().model_dump_json()
-    context.store.put("negation", key, {}, {"record": text})
-    return text
-
-
-def negated(
-    context: Context,
-    stand: Stand,
-    directions: Mapping[str, Tensor],
-    *,
-    controls: Mapping[str, Sequence[str]],
-    keep: float,
-    alphas: tuple[float, float] = ALPHAS,
-    method: MethodFacts | None = None,
-) -> NegationRecord:
-    """Subtract each task's direction, and measure what is left of the task and of its controls.
-
-    Args:
-        context: of the run.
-        stand: the backbone, recipe and expert seed.
-        directions: what is subtracted for each target, [P].
+    Attributes:
+        experts: whose task vectors; with the tasks that only control.
         controls: the tasks that control each target, see `controls_of`.
         keep: as in `choose`.
-        alphas: ends of the grid of alpha, of which the lower is 0.
-        method: what made the directions of the task vectors; None where they are those themselves.
-
-    Returns:
-        The record, not yet identified.
+        trials: points of the grid of alpha.
+        row: of the method, where a method makes the directions; it is run on one task at a time.
+        resolved: hashes that the run found where the suite leaves them open, for the record.
     """
-    weights = context.store.get("vectors", stand.vectors)
-    read = own_reader(context, stand, weights.tensors["pretrained"])
-    grid = candidates(alphas, context.suite.protocol.trials)
-    with measured() as spent:
-        splits = splits_of_validation(context, stand)
-        curves = {
-            target: sweep(read, vector, splits, target, controls[target], grid)
-            for target, vector in directions.items()
+
+    name = "negation"
+    version = 1
+    record = NegationRecord
+
+    experts: ExpertSet
+    controls: Mapping[str, tuple[str, ...]]
+    keep: float
+    trials: int
+    row: Row | None = not_made_first(None)
+    resolved: Mapping[str, str] | None = outside_key(None)
+
+    @classmethod
+    def planned(cls, request: Request) -> Iterator[Negation]:
+        """For each expert set, and each row whose method has a direction of its own."""
+        if not request.negation:
+            return
+        suite = request.suite
+        rule = _rule(suite)
+        tasks = list(suite.tasks)
+        controls = {
+            task: controls_of(task, tasks, rule.controls, others=suite.controls) for task in tasks
         }
-        chosen = {target: choose(curve, keep).alpha for target, curve in curves.items()}
-        splits = splits_of_test(context, stand)
-        bits = {  # target -> task -> [2, N], pre-trained and negated
-            target: _correct(
-                read, vector, splits, (target, *controls[target]), (0.0, chosen[target])
-            )
-            for target, vector in directions.items()
-        }
-    return NegationRecord(
-        method=method,
-        suite=context.suite.facts,
-        backbone=stand.backbone,
-        heads=context.suite.backbones[stand.backbone].heads,
-        recipe=stand.recipe,
-        experts=context.expert_facts(stand.backbone, stand.expert_seed),
-        expert_seed=stand.expert_seed,
-        keep=keep,
-        tasks=tuple(
-            NegatedTask(
-                target=_tested(target, bits[target][target]),
-                controls=tuple(_tested(task, bits[target][task]) for task in controls[target]),
-                alpha=chosen[target],
-                curve=curves[target],
-            )
-            for target in directions
-        ),
-        target=_mean((target, rows[target][1]) for target, rows in bits.items()),
-        control=_mean((c, rows[c][1]) for target, rows in bits.items() for c in controls[target]),
-        seconds=spent.seconds,
-        provenance=provenance(context, stored_passes(context, stand.normaliser)),
-    )
+        for experts in request.expert_sets():
+            whole = experts.with_controls(suite)
+            shared = (whole, controls, rule.keep, suite.protocol.trials)
+            yield cls(*shared, resolved=request.resolved)
+            for row in Row.planned(request):
+                same = row.experts.reference.identity == experts.reference.identity
+                if same and has_direction_of_its_own(request.method(row.method.name)):
+                    yield cls(*shared, row=row, resolved=request.resolved)
+
+    @property
+    def label(self) -> str:
+        """See Stage."""
+        by = f" by {self.row.method.name}" if self.row else ""
+        return f"{self.experts.backbone}, {self.experts.recipe}: task negation{by}"
+
+    def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
+        """Validation at every alpha and test twice, for each target and its controls."""
+        mode = recipe_named(self.experts.recipe).read
+        n_readings = self.trials if mode == "standard" else 1
+        reading = 0
+        for target, controls in self.controls.items():
+            known = [sizes[task] for task in (target, *controls) if task in sizes]
+            reading += sum(n_readings * size.validation + 2 * size.test for size in known)
+        learning = self.row.cost(sizes).learning if self.row else 0.0
+        return Cost(self.experts.model, reading=passes_per_item(mode) * reading, learning=learning)
+
+    def make(self, store: StageStore) -> str | None:
+        """Negate every task, and return the record as JSON.
+
+        Where a method makes the directions: each edit is of one task alone, with its data alone,
+        and with an equal share of the suite's budget of gradient images. Alpha then lies between 0
+        and the upper end of the method's own range of scales, 1 where it has none.
+
+        Returns:
+            None where the method fails, or returns no direction: heads of its own, weights for a
+            single task, or nothing but zeros.
+        """
+        if self.row is None:
+            weights = store.get(self.experts.vectors)
+            tasks, vectors = weights.facts["tasks"], weights.tensors["task_vectors"]
+            record = self._negated(store, dict(zip(tasks, vectors, strict=True)))
+        else:
+            method = self.row.method.build()
+            try:
+                with measured() as edited:
+                    directions = self._directions(store, self.row, method)
+            except (CorruptArtifactError, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row
+                _log.warning("The negation by %s failed: %s", method.name, sentence(error))
+                return None
+            if directions is None:
+                store.put(self, {}, {"record": ""})
+                return None
+            scales = scale_range_of(method, self.row.scale_ranges)
+            alphas = (ALPHAS[0], scales[1] if scales else ALPHAS[1])
+            record = self._negated(store, directions, alphas=alphas, method=self.row.method.facts())
+            record = record.model_copy(update={"seconds": edited.seconds + record.seconds})
+        text = record.identified().model_dump_json()
+        store.put(self, {}, {"record": text})
+        return text
+
+    def _directions(self, store: StageStore, row: Row, method: Method) -> dict[str, Tensor] | None:
+        """What the method makes of each task, [P]; None where one of them is no direction."""
+        tasks = tuple(self.experts.vectors.experts)
+        budget = row.gradient_images // len(tasks)
+        vectors = store.get(self.experts.vectors)
+        directions: dict[str, Tensor] = {}
+        for task in tasks:
+            handout = row.handout(store, method, task=task, budget=budget)
+            own = edit(method, handout, vectors=vectors, limits=row.method.plugins.limits).edit
+            if own.heads or not own.one_model:
+                return None
+            directions[task] = own.vector
+        return directions if any(vector.any() for vector in directions.values()) else None
+
+    def _negated(
+        self,
+        store: StageStore,
+        directions: Mapping[str, Tensor],
+        *,
+        alphas: tuple[float, float] = ALPHAS,
+        method: MethodFacts | None = None,
+    ) -> NegationRecord:
+        """Subtract each task's direction, and measure what is left of the task and its controls.
+
+        Args:
+            store: of the run.
+            directions: what is subtracted for each target, [P].
+            alphas: ends of the grid of alpha, of which the lower is 0.
+            method: what made the directions; None where they are the task vectors themselves.
+
+        Returns:
+            The record, not yet identified.
+        """
+        experts, controls = self.experts, self.controls
+        pretrained = store.get(experts.vectors).tensors["pretrained"]
+        read = experts.reader(store, pretrained)
+        grid = candidates(alphas, self.trials)
+        with measured() as spent:
+            items = experts.validation(store)
+            curves = {
+                target: sweep(read, vector, items, target, controls[target], grid)
+                for target, vector in directions.items()
+            }
+            chosen = {target: choose(curve, self.keep).alpha for target, curve in curves.items()}
+            items = experts.test(store)
+            bits = {  # target -> task -> [2, N], pre-trained and negated
+                target: _correct(
+                    read, vector, items, (target, *controls[target]), (0.0, chosen[target])
+                )
+                for target, vector in directions.items()
+            }
+        return NegationRecord(
+            method=method,
+            suite=experts.suite,
+            backbone=experts.backbone,
+            heads=experts.head_kind,
+            recipe=experts.recipe,
+            experts=experts.brought,
+            expert_seed=experts.seed,
+            keep=self.keep,
+            tasks=tuple(
+                NegatedTask(
+                    target=_tested(target, bits[target][target]),
+                    controls=tuple(_tested(task, bits[target][task]) for task in controls[target]),
+                    alpha=chosen[target],
+                    curve=curves[target],
+                )
+                for target in directions
+            ),
+            target=_mean((target, rows[target][1]) for target, rows in bits.items()),
+            control=_mean(
+                (c, rows[c][1]) for target, rows in bits.items() for c in controls[target]
+            ),
+            seconds=spent.seconds,
+            provenance=experts.provenance(store, self.resolved),
+        )
+
+
+def has_direction_of_its_own(method: type[Method]) -> bool:
+    """Whether negation by a method can differ from negation of the task vector.
+
+    It cannot where a single task gives the direction of its task vector, and baselines and
+    references are no methods of arithmetic on weights.
+    """
+    return method.role == "competitor" and method.takes(1) and not method.keeps_direction
+
+
+def _rule(suite: Suite) -> NegationRule:
+    rule = suite.protocol.negation
+    if rule is None:
+        raise TaskmarkError(
+            f"The suite {suite.name} {suite.version} has no section [protocol.negation]; "
+            "leave negation out, or run a suite that has it."
+        )
+    tasks = list(suite.tasks)
+    if len(tasks) == 1 and not suite.controls:
+        raise TaskmarkError(
+            f"The only task, {tasks[0]!r}, cannot be negated without another "
+            "that controls it; run two tasks or more."
+        )
+    return rule
 
 
 def _correct(
     read: Reader,
     direction: Tensor,
-    splits: Mapping[str, Split],
+    items: Mapping[str, Items],
     tasks: Iterable[str],
     alphas: Sequence[float],
 ) -> dict[str, NDArray[np.bool_]]:
     """What theta0 - alpha * direction gets right, task -> [A, N]."""
-    work = {task: (splits[task].head, splits[task].inputs) for task in tasks}
-    classes = read.predict(direction, [-alpha for alpha in alphas], work)
-    return {task: (rows == splits[task].labels).numpy() for task, rows in classes.items()}
+    work = {task: items[task] for task in tasks}
+    answers = read.predict(direction, [-alpha for alpha in alphas], work)
+    return {task: items[task].correct(rows).numpy() for task, rows in answers.items()}
 
 
 def _tested(task: str, bits: NDArray[np.bool_]) -> NegationResult:

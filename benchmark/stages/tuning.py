@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional
 
 from taskmark.inference.batches import on_device
-from taskmark.inference.linearised import value_and_tangent
 from taskmark.inference.residence import resident
 from taskmark.machine.memory import Room
 from taskmark.store.checkpoints import Progress
@@ -21,8 +18,8 @@ from taskmark.store.checkpoints import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from taskmark.contract.head import Head
-    from taskmark.contract.recipe import Mode
+    from taskmark.contract.head import TaskHead
+    from taskmark.contract.recipe import Recipe
     from taskmark.contract.weights import WeightSpace
     from taskmark.store.checkpoints import Checkpoints
     from taskmark.suite.protocol import Tuning
@@ -61,11 +58,11 @@ def tune(
     encoder: nn.Module,
     space: WeightSpace,
     pretrained: Tensor,
-    head: Head,
+    head: TaskHead,
     inputs: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     *,
-    mode: Mode,
+    recipe: Recipe,
     tuning: Tuning,
     generator: torch.Generator,
     device: torch.device,
@@ -73,17 +70,16 @@ def tune(
 ) -> Expert:
     """Tune the encoder on one task; the head stays frozen.
 
-    In mode "tangent" the model is f(x; theta0) + J(x) (theta - theta0); decay acts on theta in
-    both modes, so that the two differ in nothing but the model.
+    The recipe says of which outputs the loss is taken; decay acts on theta under every recipe.
 
     Args:
         encoder: the module; its own parameters are not used.
         space: the layout of its weights.
         pretrained: theta0, [P].
         head: the task's head.
-        inputs: of the train split, [N, ...]; images of bytes may be mapped from a file.
-        labels: [N].
-        mode: which model is tuned.
+        inputs: of the train split, [N, ...]; items of bytes may be mapped from a file.
+        targets: [N, ...].
+        recipe: which model is tuned.
         tuning: optimiser, schedule and length.
         generator: orders the batches.
         device: where to compute; a GPU keeps the data, if it fits. Where memory is short, a
@@ -98,7 +94,6 @@ def tune(
     weights = start.clone().requires_grad_()
     head = head.to(device)
     encoder = encoder.to(device)
-    features = _standard if mode == "standard" else _tangent
     optimiser = torch.optim.AdamW(
         [weights], lr=tuning.learning_rate, weight_decay=tuning.weight_decay
     )
@@ -109,21 +104,19 @@ def tune(
             weights.copy_(progress.tensors["weights"])
         optimiser.state[weights].update(_moments(progress.tensors, device))
 
-    def backward(batch: Tensor, classes: Tensor, part: Tensor) -> float:
+    def backward(batch: Tensor, answers: Tensor, part: Tensor) -> float:
         own = slice(int(part[0]), int(part[-1]) + 1)
-        logits = head.logits(features(encoder, space, start, weights, batch[own]))
-        loss = functional.cross_entropy(
-            logits, classes[own], label_smoothing=tuning.label_smoothing
-        )
+        outputs = recipe.outputs(encoder, space, start, weights, batch[own])
+        loss = head.loss(outputs, answers[own], label_smoothing=tuning.label_smoothing)
         (loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) * len(part)
 
-    inputs, labels = resident(device, inputs, labels)
+    inputs, targets = resident(device, inputs, targets)
     for index, batch in course.batches_left(lambda order: on_device(inputs, order, device)):
-        classes = labels[index.to(labels.device)].to(device)
+        answers = targets[index.to(targets.device)].to(device)
         optimiser.param_groups[0]["lr"] = tuning.learning_rate * course.factor
         optimiser.zero_grad(set_to_none=True)
-        loss = sum(room.each(partial(backward, batch, classes), torch.arange(len(index))))
+        loss = sum(room.each(partial(backward, batch, answers), torch.arange(len(index))))
         nn.utils.clip_grad_norm_([weights], tuning.clip_norm)
         optimiser.step()
         course.advance(loss)
@@ -136,9 +129,9 @@ def tune(
 class _Course:
     """How far a tuning has come, and which batches are left of it."""
 
-    def __init__(self, n_images: int, tuning: Tuning, generator: torch.Generator) -> None:
-        self._n_images, self._tuning, self._generator = n_images, tuning, generator
-        self._n_batches = math.ceil(n_images / tuning.batch_size)
+    def __init__(self, n_items: int, tuning: Tuning, generator: torch.Generator) -> None:
+        self._n_items, self._tuning, self._generator = n_items, tuning, generator
+        self._n_batches = math.ceil(n_items / tuning.batch_size)
         self._epoch = self._batch = 0
         self._total = 0.0
         self._order = generator.get_state()  # before it shuffles the epoch under way
@@ -154,14 +147,14 @@ class _Course:
     def batches_left(
         self, read: Callable[[list[Tensor]], Iterator[Tensor]]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Indices of images and what is read of them, a batch a step; to be advanced after each.
+        """Indices of items and what is read of them, a batch a step; to be advanced after each.
 
         Nothing is read ahead over the end of an epoch, so that the generator's state is that of
         the epoch under way.
         """
         while self._epoch < self._tuning.epochs:
             self._order = self._generator.get_state()
-            order = list(batches(self._n_images, self._tuning.batch_size, self._generator))
+            order = list(batches(self._n_items, self._tuning.batch_size, self._generator))
             left = order[self._batch :]
             yield from zip(left, read(left), strict=True)
 
@@ -170,7 +163,7 @@ class _Course:
         self._batch += 1
         self._total += loss
         if self._batch == self._n_batches:
-            self.losses.append(self._total / self._n_images)
+            self.losses.append(self._total / self._n_items)
             self._epoch, self._batch, self._total = self._epoch + 1, 0, 0.0
             self._order = self._generator.get_state()
 
@@ -198,17 +191,3 @@ def _moments(tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, T
         for name, tensor in tensors.items()
         if name not in ("weights", "order")
     }
-
-
-def _standard(
-    encoder: nn.Module, space: WeightSpace, _start: Tensor, weights: Tensor, inputs: Tensor
-) -> Tensor:
-    features: Tensor = functional_call(encoder, space.views(weights), (inputs,))
-    return features
-
-
-def _tangent(
-    encoder: nn.Module, space: WeightSpace, start: Tensor, weights: Tensor, inputs: Tensor
-) -> Tensor:
-    value, tangent = value_and_tangent(encoder, space, start, weights - start, inputs)
-    return value + tangent

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from taskmark.engine.jobs import Job
-    from taskmark.store.artifacts import Store
+    from taskmark.engine.job import Job
+    from taskmark.engine.stage_store import StageStore
     from taskmark.store.locks import Locks
 
 
 class StoreClaims:
     """Claims on the artifacts of a store, held by locks."""
 
-    def __init__(self, store: Store, locks: Locks) -> None:
+    def __init__(self, store: StageStore, locks: Locks) -> None:
         self._store, self._locks = store, locks
 
     def take(self, job: Job) -> Literal["mine", "made", "busy"]:
@@ -22,11 +22,11 @@ class StoreClaims:
         Raises:
             TaskmarkError: if the store cannot be written.
         """
-        if job.is_done(self._store):
+        if self._store.has(job.stage):
             return "made"
         if not self._locks.take(_name(job)):
             return "busy"
-        if job.is_done(self._store):  # between the two looks
+        if self._store.has(job.stage):  # between the two looks
             self._locks.release(_name(job))
             return "made"
         return "mine"

@@ -70,8 +70,12 @@ def remove(path: Path) -> None:
         ) from error
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, *, option: str = "") -> None:
     """Try whether files can be written to a folder, which is made if need be.
+
+    Args:
+        folder: where files are to go.
+        option: how a user names another folder, such as "--out".
 
     Raises:
         TaskmarkError: if they cannot.
@@ -83,7 +87,7 @@ def check_writable(folder: Path) -> None:
         why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
         raise TaskmarkError(
             f"The folder {str(folder)!r} cannot be written ({why}); free some space or choose "
-            "another."
+            f"another{f' with {option}' if option else ''}."
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The keys of the store: the hash of everything that makes an artifact what it is."""
+"""The keys of the store: the hash of what makes an artifact what it is."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ import hashlib
 import importlib.util
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_LIBRARIES = ("numpy", "open_clip_torch", "safetensors", "scikit-learn", "scipy", "timm", "torch")
-_OURS = "taskmark"
+# Those that compute; the others change no number.
+_LIBRARIES = ("numpy", "open_clip_torch", "scikit-learn", "scipy", "timm", "torch")
+_METHODS = "taskmark.methods"
 
 
-def artifact_key(*, code: Iterable[Path], inputs: dict[str, Any], device: str) -> str:
+def artifact_key(identity: str, device: str) -> str:
     """The key of an artifact.
 
     Args:
-        code: the files whose code makes it; what they import of taskmark counts with them.
-        inputs: settings, seeds, and the keys of what it is made from, as JSON values.
-        device: the kind of device; results differ in the last bits between kinds.
+        identity: of the stage that makes it, see `taskmark.engine.stage`.
+        device: the kind of device, "cpu" or "cuda".
 
     Returns:
         SHA-256, hexadecimal.
     """
-    return digest(
-        {
-            "code": code_hash(tuple(sorted(code))),
-            "inputs": inputs,
-            "device": device,
-            "libraries": library_versions(),
-        }
-    )
+    return digest({"identity": identity, "device": device, "libraries": library_versions()})
 
 
 @functools.cache
@@ -61,8 +54,8 @@ def source_of(module: str) -> Path:
 
 
 @functools.cache
-def code_hash(files: tuple[Path, ...]) -> str:
-    """Hash of what files do, with all of taskmark that they import, directly or not.
+def method_code_hash(files: tuple[Path, ...]) -> str:
+    """Hash of what the files of a method do, with all of `taskmark.methods` that they import.
 
     Comments, layout and docstrings do not count.
     """
@@ -70,7 +63,7 @@ def code_hash(files: tuple[Path, ...]) -> str:
 
 
 def files_of(files: Iterable[Path]) -> set[Path]:
-    """Files, and all of taskmark that they import, directly or not."""
+    """Files of methods, and all of `taskmark.methods` that they import, directly or not."""
     found: set[Path] = set()
     waiting = list(files)
     while waiting:
@@ -81,26 +74,37 @@ def files_of(files: Iterable[Path]) -> set[Path]:
     return found
 
 
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """Take the docstrings out of a syntax tree, which has no comments either."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            body[:] = body[1:] or [ast.Pass()]
+    return tree
+
+
 @functools.cache
 def _read(path: Path) -> tuple[str, list[Path]]:
-    """The hash of what one file does, and the files of taskmark that it imports."""
+    """The hash of what one file does, and the files of methods that it imports."""
     tree = ast.parse(path.read_bytes())
-    imported = [source_of(module) for module in _own_imports(tree)]
-    return _tree_hash(tree), imported
+    imported = [source_of(module) for module in _imported_methods(tree)]
+    text = ast.dump(without_docstrings(tree))
+    return hashlib.sha256(text.encode()).hexdigest(), imported
 
 
-def _own_imports(tree: ast.Module) -> Iterator[str]:
+def _imported_methods(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            if node.module.split(".")[0] == _OURS:
+            if _is_of_methods(node.module):
                 yield node.module
-                yield from (
-                    module
-                    for alias in node.names
-                    if _is_module(module := f"{node.module}.{alias.name}")
-                )
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name for name in names if _is_of_methods(name) and _is_module(name))
         elif isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.split(".")[0] == _OURS)
+            yield from (a.name for a in node.names if _is_of_methods(a.name))
+
+
+def _is_of_methods(module: str) -> bool:
+    return module.startswith(f"{_METHODS}.")
 
 
 @functools.cache
@@ -109,14 +113,6 @@ def _is_module(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
-
-
-def _tree_hash(tree: ast.Module) -> str:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            body[:] = body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.records.record import Frozen, SuiteFacts
+from taskmark.records.frozen import Frozen
+from taskmark.records.suite_facts import SuiteFacts, Variant
 from taskmark.suite.extension import Extension, differences, laid_over
 from taskmark.suite.protocol import Fraction, Gate, Positive, Protocol, Tuning
 from taskmark.suite.toml_files import faults_in_sentences
@@ -58,7 +59,7 @@ class Backbone(Frozen):
 
     weights: str
     sha256: str
-    heads: Literal["probed", "zero-shot"]
+    heads: Literal["probed", "zero-shot", "own"]
     summary: str = ""
 
 
@@ -69,7 +70,8 @@ class Suite(Frozen):
     `default_backbones` are run where none is chosen. `controls` are tasks that negation may not
     harm, and that are neither tuned on nor merged. `hyperparameters` are the suite's own choices
     for methods whose published ones do not fit its size, by method name. `gate` says what a
-    comparison of two runs tolerates.
+    comparison of two runs tolerates. `variant` is what a run changed of the definition, and
+    `sha256` covers it.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Suite(Frozen):
     protocol: Protocol
     hyperparameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     gate: Gate = Gate()
+    variant: Variant = Variant()
     sha256: str
 
     @model_validator(mode="after")
@@ -138,7 +141,25 @@ class Suite(Frozen):
     @property
     def facts(self) -> SuiteFacts:
         """What a record says of the suite."""
-        return SuiteFacts(name=self.name, version=self.version, sha256=self.sha256)
+        return SuiteFacts(
+            name=self.name, version=self.version, sha256=self.sha256, variant=self.variant
+        )
+
+    @property
+    def label(self) -> str:
+        """What people are shown: "mini@1.0", "mini@1.0+racing"."""
+        return self.facts.label
+
+    def vary(self, change: object, **fields: Any) -> Suite:
+        """The same suite with a change to its variant, and a hash that covers it.
+
+        Args:
+            change: what the run changes, as the hash covers it.
+            fields: those of `Variant` that the run sets.
+        """
+        variant = self.variant.model_copy(update=fields)
+        sha256 = hashlib.sha256(f"{self.sha256} {change}".encode()).hexdigest()
+        return self.model_copy(update={"variant": variant, "sha256": sha256})
 
     def tuning(self, task: str, mode: Mode) -> Tuning:
         """How the expert of a task is tuned."""
@@ -148,28 +169,19 @@ class Suite(Frozen):
         return tuning.model_copy(update={"epochs": epochs})
 
     def racing(self) -> Suite:
-        """The same suite with a racing search of scales, with a name that says so."""
+        """The variant of the suite with a racing search of scales."""
         if self.protocol.search == "racing":
             return self
-        return self.model_copy(
-            update={
-                "protocol": self.protocol.model_copy(update={"search": "racing"}),
-                "version": f"{self.version}+racing",
-                "sha256": hashlib.sha256(f"{self.sha256} racing".encode()).hexdigest(),
-            }
-        )
+        protocol = self.protocol.model_copy(update={"search": "racing"})
+        raced = self.model_copy(update={"protocol": protocol})
+        return raced.vary("racing", racing=True)
 
     def on_experts_of(self, family: str) -> Suite:
-        """The same suite on experts that were brought along, with a name that says whose."""
-        return self.model_copy(
-            update={
-                "version": f"{self.version}+experts.{family}",
-                "sha256": hashlib.sha256(f"{self.sha256} experts {family}".encode()).hexdigest(),
-            }
-        )
+        """The variant of the suite on experts of a family, which were brought along."""
+        return self.vary(f"experts {family}", experts=family)
 
     def only(self, tasks: tuple[str, ...]) -> Suite:
-        """The same suite on some of its tasks, in the suite's order, with a name that says so.
+        """The variant of the suite on some of its tasks, in the suite's order.
 
         Raises:
             TaskmarkError: if a task is not the suite's.
@@ -180,13 +192,7 @@ class Suite(Frozen):
         part = self.keeping(tasks)
         if not tasks or len(part.tasks) == len(self.tasks):
             return self
-        names = list(part.tasks)
-        return part.model_copy(
-            update={
-                "version": f"{self.version}+{'+'.join(names)}",
-                "sha256": hashlib.sha256(f"{self.sha256} {sorted(names)}".encode()).hexdigest(),
-            }
-        )
+        return part.vary(sorted(part.tasks), tasks=tuple(part.tasks))
 
     def keeping(self, tasks: tuple[str, ...]) -> Suite:
         """The definition without its other tasks and their pairs, under the name that it has.
@@ -274,7 +280,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> Suite:
         values = tomllib.loads(content.decode())
         if "extends" in values:
             return _extended(path, content, values, above)
-        return Suite(**values, sha256=hashlib.sha256(content).hexdigest())
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Suite(**values, sha256=sha256, variant=Variant())
 
 
 def _extended(path: Path, content: bytes, values: dict[str, Any], above: tuple[Path, ...]) -> Suite:
@@ -292,10 +299,11 @@ def _extended(path: Path, content: bytes, values: dict[str, Any], above: tuple[P
     base = _read(base_path, chain)
     extension.check(path, base.tasks, values.get("tasks", {}))
     inherited = base.model_dump()
-    for name in (*_IDENTITY, "sha256"):
+    for name in (*_IDENTITY, "sha256", "variant"):
         del inherited[name]
     merged = laid_over(inherited, values)
-    suite = Suite(**merged, sha256=hashlib.sha256(base.sha256.encode() + content).hexdigest())
+    sha256 = hashlib.sha256(base.sha256.encode() + content).hexdigest()
+    suite = Suite(**merged, sha256=sha256, variant=Variant())
     if extension.only:
         suite = suite.keeping(extension.only)
     unsaid = ("extends", *_IDENTITY)

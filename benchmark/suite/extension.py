@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.records.record import Frozen
+from taskmark.records.frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from taskmark.records.record import Frozen, Search
+from taskmark.records.frozen import Frozen
+from taskmark.records.record import Search
 from taskmark.stages.picking import Pick
 
 Positive = Annotated[int, Field(gt=0)]
@@ -30,7 +31,7 @@ class Tuning(Frozen):
     label_smoothing: Fraction = 0.0
 
 
-class Disentanglement(Frozen):
+class DisentanglementGrid(Frozen):
     """The grid, the images a task and the pairs on which xi is measured.
 
     `images` are the first of the test split, or "drawn" from it.
@@ -49,7 +50,7 @@ class Disentanglement(Frozen):
         return alphas
 
 
-class Negation(Frozen):
+class NegationRule(Frozen):
     """How tasks are negated.
 
     `controls` are the tasks that control every target, or each one by its name, or how many of the
@@ -60,7 +61,7 @@ class Negation(Frozen):
     keep: Fraction = 0.95
 
 
-class Localisation(Frozen):
+class LocalisationRule(Frozen):
     """On how many images a task, in how many directions of feature space, the NTK is estimated.
 
     `images` are the first of the validation split, or "drawn" from it.
@@ -112,9 +113,9 @@ class Protocol(Frozen):
     batch_size: Positive
     standard: Tuning
     tangent: Tuning
-    disentanglement: Disentanglement
-    negation: Negation | None = None
-    localisation: Localisation = Localisation()
+    disentanglement: DisentanglementGrid
+    negation: NegationRule | None = None
+    localisation: LocalisationRule = LocalisationRule()
 
     @field_validator("scale_ranges")
     @classmethod

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from taskmark.contract.head import TaskHead
     from taskmark.suites.task_data import Sizes, TaskData
 
 
@@ -41,6 +42,9 @@ class Provider(Protocol):
 
     def logit_scale(self, weights: str) -> float:
         """What cosines are multiplied with."""
+
+    def head(self, weights: str, task: str) -> TaskHead:
+        """The provider's own head of a task; asked for where a backbone's heads are "own"."""
 
     def expert_weights(
         self, weights: str, path: Path, *, ignore: Sequence[str] = ()
@@ -85,3 +89,8 @@ def fetched(source: Provider) -> Fetched | None:
 def provider(module: str) -> Provider:
     """Import a provider module by name."""
     return cast("Provider", importlib.import_module(module))
+
+
+def provider_version(module: str) -> int:
+    """The version that a provider module states as VERSION; 1 where it states none."""
+    return int(getattr(provider(module), "VERSION", 1))

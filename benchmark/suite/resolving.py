@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import digest
+from taskmark.records.frozen import digest
 from taskmark.stages.data import fingerprint
 from taskmark.store.keys import source_of
 from taskmark.suite.definition import UNRESOLVED
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
 
-_MARK = "unresolved"
-_SHOWN = 8  # digits of the hash of hashes that a version shows
+_SHOWN = 8  # digits of the hash of hashes that a variant shows
 
 
 def prepared(
@@ -42,10 +41,10 @@ def prepared(
     source_of(suite.provider)  # before it is imported, so that a wrong name gets its sentence
     source, chosen = provider(suite.provider), suite.chosen(backbones)
     tasks = (*suite.tasks, *(suite.controls if negation else ()))
-    if told := what_is_missing(suite, source, chosen, tasks):
+    if missing := what_is_missing(suite, source, chosen, tasks):
         if not whole:
             return suite, {}
-        raise TaskmarkError(f"The suite {suite.name} {suite.version} cannot run here yet: {told}.")
+        raise TaskmarkError(f"The suite {suite.label} cannot run here yet: {missing}.")
     check_weights(suite, source, chosen)
     found = found_hashes(suite, source, chosen, tasks)
     return resolved(suite, found), found
@@ -74,7 +73,7 @@ def check_weights(suite: Suite, source: Provider, backbones: Sequence[str]) -> N
         if found != facts.sha256:
             raise TaskmarkError(
                 f"The weights of the backbone {backbone!r} have the hash {found[:12]}, but the "
-                f"suite {suite.name} {suite.version} is frozen with {facts.sha256[:12]}; reinstall "
+                f"suite {suite.label} is frozen with {facts.sha256[:12]}; reinstall "
                 "taskmark, or fetch them again, to get those that belong to it."
             )
 
@@ -114,9 +113,9 @@ def found_hashes(
 
 
 def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
-    """The suite with hashes that were found, under a version that says which data they are of.
+    """The variant of the suite with hashes that were found, which says which data they are of.
 
-    Whoever finds other data of a task that is merged gets another version, so that records of the
+    Whoever finds other data of a task that is merged gets another variant, so that records of the
     two never stand on one board. Which backbones and controls a run looks at besides changes
     nothing, so that runs of one backbone and of two share their rows; what was found of those is on
     the records, and rows on other weights than the newest are stale. Nothing else differs from a
@@ -139,7 +138,7 @@ def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
 
     return suite.model_copy(
         update={
-            "version": f"{suite.version}+{_MARK}.{total[:_SHOWN]}",
+            "variant": suite.variant.model_copy(update={"unresolved": total[:_SHOWN]}),
             "sha256": digest([suite.sha256, total]),
             "tasks": filled("tasks", suite.tasks),
             "controls": filled("tasks", suite.controls),
@@ -149,7 +148,7 @@ def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
 
 
 def sentence(suite: Suite, found: Mapping[str, str]) -> str:
-    """What a user is told of a run of a suite that is not frozen.
+    """The sentence that a user reads about a run of a suite that is not frozen.
 
     Args:
         suite: as `resolved` returned it.
@@ -158,5 +157,5 @@ def sentence(suite: Suite, found: Mapping[str, str]) -> str:
     names = ", ".join(name.partition(".")[2] for name in found) or "of what this run leaves out"
     return (
         f"The suite {suite.name} is not frozen ({names}: no hash is fixed): what is here is taken "
-        f"as it is, and the records stand on boards of their own, {suite.name}@{suite.version}."
+        f"as it is, and the records stand on boards of their own, {suite.label}."
     )

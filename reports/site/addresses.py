@@ -8,9 +8,10 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.records.localisation_record import LocalisationRecord
     from taskmark.records.negation_record import NegationRecord
-    from taskmark.records.record import DisentanglementRecord, Record
+    from taskmark.records.record import Record
     from taskmark.reports.board import Board
     from taskmark.reports.site.content import Edition
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from taskmark.plugins.submission import Submission
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.records.localisation_record import LocalisationRecord
     from taskmark.records.negation_record import NegationRecord
-    from taskmark.records.record import DisentanglementRecord, Record, SuiteFacts
+    from taskmark.records.record import Record
+    from taskmark.records.suite_facts import SuiteFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.summaries import Summaries, Summary
@@ -169,11 +171,11 @@ def editions(
     """Sort what was read by edition; the one with the most records first."""
     kinds: tuple[Sequence[_OnBackbone], ...] = (boards, maps, negation, localisation)
     suites = {one.suite.sha256: one.suite for kind in kinds for one in kind}
-    versions = Counter((suite.name, suite.version) for suite in suites.values())
+    labels = Counter(suite.label for suite in suites.values())
     listed = []
     for sha256, suite in suites.items():
-        name = f"{suite.name}@{suite.version}"
-        if versions[suite.name, suite.version] > 1:
+        name = suite.label
+        if labels[suite.label] > 1:
             name += f" ({sha256[:8]})"
         listed.append(
             Edition(

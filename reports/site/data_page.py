@@ -11,9 +11,9 @@ from taskmark.reports.site.rendering import File, render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.records.localisation_record import LocalisationRecord
     from taskmark.records.negation_record import NegationRecord
-    from taskmark.records.record import DisentanglementRecord
     from taskmark.reports.site.content import Content
 
 MEANINGS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.records.localisation_record import Localisation, LocalisationRecord
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.localisation_record import LocalisationEstimate, LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
-from taskmark.records.record import DisentanglementRecord
 from taskmark.reports import figures
 from taskmark.reports.definitions import paragraphs
 from taskmark.reports.site import addresses
@@ -51,7 +51,10 @@ def disentanglement_pages(content: Content) -> Iterator[File]:
                 before=before,
                 about_maps=paragraphs(DisentanglementRecord),
                 about_negation=paragraphs(NegationRecord),
-                about_localisation=(*paragraphs(LocalisationRecord), *paragraphs(Localisation)),
+                about_localisation=(
+                    *paragraphs(LocalisationRecord),
+                    *paragraphs(LocalisationEstimate),
+                ),
             )
 
 

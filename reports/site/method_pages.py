@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from taskmark.plugins.submission import Submission
     from taskmark.records.catalogue import MethodEntry
-    from taskmark.records.record import MethodFacts
+    from taskmark.records.envelope import MethodFacts
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
     from taskmark.reports.site.content import Content, Edition

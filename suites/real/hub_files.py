@@ -1,4 +1,7 @@
-"""Files in the hub's cache, where each is a link to a blob whose name tells what is in it."""
+"""Files in the hub's cache, where each is a link to a blob whose name is the hash of its bytes.
+
+The blob may be a link in turn, to a store that all repositories share and that has other names.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def require_announced(file: Path, sha256: str, *, name: str, command: str) -> No
     Raises:
         TaskmarkError: if it has others.
     """
-    announced = file.resolve().name
+    announced = file.readlink().name if file.is_symlink() else file.name
     if _BLOB_OF_LFS.fullmatch(announced) and announced != sha256:
         raise TaskmarkError(
             f"{name} in the hub's cache is damaged: it has the SHA-256 {sha256[:12]} and not "
@@ -34,5 +37,5 @@ def require_announced(file: Path, sha256: str, *, name: str, command: str) -> No
 
 
 def anew(file: Path, command: str) -> str:
-    """How a file is fetched anew: a link alone would be made again to the same blob."""
+    """How a file is fetched anew: links alone would be made again to the same bytes."""
     return f"remove {file.resolve()}, and fetch it again with `{command}`"

@@ -10,9 +10,8 @@ import tiny_provider
 import torch
 from torch import Tensor, nn
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Outcome, Watcher, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.config import RunConfig
+from taskmark.engine.run import Outcome, Watcher, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,21 +53,19 @@ def tiny_run(tiny_suite: Path, tiny_store: Path, tmp_path: Path) -> Runner:
         workers: int = 0,
         watcher: Watcher | None = None,
     ) -> Outcome:
-        options = Options(
+        config = RunConfig(
             suite=str(tiny_suite),
             out=out or tmp_path / "out",
-            selection=Selection(
-                methods=tuple(MethodChoice.parse(name) for name in methods or ("task_arithmetic",)),
-                recipes=recipes,
-                seeds=seeds,
-            ),
+            methods=methods or ("task_arithmetic",),
+            recipes=recipes,
+            seeds=seeds,
             tasks=tasks,
             device="cpu",
             plugins=(plugin,) if plugin else (),
             workers=workers,
             store=store or tiny_store,
         )
-        return run(options, watcher)
+        return run(config, watcher)
 
     return start
 

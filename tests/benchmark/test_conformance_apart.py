@@ -9,7 +9,7 @@ import pytest
 
 from taskmark.conformance import CHECKS
 from taskmark.conformance.apart import findings_apart
-from taskmark.plugins.isolated_methods import Limits, find_apart
+from taskmark.plugins.stand_ins import Limits, find_apart
 
 LIMITS = Limits(seconds=300, provider="tiny_provider")
 

@@ -1,95 +1,148 @@
-"""Hostile plug-ins: what they try, what stops them, and what nothing stops."""
+"""Hostile plug-ins: what they try, what stops them, and what nothing stops.
+
+CONTRIBUTING.md says what comes of each attempt in a table; `TABLE` says which tests hold its lines.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import nullcontext
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 import tiny_provider
 import torch
+from tiny_handout import tiny_handout
 
 from taskmark import Given, WeightSpace
 from taskmark.errors import TaskmarkError
+from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
-from taskmark.stages.editing import apply
+from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.stages.editing import apply, edit
+from taskmark.store.artifacts import Store
 
+LIMITS = Limits(seconds=600, provider="tiny_provider")
 HONEST = "return Edit(given.task_vectors.sum(0))"
 
+# What a method tries one after the other within its edit: what is raised, or "reached".
 
-def _row(outcome, name):
-    (record,) = [record for record in outcome.records if record.method.name == name]
-    return record
-
-
-def _result(record):
-    """All that a record says of the edited model."""
-    return record.scale, record.curve, record.tasks, record.normalised_accuracy
-
-
-# What a hostile method tries within a run: it fails, or it changes nothing.
-
-FAILS = {
-    "promotes its own track": "given._track = 'labelled'; given.labels('hills', 'train')",
-    "asks the data behind for the test split": "given._data.inputs('hills', 'test')",
-    "asks the data behind for labels": "given._data.labels('hills', 'train')",
-    "reaches for the encoder": "given._features.__self__._setting.encoder",
-    "returns an edit that checks itself": (
-        "class Mine(Edit):\n"
-        "    def checked(self, *_):\n"
-        "        return self\n"
-        "return Mine(given.pretrained)"
+NOT_THERE = {
+    "promotes its track and asks for labels": (
+        "given._track = 'labelled'; given.labels('hills', 'train')",
+        "KeyError: 'train_labels'",
     ),
-    "returns a tensor with code of its own": (
-        "class Mine(torch.Tensor):\n"
-        "    pass\n"
-        "return Edit(given.task_vectors.sum(0).as_subclass(Mine))"
+    "asks the data behind for the test split": (
+        "given._data.inputs('hills', 'test')",
+        "KeyError: 'test'",
+    ),
+    "asks the data behind for labels": (
+        "given._data.labels('hills', 'validation')",
+        "KeyError: 'validation_labels'",
+    ),
+    "looks for test images among all that is in memory": (
+        """
+        import gc
+        rows = [o.shape[0] for o in gc.get_objects() if isinstance(o, torch.Tensor) and o.ndim]
+        assert 90 in rows, "none of them"
+        """,
+        "AssertionError: none of them",
+    ),
+    "looks the store up in the environment": (
+        "os.environ['TASKMARK_STORE']",
+        "KeyError: 'TASKMARK_STORE'",
     ),
 }
-
-
-@pytest.mark.parametrize("attempt", FAILS)
-def test_what_a_method_may_not_do_fails_its_row(tiny_run, plugin, attempt):
-    file = plugin(FAILS[attempt], facts='track = "unlabelled"')
-    record = _row(tiny_run("sample", plugin=file), "sample")
-    assert record.state == "failed"
-    assert record.reason
-
-
-CHANGES_NOTHING = {
-    "writes to images, labels and heads": """
+REFUSED = {
+    "makes the test data anew with the suite's own provider": (
+        "import tiny_provider\ntiny_provider.task('hills').test",
+        "imported tiny_provider",
+    ),
+    "reads the suite's own files": ("open(PROVIDER).read()", "opened the suite's own files"),
+    "opens what is in the store": ("open(FILE, 'rb').read()", "opened a file of the store"),
+    "asks the harness's own reading of the store": (
+        """
+        from pathlib import Path
+        from taskmark.store.artifacts import Store
+        file = Path(FILE)
+        Store(file.parents[1]).get("inputs_test", file.stem).tensors["test_labels"]
+        """,
+        "opened a file of the store",
+    ),
+    "maps a name that leads there": (
+        "os.symlink(FILE, LINK)\nimport numpy\nnumpy.memmap(LINK, dtype='u1', mode='r')",
+        "opened a file of the store",
+    ),
+}
+# Whoever runs as the same user can read what the user can, and what is in a process is its own.
+REACHED = {
+    "opens the store in compiled code": """
+        import safetensors
+        file = FILE.removesuffix(".json") + ".safetensors"
+        with safetensors.safe_open(file, framework="pt") as tensors:
+            assert len(tensors.get_tensor("test_labels")) == 90
+    """,
+    "runs another Python to make the test data anew": """
+        import subprocess
+        code = f"import sys; sys.path.append({FOLDER!r}); import tiny_provider as t; " \
+            "print(len(t.task('hills').test.labels))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        assert int(done.stdout) == 90
+    """,
+    "goes from the model to the code that made it, and on to the data": """
+        encoder = given._features.__self__._setting.encoder
+        assert len(encoder.forward.__globals__["task"]("hills").test.labels) == 90
+    """,
+    "raises its own budget": """
+        given._gradient_budget = 10**9
+        v = given.task_vectors.sum(0).requires_grad_()
+        for _ in range(5):
+            given.features(v, given.images("hills", "train"))
+    """,
+}
+# What is in nobody's way: it is done to a process that ends.
+MEDDLES = {
+    "write to what it is given": """
         for task in given.tasks:
-            for split in ("train", "validation"):
-                given.images(task, split).zero_()
-                given.labels(task, split).zero_()
+            given.images(task, "train").zero_()
+            given.labels(task, "train").zero_()
             given.heads[task].weight.zero_()
             given.heads[task].bias.zero_()
     """,
-    "replaces what it was given": """
+    "replace what it was given": """
         given.heads.clear()
         given.tasks = ()
         given.space = None
         given.generator = None
     """,
-    "replaces the harness's functions": """
+    "reach for the model": """
+        for parameter in given._features.__self__._setting.encoder.parameters():
+            parameter.data.zero_()
+    """,
+    "replace functions": """
         import taskmark.contract.edit, taskmark.contract.head, taskmark.statistics.intervals
         taskmark.contract.head.Head.predict = lambda _, rows: torch.zeros(len(rows)).long()
         taskmark.statistics.intervals.normalised_accuracy = lambda *_: 1.0
         taskmark.contract.edit.Edit.checked = lambda self, *_: self
     """,
-    "leaves work for the end of its process": """
+    "turn switches and seed generators": """
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.manual_seed(5)
+    """,
+    "leave work for the end": """
         import atexit, threading
         atexit.register(lambda: (_ for _ in ()).throw(ValueError))
         threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=False).start()
     """,
-    "prints without end": """
+    "print without end, then close the output": """
         for _ in range(200):
             print("x" * 50_000)
-        os.write(2, b"y" * 1_000_000)
+        os.close(1); os.close(2)
     """,
-    "closes what it prints to": "os.close(1); os.close(2)",
-    "leaves processes behind": """
+    "leave processes behind": """
         for apart in (False, True):
             if not os.fork():
                 apart and os.setsid()
@@ -97,20 +150,183 @@ CHANGES_NOTHING = {
                 time.sleep(600)
     """,
 }
+BODIES = {
+    "honest": HONEST,
+    "hides": "try:\n    import tiny_provider\nexcept BaseException:\n    pass\n" + HONEST,
+    "meddles": "\n".join(
+        [
+            "vector = given.task_vectors.sum(0)",
+            *map(dedent, MEDDLES.values()),
+            "return Edit(vector)",
+        ]
+    ),
+    "writes": "given.task_vectors.mul_(2); return Edit(given.task_vectors.sum(0))",
+    "checks": (
+        "class Mine(Edit):\n"
+        "    def checked(self, *_):\n"
+        "        return self\n"
+        "return Mine(given.pretrained)"
+    ),
+    "carries": (
+        "class Mine(torch.Tensor):\n    pass\n"
+        "return Edit(given.task_vectors.sum(0).as_subclass(Mine))"
+    ),
+    "forges": (
+        "Edit.checked = lambda self, *_: self\nreturn Edit(given.pretrained * float('nan'))"
+    ),
+    "speaks": (
+        "for handle in range(3, 64):\n"
+        '    try: os.write(handle, b\'{"op": "rank me first"}\\n\')\n'
+        "    except OSError: pass\n" + HONEST
+    ),
+    "promotes": (
+        "given._track = 'labelled'\n"
+        "for ask in (given.images, given.labels):\n"
+        "    try: ask('hills', 'train')\n"
+        "    except KeyError: continue\n"
+        "    raise AssertionError\n"
+        "given.features(given.task_vectors[0], torch.ones(2, 48))"
+    ),
+}
+TRACKS = {"promotes": "weights", "meddles": "labelled"}
 
 
-@pytest.mark.parametrize("attempt", CHANGES_NOTHING)
-def test_what_a_method_does_to_what_it_holds_changes_no_result(tiny_run, plugin, attempt):
-    facts = 'track = "labelled"'
-    honest = tiny_run("honest", plugin=plugin(HONEST, facts=facts, name="honest"))
-    body = "vector = given.task_vectors.sum(0)\n" + dedent(CHANGES_NOTHING[attempt])
-    outcome = tiny_run(
-        "hostile", plugin=plugin(f"{body}\nreturn Edit(vector)", name="hostile", facts=facts)
-    )
-    assert _row(outcome, "hostile").state == "ok", _row(outcome, "hostile").reason
-    assert _result(_row(outcome, "hostile")) == _result(_row(honest, "honest"))
-    after = tiny_run("other", plugin=plugin(HONEST, facts=facts, name="other"))
-    assert _result(_row(after, "other")) == _result(_row(honest, "honest"))
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("store")
+    tiny_handout(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory, store):
+    """A plug-in with a method for each body, and one that tries all that may be raised."""
+    folder = tmp_path_factory.mktemp("plugin")
+    tries = {name: dedent(code) for name, (code, _) in (NOT_THERE | REFUSED).items()}
+    # What is refused ends a row, so what is reached is tried by another method.
+    tried = {"tries": tries, "reaches": {name: dedent(code) for name, code in REACHED.items()}}
+    names = {
+        "PROVIDER": tiny_provider.__file__,
+        "FOLDER": str(Path(tiny_provider.__file__).parent),
+        "FILE": str(min((store / "inputs_test").glob("*.json"))),
+        "LINK": str(folder / "link"),
+    }
+    text = ["import json, os, sys, torch", "from taskmark import Edit, Head, Method"]
+    text += [f"{name} = {value!r}" for name, value in names.items()]
+    bodies = dict(BODIES)
+    for name, codes in tried.items():
+        text.append(f"{name.upper()} = {codes!r}")
+        bodies[name] = (
+            "found = {}\n"
+            f"for name, code in {name.upper()}.items():\n"
+            "    try: exec(code, {**globals(), 'given': given})\n"
+            "    except BaseException as error: found[name] = f'{type(error).__name__}: {error}'\n"
+            "    else: found[name] = 'reached'\n"
+            f"with open({str(folder / name)!r}, 'w') as file: json.dump(found, file)\n{HONEST}"
+        )
+    for name, body in bodies.items():
+        text.append(
+            f"class {name.title()}(Method):\n    'Be.'\n    name = {name!r}\n"
+            f"    track = {TRACKS.get(name, 'unlabelled')!r}\n"
+            f"    def edit(self, given):\n{indent(body, '        ')}\n"
+        )
+    path = folder / "hostile.py"
+    path.write_text("\n".join(text), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def let(hostile, store):
+    """Let a method of the plug-in edit."""
+    found = find_apart([hostile], LIMITS)
+
+    def start(name):
+        handout = tiny_handout(store, track=TRACKS.get(name, "unlabelled"))
+        return edit(found[name].method(), handout, limits=LIMITS)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def tried(hostile, let):
+    """What came of each attempt, and of the row."""
+    with pytest.raises(PluginError) as caught:
+        let("tries")
+    return json.loads((hostile.parent / "tries").read_text("utf-8")), str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def reached(hostile, let):
+    let("reaches")
+    return json.loads((hostile.parent / "reaches").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("attempt", NOT_THERE)
+def test_what_a_track_does_not_permit_is_not_there(tried, attempt):
+    assert tried[0][attempt] == NOT_THERE[attempt][1]
+
+
+def test_a_method_on_weights_finds_neither_data_nor_model(let):
+    with pytest.raises(PluginError, match="There is no model on the track 'weights'"):
+        let("promotes")
+
+
+@pytest.mark.parametrize("attempt", REFUSED)
+def test_what_holds_test_data_is_refused_where_python_opens_it(tried, attempt):
+    words = f"A method may not touch what holds test data: it {REFUSED[attempt][1]}."
+    assert tried[0][attempt] == f"DataRefusedError: {words}"
+    assert tried[1].startswith("touched test data: it ")
+
+
+def test_who_hides_what_was_refused_fails_nevertheless(let):
+    with pytest.raises(PluginError, match=r"^touched test data: it imported tiny_provider\.$"):
+        let("hides")
+
+
+@pytest.mark.parametrize("attempt", REACHED)
+def test_what_a_user_can_reach_a_plugin_can(reached, attempt):
+    """When something closes one of these, the table of CONTRIBUTING.md is to say so."""
+    assert reached[attempt] == "reached"
+
+
+def test_what_a_method_does_to_its_own_process_changes_no_result(let, store):
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_rng_state()
+    meddled, honest = let("meddles").edit, let("honest").edit
+    assert torch.equal(meddled.vector, honest.vector)
+    assert (torch.get_default_dtype(), torch.is_grad_enabled()) == before[:2]
+    assert torch.equal(torch.get_rng_state(), before[2])
+    handout = tiny_handout(store, track="labelled")
+    assert Store(store).get("inputs", handout.inputs["hills"]).tensors["train"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("writes", "'writes' wrote to its inputs; work on a copy"),
+        ("checks", "'checks' returned a Mine from edit"),
+        ("carries", "The merged task vector is a Mine"),
+        ("forges", "The merged task vector holds NaN or infinite values"),
+        ("speaks", "'speaks' sent words of its own in place of an answer"),
+    ],
+)
+def test_what_is_no_honest_edit_fails(let, name, words):
+    with pytest.raises(TaskmarkError, match=words):
+        let(name)
+
+
+def test_a_plugin_that_reads_test_data_while_it_is_imported_ends_the_run(tiny_run, plugin):
+    file = plugin(HONEST)
+    file.write_text("import tiny_provider\n" + file.read_text("utf-8"), "utf-8")
+    with pytest.raises(TaskmarkError, match=r"sample\.py' touched test data: it imported tiny_pr"):
+        tiny_run("sample", plugin=file)
+
+
+def test_code_that_runs_when_a_plugin_is_imported_cannot_reach_the_harness(tiny_run, plugin):
+    file = plugin(HONEST)
+    patch = "from taskmark.contract import head\nhead.Head.predict = lambda *_: 1 / 0\n"
+    file.write_text(patch + file.read_text("utf-8"), "utf-8")
+    rows = {row.method.name: row for row in tiny_run("sample", plugin=file).records}
+    assert rows["sample"].state == "ok", rows["sample"].reason
 
 
 def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
@@ -142,186 +358,54 @@ def _switches():
     )
 
 
-# What a hostile method tries in the process that it has for itself.
+# The lines of the table in CONTRIBUTING.md, and the tests that hold them.
 
-APART = {
-    "imports the harness and asks its store": (
-        "from taskmark.engine import worker\nworker._context.store_root",
-        "AttributeError: 'NoneType'",
-    ),
-    "looks the store up in the environment": (
-        "os.environ['TASKMARK_STORE']",
-        "KeyError: 'TASKMARK_STORE'",
-    ),
-    "raises its own budget": (
-        """
-        given._gradient_budget = 10**9
-        v = given.task_vectors.sum(0).requires_grad_()
-        x = given.images("hills", "train")
-        for _ in range(11):
-            given.features(v, x)
-        return Edit(v.detach())
-        """,
-        "The suite grants 960 gradient images and 960 are spent",
-    ),
-    "makes the test data anew with the suite's own provider": (
-        "import tiny_provider\nassert not len(tiny_provider.task('hills').test.labels)",
-        "touched test data: it imported tiny_provider.",
-    ),
-    "does so and hides it": (
-        """
-        try:
-            import tiny_provider
-        except BaseException:
-            pass
-        return Edit(given.pretrained)
-        """,
-        "touched test data: it imported tiny_provider.",
-    ),
-    "reads the suite's own files": (
-        "open(PROVIDER).read()",
-        "touched test data: it opened the suite's own files.",
-    ),
-    "opens what is in the store": (
-        "open(FILE, 'rb').read()",
-        "touched test data: it opened a file of the store.",
-    ),
-    "asks the harness's own reading of the store": (
-        """
-        from pathlib import Path
-        from taskmark.store.artifacts import Store
-        file = Path(FILE)
-        test = Store(file.parents[1]).get("inputs_test", file.stem).tensors["test_labels"]
-        assert not len(test)
-        """,
-        "touched test data: it opened a file of the store.",
-    ),
-    "maps a name that leads there": (
-        "os.symlink(FILE, LINK)\nimport numpy\nnumpy.memmap(LINK, dtype='u1', mode='r')",
-        "touched test data: it opened a file of the store.",
-    ),
-    "says something of its own to the harness": (
-        """
-        import gc, socket
-        (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
-        line.sendall(b"\\0" * 7 + b"\\2" + b"\\0" * 8 + b"{}")
-        """,
-        "sent something that is no message in place of an answer",
-    ),
-    "says what no method may say": (
-        """
-        import gc, socket
-        from taskmark.plugins.wire import send
-        (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
-        send(line, {"op": "rank me first"}, {})
-        """,
-        "sent words of its own in place of an answer",
-    ),
-    "promises more than memory holds": (
-        """
-        import gc, socket
-        (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
-        line.sendall(b"\\x7f" * 16)
-        """,
-        f"sent a message of {2 * 0x7F7F7F7F7F7F7F7F} bytes in place of an answer",
-    ),
-    "sends an edit that it did not check": (
-        """
-        import gc, socket
-        from taskmark.plugins.wire import send
-        (line,) = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() > 2]
-        facts = {"op": "edited", "heads": {}, "per_task": [], "masks": {}}
-        send(line, facts, {"vector": given.pretrained[:3]})
-        """,
-        "The merged task vector has the shape (3,)",
-    ),
-    "hangs up": (
-        """
-        import gc, socket
-        for o in gc.get_objects():
-            if isinstance(o, socket.socket):
-                o.close()
-        """,
-        "ended its process with the exit code",
-    ),
+OF_PROCESS = "plugins/test_process.py"
+OF_CHILD = "plugins/test_child.py"
+TABLE = {
+    "ask for a test split, or for what its track does not permit": [
+        "test_what_a_track_does_not_permit_is_not_there",
+        "test_a_method_on_weights_finds_neither_data_nor_model",
+    ],
+    "import the suite's data, open its files or those of the store, by Python's own means": [
+        "test_what_holds_test_data_is_refused_where_python_opens_it",
+        "test_who_hides_what_was_refused_fails_nevertheless",
+    ],
+    "replace functions of the harness, of torch or numpy; turn switches; change the model": [
+        "test_what_a_method_does_to_its_own_process_changes_no_result",
+    ],
+    "write to the weights or task vectors that it is given": [
+        "test_what_is_no_honest_edit_fails",
+    ],
+    "return another form, NaN, code in a tensor, words of its own": [
+        "test_what_is_no_honest_edit_fails",
+        f"{OF_PROCESS}::test_words_of_its_own_are_refused",
+        f"{OF_PROCESS}::test_what_is_no_file_of_a_few_tensors_is_refused",
+    ],
+    "exit, crash, hang, ignore signals": [
+        f"{OF_PROCESS}::test_code_that_ends_its_process_is_one_sentence",
+        f"{OF_PROCESS}::test_code_that_hangs_is_ended_with_all_that_it_started",
+    ],
+    "print without end, leave processes or work behind": [
+        f"{OF_PROCESS}::test_what_code_does_beside_changes_nothing",
+    ],
+    "raise its gradient budget, hide what it touched": [
+        "test_what_a_user_can_reach_a_plugin_can",
+        f"{OF_CHILD}::test_counts_are_the_word_of_the_plugins_own_process",
+    ],
+    "open files in compiled code, start another program, follow objects to the suite's code": [
+        "test_what_a_user_can_reach_a_plugin_can",
+    ],
 }
 
 
-@pytest.mark.parametrize("attempt", APART)
-def test_a_method_cannot_go_around_what_it_is_given(
-    tiny_run, plugin, attempt, monkeypatch, tiny_store, tmp_path
-):
-    monkeypatch.setenv("TASKMARK_STORE", str(tiny_store))
-    tiny_run("task_arithmetic")
-    file = min((tiny_store / "inputs_test").glob("*.json"))
-    body, words = APART[attempt]
-    body = (
-        f"PROVIDER, FILE, LINK = {tiny_provider.__file__!r}, {str(file)!r}, "
-        f"{str(tmp_path / 'link')!r}\n{dedent(body)}\n{HONEST}"
-    )
-    record = _row(tiny_run("sample", plugin=plugin(body, facts='track = "unlabelled"')), "sample")
-    assert record.state == "failed"
-    assert words in record.reason
-
-
-def test_nothing_of_the_run_is_in_the_memory_of_a_methods_process(tiny_run, plugin, tiny_store):
-    body = f"""
-        import gc
-        names = [str(value) for value in (*sys.argv, *os.environ.values(), os.getcwd())]
-        names += [value for o in gc.get_objects() if isinstance(o, dict)
-                  for value in [*o.values()] if isinstance(value, str)]
-        hidden = {str(tiny_store)[:-1]!r}  # all but the last letter, so that it is not its own find
-        assert not [name for name in names if name.startswith(hidden) and name != hidden]
-        rows = [o for o in gc.get_objects() if isinstance(o, torch.Tensor) and o.shape[:1] == (90,)]
-        assert not rows
-        {HONEST}
-    """
-    assert _row(tiny_run("sample", plugin=plugin(body)), "sample").state == "ok"
-
-
-def test_code_that_runs_when_a_plugin_is_imported_cannot_reach_the_harness(tiny_run, plugin):
-    file = plugin(HONEST)
-    patch = "import taskmark.contract.head\ntaskmark.head.Head.predict = lambda *_: 1 / 0\n"
-    file.write_text(patch + file.read_text("utf-8"), "utf-8")
-    record = _row(tiny_run("sample", plugin=file), "sample")
-    honest = tiny_run("honest", plugin=plugin(HONEST, name="honest"))
-    assert _result(record) == _result(_row(honest, "honest"))
-
-
-def test_a_plugin_that_reads_test_data_while_it_is_imported_ends_the_run(tiny_run, plugin):
-    file = plugin(HONEST)
-    file.write_text("import tiny_provider\n" + file.read_text("utf-8"), "utf-8")
-    with pytest.raises(TaskmarkError, match=r"sample\.py' touched test data: it imported tiny_pr"):
-        tiny_run("sample", plugin=file)
-
-
-# What nothing stops: whoever runs as the same user can read what the user can. Each is reached
-# today; a strict xfail says so, and fails when one day something closes it.
-
-OPEN = {
-    "opens the store in compiled code": """
-        import safetensors
-        file = FILE.removesuffix(".json") + ".safetensors"
-        with safetensors.safe_open(file, framework="pt") as tensors:
-            assert not len(tensors.get_tensor("test_labels"))
-    """,
-    "runs another Python to make the test data anew": """
-        import subprocess
-        code = f"import sys; sys.path.append({FOLDER!r}); import tiny_provider as t; " \
-            "print(len(t.task('hills').test.labels))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        assert not int(done.stdout)
-    """,
-}
-
-
-@pytest.mark.parametrize("attempt", OPEN)
-@pytest.mark.xfail(strict=True, reason="a plug-in runs as the user, and the disk is the user's")
-def test_a_method_cannot_read_what_the_user_can(tiny_run, plugin, attempt, tiny_store):
-    tiny_run("task_arithmetic")
-    file = min((tiny_store / "inputs_test").glob("*.json"))
-    folder = str(Path(tiny_provider.__file__).parent)
-    body = f"FILE, FOLDER = {str(file)!r}, {folder!r}\n{dedent(OPEN[attempt])}\n{HONEST}"
-    record = _row(tiny_run("sample", plugin=plugin(body)), "sample")
-    # It fails, loudly, exactly when it reached the data.
-    assert "AssertionError" not in (record.reason or "")
+def test_contributing_has_a_line_for_each_attempt_and_each_line_has_its_tests():
+    here = Path(__file__)
+    text = (here.parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    section = text.partition("### What a plug-in can reach")[2].partition("\n## ")[0]
+    lines = re.findall(r"^\| ([^|]+?) \| [^|]+ \|$", section, re.MULTILINE)
+    assert [line for line in lines if line not in {"attempt", "---"}] == list(TABLE)
+    for test in (test for tests in TABLE.values() for test in tests):
+        file, _, name = test.rpartition("::")
+        source = (here.parent / file).read_text("utf-8") if file else here.read_text("utf-8")
+        assert f"\ndef {name}(" in source

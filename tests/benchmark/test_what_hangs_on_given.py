@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import tiny_provider
 import torch
+from tiny_setting import request_of, store_at
 from torch import Tensor, nn
 
-from taskmark.context import Context
-from taskmark.engine.plan import Selection, plan
+from taskmark.engine.plan import plan
+from taskmark.engine.stage_store import StageStore
 from taskmark.methods.task_arithmetic import TaskArithmetic
-from taskmark.plugins.registry import MethodChoice
 from taskmark.stages.editing import give
+from taskmark.stages.row import Row
 from taskmark.store.artifacts import Artifact, Store
-from taskmark.suite.definition import Suite, read
+from taskmark.suite.definition import Suite
 
 TASKS = ("hills", "lakes", "woods")
 
@@ -55,14 +56,14 @@ def _reachable(start: object) -> list[object]:
 def given_of(tiny_run, tiny_suite, tiny_store):
     def make(track: str):
         tiny_run("task_arithmetic", recipes=("standard", "tangent"))
-        context = Context(read(tiny_suite), tiny_store, "cpu")
-        choice = MethodChoice("task_arithmetic")
-        planned = plan(context, Selection(methods=(choice,), recipes=("standard", "tangent")))
-        stands = [row.stand for row in planned.rows.values() if row.choice == choice]
+        request = request_of(tiny_suite, "task_arithmetic", recipes=("standard", "tangent"))
+        rows = [s for s in plan(request) if isinstance(s, Row)]
         method = type("Tracked", (TaskArithmetic,), {"track": track, "name": "tracked"})()
-        vectors = [context.store.get("vectors", stand.vectors) for stand in stands]
-        pairs = zip(stands, vectors, strict=True)
-        return [give(context, stand, method, 0, vector)[0] for stand, vector in pairs]
+        return [
+            give(row.handout(store_at(tiny_store), method))
+            for row in rows
+            if row.method.name == "task_arithmetic"
+        ]
 
     return make
 
@@ -108,7 +109,7 @@ def test_neither_store_nor_suite_nor_paths_hang_on_what_a_method_is_given(given_
         found = _reachable(given)
         assert any(isinstance(value, nn.Module) for value in found)
         for value in found:
-            assert not isinstance(value, (Store, Context, Suite, Artifact, Path))
+            assert not isinstance(value, (Store, StageStore, Suite, Artifact, Path))
             assert not (isinstance(value, str) and len(value) == 64)  # the form of a key
         for tensor in (given.pretrained, given.task_vectors, given.images("hills")):
             storage = tensor.untyped_storage()

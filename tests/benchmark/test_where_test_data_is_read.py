@@ -18,17 +18,16 @@ def _strings(path: Path) -> set[str]:
     }
 
 
-def test_test_data_is_made_by_one_stage_and_read_by_evaluation_and_normaliser_alone():
+def test_test_data_is_made_by_one_stage_and_read_by_expert_sets_and_reference_alone():
     naming = {
         path.name
         for path in HARNESS.rglob("*.py")
         if {"inputs_test", "data_test", "test_labels"} & _strings(path)
     }
-    # data.py makes it, and jobs.py says that it does.
-    assert naming == {"data.py", "jobs.py", "evaluation.py", "normaliser.py"}
+    assert naming == {"data.py", "expert_set.py", "expert_reference.py"}
 
 
-def test_test_predictions_of_the_normaliser_are_read_by_evaluation_alone():
+def test_test_predictions_of_the_reference_are_read_by_evaluation_alone():
     naming = {
         path.name
         for path in HARNESS.rglob("*.py")
@@ -44,15 +43,14 @@ def test_evaluation_is_asked_only_by_what_makes_records():
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and node.module == "taskmark.stages.evaluation"
     }
-    assert importers == {"rows.py", "disentanglement.py", "negation.py"}
+    assert importers == {"row.py"}
 
 
-def test_a_row_reads_test_data_after_the_scale_is_chosen():
-    source = (HARNESS / "stages" / "row.py").read_text("utf-8")
-    calls = [
-        (node.lineno, ast.unparse(node.func))
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-    ]
-    order = [name for _, name in sorted(calls) if name in {"apply", "best", "evaluate"}]
-    assert order == ["apply", "best", "evaluate"]
+def test_items_of_test_are_asked_for_by_what_makes_records_alone():
+    asking = {
+        path.name
+        for path in HARNESS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("experts.test")
+    }
+    assert asking == {"evaluation.py", "disentanglement.py", "negation.py"}

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import CHECKPOINTS
 from taskmark.store.durable import drafts
@@ -101,11 +101,12 @@ class Trial:
     def store(self) -> Store:
         return Store(self.folder / "store")
 
-    def options(self) -> Options:
-        return Options(
+    def config(self) -> RunConfig:
+        return RunConfig(
             suite=str(self.suite),
             out=self.folder / "out",
-            selection=Selection(methods=(MethodChoice("ties"),), recipes=("standard",)),
+            methods=(MethodChoice("ties"),),
+            recipes=("standard",),
             tasks=self.tasks,
             device="cpu",
             workers=self.workers,
@@ -174,7 +175,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 
     code = 0
     try:
-        outcome = run(trial.options(), Watcher(event=told))
+        outcome = run(trial.config(), Watcher(event=told))
         line.send(("records", identities(outcome)))
         line.send(("calls", calls))
     except TaskmarkError as error:
@@ -188,7 +189,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 
 def identities(outcome: Any) -> list[str]:
     """The records with all but times and dates."""
-    records = (*outcome.records, *outcome.disentanglement)
+    records = (*outcome.records, *outcome.of("disentanglement"))
     return sorted(record.identified().record_id for record in records)
 
 

@@ -13,4 +13,4 @@ from taskmark.engine.run import run
 
 torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as name:
-    run(Trial(Path(name), Path(os.environ[SUITE]), ("hills", "lakes")).options())
+    run(Trial(Path(name), Path(os.environ[SUITE]), ("hills", "lakes")).config())

@@ -25,10 +25,11 @@ from taskmark import reports
 from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
 from taskmark.records import provenance
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.files import read_folder, read_kind
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
-from taskmark.records.record import DisentanglementRecord, Record
-from taskmark.records.record_files import read_folder
+from taskmark.records.record import Record
 from taskmark.store import artifacts as store
 from taskmark.suite import definition as suite
 
@@ -145,7 +146,7 @@ def test_records_of_another_form_that_say_who_they_are(out, kind, data):
     with _modest():
         reports.read_records(out)
     with _modest():
-        reports.reading.read_disentanglement(out)
+        read_kind(out, DisentanglementRecord)
 
 
 @patient

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from planting import ROOT, Mutation, cell, methods_of, mutations, rounds
 
-from taskmark.gate.compare import Comparison, compare, rows_of
+from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.methods import get, names
 from taskmark.reports import read_records
 from taskmark.suite.definition import gate_of, load
@@ -107,12 +107,12 @@ def environment(copy: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def held(before: Path, after: Path) -> Comparison:
+def held(before: Path, after: Path) -> RunComparison:
     """The comparison that the gate makes."""
     return compare(rows_of(read_records(before)), rows_of(read_records(after)), gate_of)
 
 
-def noticed(results: list[Comparison], methods: set[str]) -> str:
+def noticed(results: list[RunComparison], methods: set[str]) -> str:
     """What the gate says of some methods; empty where it passes them."""
     moved = {c.row.method for result in results for c in result.moved} & methods
     gone = {key.method for result in results for key in (*result.broken, *result.missing)} & methods

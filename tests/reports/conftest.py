@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from made_up_records import made_up_board, made_up_maps, write_out
 
 from taskmark.reports.board import boards
-from taskmark.reports.site import site_files
+from taskmark.reports.site.assembling import site_files
 from taskmark.reports.site.content import Content, editions
 from taskmark.reports.summaries import summaries
 

@@ -14,7 +14,9 @@ from made_up_records import (
 )
 from rich.console import Console
 
-from taskmark.records.record import Experts, Storage, pack_bits
+from taskmark.records.envelope import Experts
+from taskmark.records.packing import pack_bits
+from taskmark.records.record import Storage
 from taskmark.reports import terminal_table
 from taskmark.reports.board import boards
 from taskmark.reports.scores import ExpertBits, scores_of

@@ -9,7 +9,7 @@ import typer
 from made_up_records import made_up_method, made_up_provenance, made_up_record
 
 from taskmark import cli
-from taskmark.papers.definition import known
+from taskmark.records.suite_facts import SuiteFacts
 from taskmark.reports import provenance
 from taskmark.suite.definition import load
 
@@ -38,9 +38,8 @@ def test_the_command_names_what_makes_the_record(changes, words):
     ],
 )
 def test_the_command_says_what_was_changed_of_the_suite(version, words):
-    record = made_up_record(n=10)
-    suite = record.suite.model_copy(update={"version": version})
-    command = provenance.command(record.model_copy(update={"suite": suite}))
+    suite = SuiteFacts(name="mini", version=version, sha256="5" * 64)
+    command = provenance.command(made_up_record(n=10, suite=suite))
     assert f"--suite mini@1.0 {words}" in command
 
 
@@ -57,12 +56,12 @@ def test_the_command_is_one_that_can_be_typed_and_names_what_there_is(suite, ver
     provenance_ = made_up_provenance(
         notes=("a batch was cut", "Experts accepted (it (really) is) although: signs is bad.")
     )
-    record = made_up_record(n=10, provenance=provenance_, method_seed=2)
-    facts = record.suite.model_copy(update={"name": suite, "version": version})
-    words = shlex.split(provenance.command(record.model_copy(update={"suite": facts})))
+    facts = SuiteFacts(name=suite, version=version, sha256="5" * 64)
+    record = made_up_record(n=10, provenance=provenance_, method_seed=2, suite=facts)
+    words = shlex.split(provenance.command(record))
     given = parsed(words)
     assert list(given["task"] or ()) == task
-    assert load(given["suite"]).only(tuple(task)).version.startswith("1.0")
+    assert load(given["suite"]).only(tuple(task)).variant.tasks == facts.variant.tasks
     assert given["accept_experts"] == "it (really) is"
     assert list(given["seed"]) == [2]
 
@@ -74,12 +73,11 @@ def parsed(words):
 
 
 def test_a_record_of_a_paper_is_made_again_by_reproducing_the_paper():
-    assert set(known()) == provenance.PAPERS
-    record = made_up_record(n=10, backbone="clip-b-32-openai")
-    facts = record.suite.model_copy(
-        update={"name": "clip-8", "version": "1.0+ties+unresolved.1a2b3c4d+experts.a"}
+    facts = SuiteFacts(
+        name="clip-8", version="1.0+ties+unresolved.1a2b3c4d+experts.a", sha256="5" * 64
     )
-    words = shlex.split(provenance.command(record.model_copy(update={"suite": facts})))
+    record = made_up_record(n=10, backbone="clip-b-32-openai", suite=facts)
+    words = shlex.split(provenance.command(record))
     given = parsed(words)
     assert (words[1], list(given["names"]), given["suite"]) == ("reproduce", ["ties"], "clip-8@1.0")
     assert list(given["backbone"]) == ["clip-b-32-openai"]

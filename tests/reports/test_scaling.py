@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from made_up_records import SUITE, TASKS, made_up_method, made_up_record
 
-from taskmark.records.record import Experts
+from taskmark.records.envelope import Experts
 from taskmark.reports import figures
 from taskmark.reports.board import boards
 from taskmark.reports.scaling import ladder

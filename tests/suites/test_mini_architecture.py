@@ -88,8 +88,10 @@ def test_shipped_weights_load_in_eval_mode_and_are_finite(name):
 
 
 def test_the_random_backbone_is_a_fresh_initialisation():
+    """Up to rounding, since each processor's inverse error function has last digits of its own."""
     for shipped, fresh in zip(architecture.load("random"), architecture.build(0), strict=True):
-        assert all(map(torch.equal, shipped.parameters(), fresh.parameters()))
+        for one, other in zip(shipped.parameters(), fresh.parameters(), strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-7)  # other draws differ by 0.02
 
 
 def test_every_documented_backbone_is_shipped():

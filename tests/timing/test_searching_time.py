@@ -13,17 +13,12 @@ from taskmark.context import Context
 from taskmark.engine.executor import execute
 from taskmark.engine.plan import Selection, plan
 from taskmark.engine.run import default_store
-from taskmark.inference.scale_search import (
-    Racing,
-    Split,
-    candidates,
-    race,
-    search,
-    splits_of_validation,
-)
-from taskmark.plugins.registry import MethodChoice, build
-from taskmark.stages.editing import apply, give, own_reader
+from taskmark.inference.scale_search import Racing, candidates, race, search, splits_of_validation
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import build
+from taskmark.stages.editing import own_reader
 from taskmark.suite.definition import load
+from taskmark.suites.task_data import Split
 
 if TYPE_CHECKING:
     from taskmark import Edit
@@ -68,7 +63,12 @@ def _stage(context: Context, row: Row) -> Stage:
     protocol = context.suite.protocol
     return Stage(
         read=own_reader(context, row.stand, vectors.tensors["pretrained"]),
-        edit=apply(method, *give(context, row.stand, method, 0, vectors))[0],
+        edit=edit(
+            method,
+            handout_of(context, row.stand, method, 0),
+            vectors=vectors,
+            limits=limits_of(context),
+        ).edit,
         splits=splits_of_validation(context, row.stand),
         experts={
             task: float(bits[f"validation/{task}/correct"].double().mean())

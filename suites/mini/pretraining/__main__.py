@@ -14,10 +14,10 @@ from typing import Annotated
 import torch
 import typer
 from platformdirs import user_cache_path
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save
 
+from taskmark.console import PlainConsole
 from taskmark.suites.mini.architecture import WEIGHTS, frozen_hashes
 from taskmark.suites.mini.pretraining.schemes import SCHEMES
 from taskmark.suites.mini.pretraining.training import train, write
@@ -38,7 +38,7 @@ def main(
     freeze: Annotated[bool, typer.Option(help="Make the results the suite's own weights.")] = False,
 ) -> None:
     """Train each scheme, then write its weights and show their SHA-256 beside the shipped one."""
-    console = Console()
+    console = PlainConsole()
     torch.set_num_threads(threads)
     unknown = set(schemes or ()) - set(SCHEMES)
     if unknown:
@@ -76,9 +76,9 @@ def main(
         digest = write(folder / f"{name}.safetensors", content)
         shipped = frozen_hashes().get(name, "none")
         verdict = "the same" if digest == shipped else "different"
-        console.print(f"{name}: {folder / f'{name}.safetensors'}")
-        console.print(f"  SHA-256 {digest}\n  shipped {shipped} ({verdict})", soft_wrap=True)
-        console.print(f"  user CPU seconds of this process so far: {used.user:.0f}")
+        console.say(f"{name}: {folder / f'{name}.safetensors'}")
+        console.say(f"  SHA-256 {digest}\n  shipped {shipped} ({verdict})")
+        console.say(f"  user CPU seconds of this process so far: {used.user:.0f}")
         if freeze:
             write(WEIGHTS / f"{name}.safetensors", content)
             hashes = frozen_hashes() | {name: digest}

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
-from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from taskmark.console import PlainConsole
 from taskmark.suites.mini.architecture import load
 from taskmark.suites.mini.tasks import TASKS
 from taskmark.suites.mini.tasks import load as load_task
@@ -40,7 +40,7 @@ def main(
 ) -> None:
     """Print one row a task."""
     torch.set_num_threads(1)
-    console = Console()
+    console = PlainConsole()
     stem, encoder = load(backbone)
     for name in tasks.split(","):
         data = load_task(name)
@@ -58,7 +58,7 @@ def main(
                 expert = tuned(encoder, head, tokens[0], labels[0], epochs=epochs)
                 tuned_features = in_batches(expert, tokens[1])
                 row += f" (expert {accuracy(head, tuned_features, labels[1]):.3f})"
-        console.print(row, soft_wrap=True)
+        console.say(row)
 
 
 def tokens_of(stem: nn.Module, split: Split) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from taskmark.console import PlainConsole
 from taskmark.suites.mini.tasks import HASHES, SPLITS, TASKS, frozen_hashes, load
 from taskmark.suites.mini.tasks.splits import digest
 
@@ -17,7 +17,7 @@ def main(
     *, freeze: Annotated[bool, typer.Option(help="Write them as the frozen ones.")] = False
 ) -> None:
     """Generate every task and compare."""
-    console = Console()
+    console = PlainConsole()
     frozen = frozen_hashes() if Path(HASHES).exists() else {}
     found: dict[str, dict[str, str]] = {}
     for name in TASKS:
@@ -27,7 +27,7 @@ def main(
             same = value == frozen.get(name, {}).get(split)
             n_images = len(getattr(data, split).labels)
             verdict = "as frozen" if same else "NOT as frozen"
-            console.print(f"{name:12} {split:10} {n_images:5} {value} {verdict}", soft_wrap=True)
+            console.say(f"{name:12} {split:10} {n_images:5} {value} {verdict}")
     if freeze:
         Path(HASHES).write_text(json.dumps(found, indent=2) + "\n")
 

@@ -43,6 +43,7 @@ class DataSet(BaseModel):
         templates: prompts with one `{}` each.
         words: the classes in words, in label order; empty where the names in the files serve,
             of which those that repeat get their label, as in "crane (134)".
+        misspelt: names in the files that are no words, and the words that are meant.
         note: what surprises.
     """
 
@@ -63,6 +64,7 @@ class DataSet(BaseModel):
     epochs: Positive
     templates: Annotated[tuple[Template, ...], Field(min_length=1)]
     words: tuple[str, ...] = ()
+    misspelt: dict[str, str] = {}
     note: str = ""
 
     @model_validator(mode="after")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from taskmark.suites.real.data.definition import DataSet
 
-_OF = re.compile(r"-(\d{5})-of-(\d{5})\.")  # how the hub numbers the parts of a split
+# How the hub numbers the parts of a split; older uploads add a hash of each part.
+_OF = re.compile(r"-(\d{5})-of-(\d{5})(?:-[0-9a-f]{8,64})?\.")
 
 
 def fetch(data: DataSet, revision: str, *, cache: Path | None = None) -> Path:

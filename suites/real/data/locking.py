@@ -10,7 +10,7 @@ from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
 from taskmark.suites.real.data.lock import Locked
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.data.preparing import Progress
+    from taskmark.store.checkpoints import Progress
     from taskmark.suites.real.data.tasks import Place
 
 

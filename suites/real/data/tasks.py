@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.definition import DataSet
     from taskmark.suites.real.data.lock import LockedFile
-    from taskmark.suites.real.data.preparing import Progress, Source
+    from taskmark.store.checkpoints import Progress
+    from taskmark.suites.real.data.preparing import Source
 
 RESOLUTION = 224
 _SUN_FOLDER = re.compile(r"^/?[a-z]/")  # SUN397 sorts its scenes into folders by initial
@@ -159,7 +160,7 @@ def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         TaskmarkError: if there are none, or they stand in another order than the files' names.
     """
-    read = tuple(_in_words(name) for name in names)
+    read = tuple(_in_words(data.misspelt.get(name, name)) for name in names)
     if not data.words:
         if not read:
             raise TaskmarkError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 
 import pytest
@@ -12,8 +13,9 @@ from safetensors.torch import save_file
 
 from taskmark import cli
 from taskmark.papers.definition import known, load
+from taskmark.records.files import read_folder
 from taskmark.records.record import Record
-from taskmark.records.record_files import read_folder
+from taskmark.reports.provenance import command
 
 PUBLISHED = """
 name = "made-up"
@@ -104,7 +106,7 @@ def test_a_paper_ends_with_its_figures_beside_those_measured(reproduce, paper, t
     assert len(found) == len(said["lines"]) == 7
     assert all(line["measured"]["low"] <= line["measured"]["value"] for line in said["lines"])
     records = read_folder(tmp_path / "out" / "records", Record)
-    assert {record.suite.version for record in records} == {"0.1+made-up"}
+    assert {record.suite.edition for record in records} == {"0.1+made-up"}
     assert {record.recipe for record in records} == {"standard", "tangent"}
 
     (ours,) = (r for r in records if r.method.name == "task_arithmetic")
@@ -125,6 +127,20 @@ def test_a_paper_ends_with_its_figures_beside_those_measured(reproduce, paper, t
     assert "tangent (others): B | C, Table 2." in out
     assert "Chosen on validation, never on test." in out
     assert "A title [sic]" in out
+
+
+def test_records_of_a_paper_that_is_a_file_name_the_command_that_makes_them(
+    reproduce, paper, tmp_path, monkeypatch
+):
+    assert reproduce(paper, "--backbone", "plain")[0] == 0
+    monkeypatch.chdir(paper.parent)
+    commands = {command(record) for record in read_folder(tmp_path / "out" / "records", Record)}
+    assert len(commands) == 1
+    words = shlex.split(commands.pop())
+    assert words[:3] == ["taskmark", "reproduce", paper.name]
+    code, out, err = reproduce(*words[2:], "--dry-run")
+    assert (code, err) == (0, "")
+    assert "Backbones: plain." in out
 
 
 def test_markdown_names_the_source_of_every_figure(reproduce, paper, tmp_path):
@@ -184,11 +200,10 @@ def test_an_estimate_is_made_for_each_recipe(reproduce, paper, tmp_path):
     assert "not run" in row_of(out, "sum", "0.5 text")
 
 
-def test_a_paper_without_figures_says_so(reproduce, paper, tmp_path):
+def test_a_paper_without_figures_says_so(reproduce, paper):
     text = paper.read_text("utf-8")
-    bare = tmp_path / "bare.toml"
-    bare.write_text(text[: text.index("[[published]]")], "utf-8")
-    code, out, _ = reproduce(bare, "--dry-run")
+    paper.write_text(text[: text.index("[[published]]")], "utf-8")
+    code, out, _ = reproduce(paper, "--dry-run")
     assert code == 0
     assert "No figure of this paper is known well enough to print; all are measured." in out
 

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from given_samples import SPACE, Data
 from torch import Tensor
 
-from taskmark import Given, Head, WeightSpace
+from taskmark import Given, Head
 from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
-
-SPACE = WeightSpace.of({"a": torch.zeros(2, 2)})
-
-
-class Data:
-    """Five images and labels, whatever is asked for."""
-
-    def inputs(self, _task: str, _split: str) -> Tensor:
-        return torch.zeros(5, 3)
-
-    def labels(self, _task: str, _split: str) -> Tensor:
-        return torch.zeros(5, dtype=torch.int64)
 
 
 def features(vector: Tensor, inputs: Tensor) -> Tensor:

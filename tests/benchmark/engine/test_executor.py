@@ -12,10 +12,10 @@ from pathlib import Path
 
 import executor_jobs
 import pytest
+from executor_jobs import Place, job
 
 from taskmark.engine import executor, worker
 from taskmark.engine.executor import execute
-from taskmark.engine.jobs import Job
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 
 
@@ -24,20 +24,16 @@ def _light_workers(monkeypatch):
     monkeypatch.setattr(worker, "start", executor_jobs.start)
 
 
-def _job(key, *needs, function=executor_jobs.write, **arguments):
-    return Job("records", key, f"job {key}", function, arguments, needs)
-
-
 def _run(jobs, folder, *, workers=0):
     events = []
-    execute(jobs, str(folder), workers=workers, listener=events.append)
+    execute(jobs, Place(str(folder)), workers=workers, listener=events.append)
     assert not multiprocessing.active_children()
     return [(event.state, event.job.key) for event in events], events
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_jobs_run_once_each_after_what_they_need(tmp_path, workers):
-    jobs = [_job("d", "c", "b"), _job("c", "a"), _job("b", "a", "done before"), _job("a")]
+    jobs = [job("d", "c", "b"), job("c", "a"), job("b", "a", "done before"), job("a")]
     states, events = _run(jobs, tmp_path, workers=workers)
     finished = [key for state, key in states if state == "done"]
     assert sorted(finished) == ["a", "b", "c", "d"]
@@ -51,11 +47,11 @@ def test_jobs_run_once_each_after_what_they_need(tmp_path, workers):
 
 def test_a_job_that_ends_its_process_takes_down_only_what_needs_it(tmp_path):
     jobs = [
-        _job("bad", function=executor_jobs.end_the_process),
-        _job("lost", "bad"),
-        _job("lost too", "lost"),
-        *(_job(f"good {i}") for i in range(4)),
-        _job("after", "good 0"),
+        job("bad", stage=executor_jobs.EndTheProcess),
+        job("lost", "bad"),
+        job("lost too", "lost"),
+        *(job(f"good {i}") for i in range(4)),
+        job("after", "good 0"),
     ]
     states, _ = _run(jobs, tmp_path, workers=2)
     assert [key for state, key in states if state == "died"] == ["bad"]
@@ -65,7 +61,7 @@ def test_a_job_that_ends_its_process_takes_down_only_what_needs_it(tmp_path):
 
 
 def test_an_error_is_handed_on_and_nothing_more_is_started(tmp_path):
-    jobs = [_job("bad", function=executor_jobs.fail), _job("later", "bad"), _job("other")]
+    jobs = [job("bad", stage=executor_jobs.Fail), job("later", "bad"), job("other")]
     with pytest.raises(TaskmarkError, match="The job bad cannot be done"):
         _run(jobs, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -80,7 +76,7 @@ def test_an_interrupt_ends_the_workers_and_restores_the_environment(tmp_path, mo
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        execute([_job("a"), _job("b", "a")], str(tmp_path), workers=1, listener=interrupted)
+        execute([job("a"), job("b", "a")], Place(str(tmp_path)), workers=1, listener=interrupted)
     for process in multiprocessing.active_children():
         process.join(20)
     assert not multiprocessing.active_children()
@@ -100,7 +96,7 @@ def test_a_pool_that_broke_before_a_job_was_handed_in_counts_as_a_death(tmp_path
         return submit(pool, *arguments)
 
     monkeypatch.setattr(executor.ProcessPoolExecutor, "submit", broken_once)
-    states, _ = _run([_job("a")], tmp_path, workers=1)
+    states, _ = _run([job("a")], tmp_path, workers=1)
     assert states[-1] == ("done", "a")
 
 
@@ -132,8 +128,8 @@ def test_what_another_process_makes_is_waited_for_and_not_made_again(
     monkeypatch.setattr(executor, "_POLL_SECONDS", 0.01)
     events = []
     claims = Elsewhere(b=4, c=0)
-    jobs = [_job("d", "b", "c"), _job("c", "a"), _job("b"), _job("a")]
-    execute(jobs, str(tmp_path), workers=workers, listener=events.append, claims=claims)
+    jobs = [job("d", "b", "c"), job("c", "a"), job("b"), job("a")]
+    execute(jobs, Place(str(tmp_path)), workers=workers, listener=events.append, claims=claims)
     states = [(event.state, event.job.key) for event in events]
     assert {path.name for path in tmp_path.iterdir()} == {"a", "d"}
     assert {key for state, key in states if state == "found"} == {"b", "c"}
@@ -144,13 +140,13 @@ def test_what_another_process_makes_is_waited_for_and_not_made_again(
 
 def test_what_runs_beside_a_job_that_found_damage_is_not_lost(tmp_path):
     jobs = [
-        _job("bad", function=executor_jobs.find_damage),
-        _job("slow", function=executor_jobs.take_long),
+        job("bad", stage=executor_jobs.FindDamage),
+        job("slow", stage=executor_jobs.TakeLong),
     ]
-    jobs += [_job("later", "slow")]
+    jobs += [job("later", "slow")]
     claims, events = Elsewhere(), []
     with pytest.raises(CorruptArtifactError) as caught:
-        execute(jobs, str(tmp_path), workers=2, listener=events.append, claims=claims)
+        execute(jobs, Place(str(tmp_path)), workers=2, listener=events.append, claims=claims)
     assert caught.value.artifact == "kind/key"
     assert (tmp_path / "slow").exists()
     assert not (tmp_path / "later").exists()
@@ -162,10 +158,9 @@ import sys
 sys.path.insert(0, {tests!r})
 import executor_jobs
 from taskmark.engine.executor import execute
-from taskmark.engine.jobs import Job
 
 if __name__ == "__main__":
-    job = Job("records", "worker", "job", executor_jobs.say_who_and_wait, {{}}, ())
+    job = executor_jobs.job("worker", stage=executor_jobs.SayWhoAndWait)
     execute([job], executor_jobs.Place({folder!r}), workers=1, listener=print)
 """
 

@@ -6,21 +6,23 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from tiny_setting import request_of, store_at
 
 from taskmark import Method
-from taskmark.context import Context
 from taskmark.engine.choosing import chosen_rows
-from taskmark.engine.plan import Selection, plan
+from taskmark.engine.plan import plan, record_stages
+from taskmark.engine.stage import Stage, outside_key
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import Found, MethodChoice, find
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import Found, find
+from taskmark.stages.row import Row
 from taskmark.suite.definition import read
 
 REFERENCES = {"experts", "pretrained", "weight_averaging"}
 
 
 def _rows(methods=(), recipes=()):
-    selection = Selection(methods=tuple(map(MethodChoice, methods)), recipes=recipes)
-    rows = chosen_rows(find(), selection)
+    rows = chosen_rows(find(), methods=list(map(MethodChoice, methods)), recipes=recipes)
     assert len(rows) == len(set(rows))
     return {(choice.name, recipe.name) for choice, recipe in rows}
 
@@ -53,56 +55,56 @@ def test_a_selection_means_its_rows_and_the_references_of_its_recipes(methods, r
 
 
 @pytest.fixture
-def context(tiny_suite, tmp_path):
-    return Context(read(tiny_suite), tmp_path, "cpu")
+def request_(tiny_suite):
+    return request_of(tiny_suite, "ties", recipes=("standard",))
 
 
-def _keys(context, **selection):
-    chosen = {"methods": (MethodChoice("ties"),), "recipes": ("standard",), **selection}
-    return {job.label: job.key for job in plan(context, Selection(**chosen)).jobs}
+def _keys(request, device="cpu"):
+    store = store_at(Path(), device)
+    return {stage.label: store.key(stage) for stage in plan(request)}
 
 
-def test_every_job_comes_after_what_it_needs_and_is_there_once(context):
-    jobs = plan(context, Selection(backbones=("plain", "worded"), seeds=(0, 1))).jobs
+def test_every_stage_comes_after_what_it_needs_and_is_there_once(tiny_suite):
+    stages = plan(request_of(tiny_suite, backbones=("plain", "worded"), seeds=(0, 1)))
     seen = set()
-    for job in jobs:
-        assert set(job.needs) <= seen
-        seen.add(job.key)
-    assert len(seen) == len(jobs)
+    for stage in stages:
+        assert {need.identity for need in stage.needs} <= seen
+        seen.add(stage.identity)
+    assert len(seen) == len(stages)
 
 
-def test_the_keys_of_a_plan_are_the_same_each_time(context):
-    assert _keys(context) == _keys(context)
+def test_the_keys_of_a_plan_are_the_same_each_time(request_):
+    assert _keys(request_) == _keys(request_)
 
 
-def test_a_seed_changes_experts_and_what_follows_but_neither_data_nor_heads(context):
-    one, other = _keys(context), _keys(context, seeds=(1,))
+def test_a_seed_changes_experts_and_what_follows_but_neither_data_nor_heads(request_):
+    one, other = _keys(request_), _keys(dataclasses.replace(request_, seeds=(1,)))
     same = {label for label in one if one[label] == other[label]}
     assert same == {
-        label for label in one if "images" in label or "stem" in label or "head of" in label
+        label for label in one if "the data of" in label or "stem" in label or "head of" in label
     }
 
 
-def _with_tuning(context, **changes):
-    protocol = context.suite.protocol
+def _with_tuning(request, **changes):
+    protocol = request.suite.protocol
     tuning = protocol.standard.model_copy(update=changes)
-    suite = context.suite.model_copy(
+    suite = request.suite.model_copy(
         update={"protocol": protocol.model_copy(update={"standard": tuning}), "sha256": "other"}
     )
-    return dataclasses.replace(context, suite=suite)
+    return dataclasses.replace(request, suite=suite)
 
 
-def test_how_experts_are_tuned_changes_experts_and_what_follows(context):
-    one, other = _keys(context), _keys(_with_tuning(context, learning_rate=0.5))
+def test_how_experts_are_tuned_changes_experts_and_what_follows(request_):
+    one, other = _keys(request_), _keys(_with_tuning(request_, learning_rate=0.5))
     changed = {label for label in one if one[label] != other[label]}
     assert "plain: tuning the standard expert of hills" in changed
     assert "plain, standard: ties" in changed
-    assert not {label for label in changed if "images" in label or "head of" in label}
+    assert not {label for label in changed if "the data of" in label or "head of" in label}
 
 
 @pytest.fixture
-def variant(context, tiny_suite, tmp_path):
-    """The context of a suite that extends the tiny one, and runs the same backbone."""
+def variant(request_, tiny_suite, tmp_path):
+    """The request for a suite that extends the tiny one, and runs the same backbone."""
 
     def change(body: str):
         path = tmp_path / "variant.toml"
@@ -110,7 +112,7 @@ def variant(context, tiny_suite, tmp_path):
             f'extends = "{tiny_suite}"\nname = "variant"\nversion = "1.0"\nsummary = ""\n{body}',
             "utf-8",
         )
-        return dataclasses.replace(context, suite=read(path))
+        return dataclasses.replace(request_, suite=read(path))
 
     return change
 
@@ -119,60 +121,64 @@ def _changed(one, other):
     return {label for label in one if one[label] != other[label]}
 
 
-def test_a_variant_shares_all_but_its_records_with_its_base(context, variant):
-    one, other = _keys(context), _keys(variant(""))
+def test_a_variant_shares_all_but_its_records_with_its_base(request_, variant):
+    one, other = _keys(request_), _keys(variant(""))
     names = {*find(), "weight disentanglement"}
     assert _changed(one, other) == {label for label in one if label.rpartition(": ")[2] in names}
 
 
-def test_a_factor_of_epochs_makes_one_expert_anew(context, variant):
-    one, other = _keys(context), _keys(variant("[tasks.lakes]\nepochs_factor = 10\n"))
+def test_a_factor_of_epochs_makes_one_expert_anew(request_, variant):
+    one, other = _keys(request_), _keys(variant("[tasks.lakes]\nepochs_factor = 10\n"))
     tuned = {label for label in _changed(one, other) if "tuning" in label}
     assert tuned == {"plain: tuning the standard expert of lakes"}
-    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+    early = {
+        label for label in one if "the data of" in label or "stem" in label or "head of" in label
+    }
     assert not early & _changed(one, other)
 
 
-def test_label_smoothing_makes_all_experts_anew_but_neither_data_nor_heads(context, variant):
-    one, other = _keys(context), _keys(variant("[protocol.standard]\nlabel_smoothing = 0.1\n"))
-    early = {label for label in one if "images" in label or "stem" in label or "head of" in label}
+def test_label_smoothing_makes_all_experts_anew_but_neither_data_nor_heads(request_, variant):
+    one, other = _keys(request_), _keys(variant("[protocol.standard]\nlabel_smoothing = 0.1\n"))
+    early = {
+        label for label in one if "the data of" in label or "stem" in label or "head of" in label
+    }
     assert set(one) - _changed(one, other) == early
 
 
-def test_a_variant_with_fewer_tasks_takes_the_experts_of_its_base(context, variant):
-    one, other = _keys(context), _keys(variant('only = ["hills", "woods"]\n'))
+def test_a_variant_with_fewer_tasks_takes_the_experts_of_its_base(request_, variant):
+    one, other = _keys(request_), _keys(variant('only = ["hills", "woods"]\n'))
     shared = {label for label in other if one.get(label) == other[label]}
     assert {label for label in other if label.endswith(("hills", "woods"))} == shared
 
 
-def test_the_order_of_tasks_changes_the_task_vectors_but_no_expert(context):
-    tasks = dict(reversed(context.suite.tasks.items()))
-    suite = context.suite.model_copy(update={"tasks": tasks})
-    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
+def test_the_order_of_tasks_changes_the_task_vectors_but_no_expert(request_):
+    tasks = dict(reversed(request_.suite.tasks.items()))
+    suite = request_.suite.model_copy(update={"tasks": tasks})
+    one, other = _keys(request_), _keys(dataclasses.replace(request_, suite=suite))
     changed = _changed(one, other)
     assert "plain: laying out the task vectors" in changed
     assert not {label for label in changed if "tuning" in label or "head of" in label}
 
 
-def test_a_batch_size_changes_what_the_stem_makes(context):
-    protocol = context.suite.protocol.model_copy(update={"batch_size": 32})
-    suite = context.suite.model_copy(update={"protocol": protocol})
-    one, other = _keys(context), _keys(dataclasses.replace(context, suite=suite))
-    assert {label for label in one if "images" in label} == set(one) - _changed(one, other)
+def test_a_batch_size_changes_what_the_stem_makes(request_):
+    protocol = request_.suite.protocol.model_copy(update={"batch_size": 32})
+    suite = request_.suite.model_copy(update={"protocol": protocol})
+    one, other = _keys(request_), _keys(dataclasses.replace(request_, suite=suite))
+    assert {label for label in one if "the data of" in label} == set(one) - _changed(one, other)
 
 
-def test_a_device_changes_every_key(context):
-    one, other = _keys(context), _keys(dataclasses.replace(context, device="cuda"))
+def test_a_device_changes_every_key(request_):
+    one, other = _keys(request_), _keys(request_, "cuda")
     assert not {label for label in one if one[label] == other[label]}
 
 
-def test_the_suites_own_hyperparameters_hold_unless_the_user_says_otherwise(context):
-    suite = context.suite.model_copy(update={"hyperparameters": {"ties": {"density": 0.7}}})
-    context = dataclasses.replace(context, suite=suite)
-    for own, density in (((), 0.7), ((("density", 0.4),), 0.4)):
-        planned = plan(context, Selection(methods=(MethodChoice("ties", own),)))
-        (row,) = [row for row in planned.rows.values() if row.choice.name == "ties"]
-        assert dict(row.choice.hyperparameters) == {"density": density}
+def test_the_suites_own_hyperparameters_hold_unless_the_user_says_otherwise(tiny_suite):
+    suite = read(tiny_suite).model_copy(update={"hyperparameters": {"ties": {"density": 0.7}}})
+    for text, density in (("ties", 0.7), ("ties[density=0.4]", 0.4)):
+        request = dataclasses.replace(request_of(tiny_suite, text), suite=suite)
+        stages = [stage for stage in plan(request) if isinstance(stage, Row)]
+        (row,) = [stage for stage in stages if stage.method.name == "ties"]
+        assert dict(row.method.hyperparameters) == {"density": density}
 
 
 class Couple(Method):
@@ -184,8 +190,9 @@ class Couple(Method):
 
 def _with_couple(n_tasks, *methods):
     found = {**find(), "couple": Found(Couple, "file", Path(__file__))}
-    selection = Selection(methods=tuple(map(MethodChoice, methods)))
-    return {choice.name for choice, _ in chosen_rows(found, selection, n_tasks=n_tasks)}
+    choices = list(map(MethodChoice, methods))
+    rows = chosen_rows(found, methods=choices, recipes=(), n_tasks=n_tasks)
+    return {choice.name for choice, _ in rows}
 
 
 def test_a_method_is_left_out_where_it_cannot_merge_that_many_tasks():
@@ -206,14 +213,38 @@ def test_a_method_that_is_named_must_be_able_to_merge_that_many_tasks():
 
 
 @pytest.mark.parametrize(
-    ("selection", "words"),
+    ("methods", "recipes", "words"),
     [
-        ({"backbones": ("plane",)}, "no backbone 'plane'; did you mean 'plain'"),
-        ({"methods": (MethodChoice("tis"),)}, "no method 'tis'; did you mean 'ties'"),
-        ({"recipes": ("standart",)}, "no recipe 'standart'; did you mean 'standard'"),
-        ({"methods": (MethodChoice("ties", (("density", 3),)),)}, "does not take density = 3"),
+        (("tis",), (), "no method 'tis'; did you mean 'ties'"),
+        ((), ("standart",), "no recipe 'standart'; did you mean 'standard'"),
+        (("ties[density=3]",), (), "does not take density = 3"),
     ],
 )
-def test_an_unknown_name_ends_the_plan(context, selection, words):
+def test_an_unknown_name_ends_the_plan(tiny_suite, methods, recipes, words):
     with pytest.raises(TaskmarkError, match=words):
-        plan(context, Selection(**selection))
+        plan(request_of(tiny_suite, *methods, recipes=recipes))
+
+
+def test_a_field_with_its_default_is_no_part_of_the_identity():
+    @dataclasses.dataclass(frozen=True)
+    class Before(Stage):
+        name = "sample"
+        version = 1
+        seed: int
+        label = "sample"
+
+        def make(self, store):
+            del store
+
+    @dataclasses.dataclass(frozen=True)
+    class After(Before):
+        smoothing: float = 0.0
+        words: str = outside_key("")
+
+    assert After(3).identity == After(3, 0.0, "other").identity == Before(3).identity
+    assert After(3, 0.1).identity != Before(3).identity
+
+
+def test_stages_that_make_records_are_found_in_their_folder():
+    names = [stage.name for stage in record_stages()]
+    assert names == ["records", "disentanglement", "localisation", "negation"]

@@ -11,7 +11,7 @@ from tiny_setting import REFERENCES
 
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ BASELINES = ("linear_probing", *REFERENCES)
 def contents(outcome) -> set[str]:
     """The records with all but times and dates."""
     return {record.identified().record_id for record in outcome.records} | {
-        record.identified().record_id for record in outcome.disentanglement
+        record.identified().record_id for record in outcome.of("disentanglement")
     }
 
 
@@ -64,7 +64,7 @@ def test_a_complete_run_has_every_row_with_all_that_it_must_hold(tiny_run, tmp_p
             assert task.low <= task.accuracy == task.n_correct / task.n <= task.high
         assert record.accuracy_low <= record.accuracy <= record.accuracy_high
         assert record.normalised_low <= record.normalised_accuracy <= record.normalised_high
-    assert {record.recipe for record in outcome.disentanglement} == {"standard", "tangent"}
+    assert {record.recipe for record in outcome.of("disentanglement")} == {"standard", "tangent"}
     written = {path.stem for path in (tmp_path / "out" / "records").glob("*.json")}
     assert written == {record.record_id[:16] for record in outcome.records}
 
@@ -99,7 +99,7 @@ def test_a_second_run_has_nothing_to_do_and_the_same_records(tiny_run, tmp_path)
     second = tiny_run(out=tmp_path / "second", watcher=counter.watcher)
     assert counter.todo == []
     assert second.records == first.records
-    assert second.disentanglement == first.disentanglement
+    assert second.of("disentanglement") == first.of("disentanglement")
     files = [sorted(p.name for p in (tmp_path / d).rglob("*.json")) for d in ("first", "second")]
     assert files[0] == files[1]
 
@@ -149,8 +149,8 @@ def _damage(path: Path) -> None:
         ("disentanglement/*.json", ("disentanglement",)),
         ("inputs_test/*.safetensors", ("records", "disentanglement")),
         ("data_test/*.safetensors", ("inputs", "records", "disentanglement")),
-        ("normaliser/*.safetensors", ("records",)),
-        ("vectors/*.safetensors", ("records", "disentanglement")),
+        ("expert_reference/*.safetensors", ("records",)),
+        ("task_vectors/*.safetensors", ("records", "disentanglement")),
     ],
 )
 def test_damaged_artifacts_are_made_again_with_identical_records(
@@ -183,7 +183,7 @@ def test_damaged_artifacts_are_made_again_with_identical_records(
 
 def _is_of_run(path: Path, outcome) -> bool:
     text = path.read_text("utf-8")
-    ids = [r.record_id for r in (*outcome.records, *outcome.disentanglement)]
+    ids = [r.record_id for r in (*outcome.records, *outcome.of("disentanglement"))]
     return any(record_id in text for record_id in ids)
 
 
@@ -220,15 +220,15 @@ def test_a_run_on_some_tasks_says_so_in_its_version(tiny_run):
     outcome = tiny_run(tasks=("lakes", "hills"), recipes=("standard",))
     for record in outcome.records:
         assert [task.task for task in record.tasks] == ["hills", "lakes"]
-        assert record.suite.version == "0.1+hills+lakes"
+        assert record.suite.edition == "0.1+hills+lakes"
         assert len(record.suite.sha256) == 64
-    (grid,) = outcome.disentanglement
+    (grid,) = outcome.of("disentanglement")
     assert [(pair.task_1, pair.task_2) for pair in grid.pairs] == [("hills", "lakes")]
 
 
 def test_a_single_task_has_no_pairs_to_disentangle(tiny_run):
     outcome = tiny_run(tasks=("hills",), recipes=("standard",))
-    assert outcome.disentanglement == ()
+    assert outcome.of("disentanglement") == ()
     assert all(record.state == "ok" for record in outcome.records)
 
 

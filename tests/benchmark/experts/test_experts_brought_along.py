@@ -12,18 +12,17 @@ import tiny_provider
 import torch
 import typer
 from safetensors.torch import load_file, save_file
+from tiny_setting import store_at
 
 from taskmark import cli
 from taskmark.commands.experts import export_command
-from taskmark.context import Context
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.experts import reading
 from taskmark.experts.exporting import export_experts, family_of, split
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.labels import Label
-from taskmark.plugins.registry import MethodChoice
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
 from taskmark.suite.definition import load, read
@@ -47,12 +46,13 @@ def start(long_suite, tiny_store, tmp_path):
 
     def begin(experts=None, *, methods=("ties",), out="out", tasks=TASKS[:2], **choice):
         choice = {"backbones": ("worded",), "recipes": ("standard",), **choice}
-        selection = Selection(methods=tuple(map(MethodChoice, methods)), experts=experts, **choice)
         return run(
-            Options(
+            RunConfig(
                 suite=str(long_suite),
                 out=tmp_path / out,
-                selection=selection,
+                methods=methods,
+                experts=experts,
+                **choice,
                 tasks=tasks,
                 device="cpu",
                 workers=0,
@@ -69,9 +69,9 @@ def exported(start, long_suite, tiny_store, tmp_path):
 
     def export(recipe="standard"):
         start(methods=("experts",), out="own", recipes=(recipe,))
-        context = Context(read(long_suite).only(TASKS[:2]), tiny_store, "cpu")
-        folder = tmp_path / "exported"
-        export_experts(context, folder, backbones=["worded"], recipe=recipe, seeds=[0])
+        suite, folder = read(long_suite).only(TASKS[:2]), tmp_path / "exported"
+        store = store_at(tiny_store)
+        export_experts(suite, store, folder, backbones=["worded"], recipe=recipe, seeds=[0])
         return folder
 
     return export
@@ -102,11 +102,13 @@ def test_experts_that_were_exported_and_brought_along_leave_the_same_records(
     own = start(methods=(method,), recipes=(recipe,))
     again = start(folder, methods=(method,), recipes=(recipe,))
     assert [said(r) for r in again.records] == [said(r) for r in own.records]
-    assert [said(r) for r in again.disentanglement] == [said(r) for r in own.disentanglement]
-    for record in (*again.records, *again.disentanglement):
+    assert [said(r) for r in again.of("disentanglement")] == [
+        said(r) for r in own.of("disentanglement")
+    ]
+    for record in (*again.records, *again.of("disentanglement")):
         family = record.experts.family
         assert re.fullmatch("tiny-[0-9a-f]{16}", family)
-        assert record.suite.version == f"0.1+hills+lakes+experts.{family}"
+        assert record.suite.edition == f"0.1+hills+lakes+experts.{family}"
     assert {record.experts for record in (*own.records, *own.disentanglement)} == {None}
 
 
@@ -382,7 +384,7 @@ def test_weights_in_several_files_are_one_expert_whose_hash_is_of_all_files(star
 def test_experts_that_look_wrong_can_be_accepted_with_a_reason_on_every_record(start, brought):
     pretrained(brought)
     outcome = start(brought, accept_experts="an experiment on zero vectors")
-    for record in (*outcome.records, *outcome.disentanglement):
+    for record in (*outcome.records, *outcome.of("disentanglement")):
         (note,) = record.provenance.notes
         assert note.startswith("Experts accepted (an experiment on zero vectors) although: hills")
 
@@ -424,9 +426,9 @@ def test_without_a_choice_only_the_recipes_of_the_experts_are_run(start, brought
 
 
 def test_experts_that_were_not_made_cannot_be_exported(tiny_suite, tmp_path):
-    context = Context(read(tiny_suite), tmp_path / "empty", "cpu")
+    suite, store, out = read(tiny_suite), store_at(tmp_path / "empty"), tmp_path / "out"
     with pytest.raises(TaskmarkError, match=r"'hills' on 'plain' is not in the store.*--seed 0"):
-        export_experts(context, tmp_path / "out", backbones=["plain"], recipe="standard", seeds=[0])
+        export_experts(suite, store, out, backbones=["plain"], recipe="standard", seeds=[0])
     assert not (tmp_path / "out").exists()
 
 
@@ -450,16 +452,15 @@ def test_the_commands_that_are_suggested_can_be_typed(
     long_suite, start, tiny_store, tmp_path, capsys, tasks
 ):
     def export(store):
-        export_command(
-            tmp_path / "my experts",
+        config = RunConfig(
             suite=str(long_suite),
             backbones=["worded"],
-            recipe="tangent",
             tasks=tasks,
             seeds=[1],
             device="cpu",
             store=store,
         )
+        export_command(tmp_path / "my experts", config, recipe="tangent")
 
     with pytest.raises(TaskmarkError) as caught:
         export(tmp_path / "empty")
@@ -497,7 +498,7 @@ def test_experts_from_elsewhere_have_one_seed_whatever_the_seed_of_the_methods(
     for seed in (0, 1):
         outcome = start(brought, seeds=(seed,))
         assert {(r.seeds.expert, r.seeds.method) for r in outcome.records} == {(0, seed)}
-        assert {record.expert_seed for record in outcome.disentanglement} == {0}
+        assert {record.expert_seed for record in outcome.of("disentanglement")} == {0}
     (board,) = boards(read_records(tmp_path / "out"))
     assert board.seeds == (0,)
     assert {len(row.records) for row in board.ranked} == {2}

@@ -6,15 +6,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from tiny_setting import store_at
 
-from taskmark.context import Context
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.experts.exporting import export_experts
 from taskmark.experts.foreign import read_experts
 from taskmark.experts.trees import find_folders
-from taskmark.plugins.registry import MethodChoice
 from taskmark.reports import read_records
 from taskmark.reports.board import boards
 from taskmark.suite.definition import read
@@ -63,17 +62,14 @@ def start(tiny_suite, tiny_store, tmp_path):
 
     def begin(experts=None, out="out", **choice):
         choice = {"backbones": BACKBONES, "seeds": SEEDS, "recipes": ("standard",), **choice}
-        selection = Selection(
-            methods=(MethodChoice("ties"),),
-            experts=experts,
-            accept_experts="a test of three epochs",
-            **choice,
-        )
         return run(
-            Options(
+            RunConfig(
                 suite=str(tiny_suite),
                 out=tmp_path / out,
-                selection=selection,
+                methods=("ties",),
+                experts=experts,
+                accept_experts="a test of three epochs",
+                **choice,
                 tasks=TASKS,
                 device="cpu",
                 workers=0,
@@ -85,17 +81,17 @@ def start(tiny_suite, tiny_store, tmp_path):
 
 
 @pytest.fixture
-def context(tiny_suite, tiny_store):
-    return Context(read(tiny_suite).only(TASKS), tiny_store, "cpu")
+def run_(tiny_suite, tiny_store):
+    return read(tiny_suite).only(TASKS), store_at(tiny_store)
 
 
 @pytest.fixture
-def tree(start, context, tmp_path):
+def tree(start, run_, tmp_path):
     """What a run on two backbones and two seeds has tuned."""
     start(out="own")
     root = tmp_path / "tree"
     written = export_experts(
-        context, root, backbones=BACKBONES, recipe="standard", seeds=SEEDS, named="tiny"
+        *run_, root, backbones=BACKBONES, recipe="standard", seeds=SEEDS, named="tiny"
     )
     assert [str(path.relative_to(root)) for path in written] == [
         f"{backbone}/{seed}/{task}.safetensors"
@@ -112,7 +108,7 @@ def figures(outcome):
         (r.backbone, r.method.name, r.seeds.expert, r.seeds.method): (r.tasks, r.scale, r.geometry)
         for r in outcome.records
     }
-    grids = {(r.backbone, r.expert_seed): r.pairs for r in outcome.disentanglement}
+    grids = {(r.backbone, r.expert_seed): r.pairs for r in outcome.of("disentanglement")}
     return rows, grids
 
 
@@ -121,7 +117,7 @@ def test_one_run_on_a_tree_leaves_what_its_own_experts_left(start, tree, tmp_pat
     again = start(tree)
     assert len(again.records) == len(own.records) == len(BACKBONES) * len(SEEDS) * 5
     assert figures(again) == figures(own)
-    (family,) = {record.experts.family for record in (*again.records, *again.disentanglement)}
+    (family,) = {record.experts.family for record in (*again.records, *again.of("disentanglement"))}
     files = {(r.backbone, r.seeds.expert): r.experts.files["hills"] for r in again.records}
     assert len(set(files.values())) == len(BACKBONES) * len(SEEDS)
     found = boards(read_records(tmp_path / "out"))

@@ -62,7 +62,7 @@ def test_what_is_read_is_what_was_written(records, path):
 def test_counts_stand_beside_the_bits(records, path):
     baseline = read_baseline(path)
     rows = baseline_rows(path, baseline)
-    for key, row in zip(baseline.keys(), baseline.rows, strict=True):
+    for key, row in zip(baseline.identities(), baseline.rows, strict=True):
         assert row.correct == {t: int(bits.sum()) for t, bits in rows[key].correct.items()}
     assert baseline.images == {task.task: 100 for task in records[0].tasks}
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from made_up_records import made_up_board, made_up_failure, made_up_method, made_up_record
 
 from taskmark.errors import TaskmarkError
-from taskmark.gate.compare import RowResult, compare, names_of, row_key, rows_of
-from taskmark.records.record import pack_bits, unpack_bits
+from taskmark.gate.compare import RowResult, compare, rows_of
+from taskmark.gate.views import name_rows
+from taskmark.records.identity import identify_row
+from taskmark.records.packing import pack_bits, unpack_bits
 from taskmark.suite.protocol import Gate
 
 LOOSE = Gate(epsilon=0.5, flips=0)  # leaves the judgement to the test
@@ -64,7 +66,7 @@ def test_lost_and_gained_images_are_counted_apart(records):
     after = [_turned(records[0], 1, lost=3, gained=2), *records[1:]]
     (change,) = [c for c in held(records, after).changes if c.lost or c.gained]
     assert (change.lost, change.gained, change.n) == (3, 2, 200)
-    assert change.row == row_key(records[0])
+    assert change.row == identify_row(records[0])
     assert change.task == records[0].tasks[1].task
     assert change.before == records[0].tasks[1].n_correct
     assert change.after - change.before == -1
@@ -124,9 +126,9 @@ def test_what_a_larger_tolerance_fails_a_smaller_one_fails_too(records, lost, ga
 
 def test_rows_that_vanished_appeared_or_broke_are_named(records):
     result = held(records[:2], [_failed(records[1]), records[2], made_up_failure()])
-    assert result.missing == (row_key(records[0]),)
-    assert result.broken == {row_key(records[1]): "No."}
-    assert result.new == (row_key(records[2]),)
+    assert result.missing == (identify_row(records[0]),)
+    assert result.broken == {identify_row(records[1]): "No."}
+    assert result.new == (identify_row(records[2]),)
     assert list(result.failed.values()) == ["ValueError: the merged vector holds NaN"]
     assert result.changes == ()
     assert not result.passed
@@ -140,22 +142,22 @@ def test_a_row_that_vanished_or_broke_fails_by_itself(records, part):
 
 def test_new_rows_alone_are_no_failure(records):
     result = held(records[:1], [*records[:2], made_up_failure()])
-    assert result.new == (row_key(records[1]),)
+    assert result.new == (identify_row(records[1]),)
     assert result.passed
 
 
 def test_a_baseline_must_hold_the_rows_of_built_in_methods(records):
     plugin = made_up_record(method=made_up_method("mine", origin="file"))
     result = held(records[:1], [*records[:2], plugin], guards_all=True)
-    assert result.unguarded == (row_key(records[1]),)
-    assert result.new == (row_key(records[1]), row_key(plugin))
+    assert result.unguarded == (identify_row(records[1]),)
+    assert result.new == (identify_row(records[1]), identify_row(plugin))
     assert not result.passed
     assert held(records[:1], [records[0], plugin], guards_all=True).passed
 
 
 def test_a_row_that_works_now_is_new_and_no_failure(records):
     result = held([_failed(records[0])], records[:1])
-    assert result.new == (row_key(records[0]),)
+    assert result.new == (identify_row(records[0]),)
     assert result.passed
 
 
@@ -204,11 +206,11 @@ def test_a_row_has_the_bits_of_its_record(records):
 
 def test_rows_are_named_by_what_tells_them_apart():
     keys = [
-        row_key(made_up_record(method=made_up_method("ties", hyperparameters={"density": d})))
+        identify_row(made_up_record(method=made_up_method("ties", hyperparameters={"density": d})))
         for d in (0.1, 0.2)
     ]
-    keys.append(row_key(made_up_record(expert_seed=3)))
-    assert list(names_of(keys).values()) == [
+    keys.append(identify_row(made_up_record(expert_seed=3)))
+    assert list(name_rows(keys).values()) == [
         'image-text standard ties (hyperparameters {"density": 0.1})',
         'image-text standard ties (hyperparameters {"density": 0.2})',
         "image-text standard task_arithmetic",

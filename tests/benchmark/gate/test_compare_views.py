@@ -10,12 +10,13 @@ import pytest
 from rich.console import Console
 
 from taskmark.gate import views
-from taskmark.gate.compare import RowKey, RowResult, compare
+from taskmark.gate.compare import RowResult, compare
+from taskmark.records.identity import RowIdentity
 from taskmark.suite.protocol import Gate
 
 
-def _row(method: str) -> RowKey:
-    return RowKey("gate@1.0", "image_text", "standard", method, "{}", 0, 0)
+def _row(method: str) -> RowIdentity:
+    return RowIdentity("gate@1.0", "image_text", "standard", method, "{}", 0, 0)
 
 
 def _bits(right: int, n: int = 100) -> RowResult:

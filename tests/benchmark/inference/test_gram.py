@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_given import SPACE, Data
+from given_samples import SPACE, Data
 from tiny_setting import setting_of
 from torch import nn
 from torch.func import functional_call

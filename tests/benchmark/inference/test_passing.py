@@ -8,14 +8,14 @@ import pytest
 import torch
 from tiny_setting import setting_of
 
-from taskmark.context import Context
 from taskmark.contract.head import Head
 from taskmark.inference import passes as passes_module
-from taskmark.inference.choosing_passes import Tuned, choose
+from taskmark.inference.choosing_passes import ReadExperts, choose_passes
+from taskmark.inference.items import Items
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import StandardReader
 from taskmark.machine.costs import Spent
-from taskmark.stages import expert_reference as normaliser
+from taskmark.stages import expert_reference
 from taskmark.store.lineage import making
 
 USUAL = Passes(8)
@@ -25,11 +25,14 @@ USUAL = Passes(8)
 def experts(encoder, inputs, source):
     size = sum(parameter.numel() for parameter in encoder.parameters())
     head = Head(torch.randn(3, 8, generator=source), torch.zeros(3))
-    return Tuned(
-        {task: 0.1 * torch.randn(size, generator=source) for task in "ab"},
-        dict.fromkeys("ab", head),
-        {"a": inputs.float(), "b": inputs.float().flip(0)},
-        {task: torch.randint(0, 3, (len(inputs),), generator=source) for task in "ab"},
+    vectors = {task: 0.1 * torch.randn(size, generator=source) for task in "ab"}
+    seen = {"a": inputs.float(), "b": inputs.float().flip(0)}
+    return ReadExperts(
+        vectors,
+        {
+            task: Items(head, own, torch.randint(0, 3, (len(own),), generator=source))
+            for task, own in seen.items()
+        },
     )
 
 
@@ -48,7 +51,7 @@ def read(encoder):
 
 
 def test_on_a_cpu_it_is_the_protocols_way_and_one_reader_does_it_all(experts, read):
-    chosen = choose(experts, read, usual=USUAL, fast=None, memory=None)
+    chosen = choose_passes(experts, read, usual=USUAL, fast=None, memory=None)
     assert chosen.passes == USUAL
     assert read.made == [USUAL]
     again = experts.on_validation(chosen.reader)
@@ -57,9 +60,9 @@ def test_on_a_cpu_it_is_the_protocols_way_and_one_reader_does_it_all(experts, re
 
 def test_the_largest_images_say_how_many_fit(experts, read, monkeypatch):
     passed = []
-    monkeypatch.setattr(Tuned, "pass_some", lambda _self, _read, n: passed.append(n))
+    monkeypatch.setattr(ReadExperts, "pass_some", lambda _self, _read, n: passed.append(n))
     monkeypatch.setattr(passes_module, "measured", _that_measures(80))
-    chosen = choose(experts, read, usual=USUAL, fast=None, memory=4 * 2 * 80)
+    chosen = choose_passes(experts, read, usual=USUAL, fast=None, memory=4 * 2 * 80)
     assert chosen.passes == Passes(16)
     assert passed == [1, 8]
     assert read.made == [USUAL, Passes(16)]
@@ -68,14 +71,16 @@ def test_the_largest_images_say_how_many_fit(experts, read, monkeypatch):
 def test_so_many_images_are_passed_even_of_fewer(experts):
     class Small:
         def predict(self, vector, scales, work):
-            ((task, (_, images)),) = work.items()
+            ((task, items),) = work.items()
+            images = items.inputs
             assert torch.equal(vector, experts.vectors[task])
             assert scales == [1.0]
             self.shape = tuple(images.shape)
             return {task: torch.zeros(1, len(images))}
 
     small = Small()
-    experts.images["a"] = torch.zeros(20, 60)
+    known = experts.validation["a"]
+    experts.validation["a"] = Items(known.head, torch.zeros(20, 60), known.targets)
     experts.pass_some(small, 50)
     assert small.shape == (50, 60)
 
@@ -102,7 +107,7 @@ def test_a_faster_precision_is_taken_where_it_keeps_accuracies(experts, encoder,
         return _Quick(setting, wrong if passes.dtype == torch.bfloat16 else 0)
 
     with making("test") as account:
-        chosen = choose(experts, read, usual=USUAL, fast=torch.bfloat16, memory=None)
+        chosen = choose_passes(experts, read, usual=USUAL, fast=torch.bfloat16, memory=None)
     assert chosen.passes == Passes(8, dtype)
     lost = dtype == torch.float32
     assert [note.partition(" moves ")[0] for note in account.notes] == (
@@ -117,15 +122,14 @@ def test_a_faster_precision_is_taken_where_it_keeps_accuracies(experts, encoder,
 def test_every_record_says_how_its_images_passed(tiny_run, tmp_path, monkeypatch, recipe):
     """As on a GPU, in bfloat16 on the CPU."""
     usual = tiny_run("task_arithmetic", recipes=(recipe,))
-    monkeypatch.setattr(normaliser, "total_bytes", lambda _device: 4 * 4 * 80)
+    monkeypatch.setattr(expert_reference, "total_bytes", lambda _device: 4 * 4 * 80)
     monkeypatch.setattr(passes_module, "measured", _that_measures(80))
-    fast = {"standard": torch.bfloat16, "tangent": None}
-    monkeypatch.setattr(Context, "fast_dtype", lambda _self, mode: fast[mode])
+    monkeypatch.setattr(expert_reference, "fast_dtype", lambda _device: torch.bfloat16)
     found = tiny_run("task_arithmetic", recipes=(recipe,), store=tmp_path / "store")
     expected = {"standard": ("bfloat16", 256), "tangent": ("float32", 256)}[recipe]
-    records = (*found.records, *found.disentanglement)
+    records = (*found.records, *found.of("disentanglement"))
     assert {(r.provenance.dtype, r.provenance.batch_size) for r in records} == {expected}
-    before = (*usual.records, *usual.disentanglement)
+    before = (*usual.records, *usual.of("disentanglement"))
     assert {(r.provenance.dtype, r.provenance.batch_size) for r in before} == {("float32", 64)}
     for record, other in zip(found.records, usual.records, strict=True):
         assert record.accuracy == pytest.approx(other.accuracy, abs=0.02)

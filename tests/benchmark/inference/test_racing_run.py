@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import read
 
 
@@ -17,10 +17,10 @@ def outcomes(tiny_suite, tiny_store, tmp_path_factory):
     choices = tuple(MethodChoice(name) for name in ("task_arithmetic", "tangent_fine_tuning"))
     return [
         run(
-            Options(
+            RunConfig(
                 suite=str(tiny_suite),
                 out=out,
-                selection=Selection(methods=choices),
+                methods=choices,
                 device="cpu",
                 workers=0,
                 store=tiny_store,
@@ -37,9 +37,9 @@ def _row(records, name):
 
 def test_a_racing_record_says_so_in_its_search_and_in_its_suite(outcomes):
     exact, raced = (_row(records, "task_arithmetic") for records in outcomes)
-    assert (exact.search, exact.search_error, exact.suite.version) == ("exact", 0, "0.1")
+    assert (exact.search, exact.search_error, exact.suite.edition) == ("exact", 0, "0.1")
     assert (raced.search, raced.search_error) == ("racing", 0.05)
-    assert raced.suite.version == "0.1+racing"
+    assert raced.suite.edition == "0.1+racing"
     assert raced.suite.sha256 != exact.suite.sha256
     assert raced.record_id != exact.record_id
 

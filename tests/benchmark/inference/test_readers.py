@@ -11,6 +11,7 @@ from tiny_setting import setting_of
 from torch.func import functional_call, jacrev
 
 from taskmark import Head
+from taskmark.inference.items import Items
 from taskmark.inference.readers import StandardReader, TangentReader, reader
 
 SCALES = (0.0, 0.3, 0.7, 1.0, -1.5, 2.0)
@@ -31,9 +32,17 @@ def work(inputs):
         return Head(weight, torch.randn(n, generator=source), normalise)
 
     return {
-        "hills": (head(3, normalise=False), inputs),
-        "lakes": (head(5, normalise=True), inputs[:11] + 1),
+        "hills": _items(head(3, normalise=False), inputs),
+        "lakes": _items(head(5, normalise=True), inputs[:11] + 1),
     }
+
+
+def _items(head, inputs) -> Items:
+    return Items(head, inputs, torch.zeros(len(inputs), dtype=torch.int64))
+
+
+def _in_float32(work):
+    return {task: _items(own.head, own.inputs.float()) for task, own in work.items()}
 
 
 def _plain(encoder, setting, vector, inputs):
@@ -69,7 +78,7 @@ def test_a_vector_goes_to_the_device_once_and_not_with_every_batch(encoder, inpu
     read = reader("tangent", setting)
     head = Head(torch.ones(3, 8, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), False)
     monkeypatch.setattr(torch.Tensor, "to", counting)
-    read.predict(vector, (1.0,), {"hills": (head, inputs)})
+    read.predict(vector, (1.0,), {"hills": _items(head, inputs)})
     assert len(inputs) > 2 * setting.batch_size
     assert sum(moved) == 1
 
@@ -87,16 +96,16 @@ def test_the_two_readers_differ_away_from_the_pretrained_model(encoder, inputs):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_sweep_of_scales_predicts_what_single_points_predict(encoder, work, mode):
     encoder = encoder.float()
-    work = {task: (head, inputs.float()) for task, (head, inputs) in work.items()}
+    work = _in_float32(work)
     setting = setting_of(encoder)
     vector = _vectors(setting.space.size, 1)[0].float()
     read = reader(mode, setting)
     swept = read.predict(vector, SCALES, work)
-    for task, (head, inputs) in work.items():
-        assert swept[task].shape == (len(SCALES), len(inputs))
+    for task, own in work.items():
+        assert swept[task].shape == (len(SCALES), len(own))
         for place, scale in enumerate(SCALES):
             with torch.no_grad():
-                alone = head.predict(read.features(scale * vector, inputs))
+                alone = own.head.predict(read.features(scale * vector, own.inputs))
             assert torch.equal(swept[task][place], alone)
     assert any(len(swept["hills"][:, n].unique()) > 1 for n in range(20))
 
@@ -104,18 +113,19 @@ def test_a_sweep_of_scales_predicts_what_single_points_predict(encoder, work, mo
 @pytest.mark.parametrize("mode", MODES)
 def test_a_grid_predicts_what_single_points_predict(encoder, work, mode):
     encoder = encoder.float()
-    work = {task: (head, inputs.float()) for task, (head, inputs) in work.items()}
+    work = _in_float32(work)
     setting = setting_of(encoder)
     first, second = (vector.float() for vector in _vectors(setting.space.size))
     alphas = (-1.0, 0.0, 0.5, 2.0)
     read = reader(mode, setting)
     grid = read.predict_grid((first, second), alphas, work)
-    for task, (head, inputs) in work.items():
-        assert grid[task].shape == (4, 4, len(inputs))
+    for task, own in work.items():
+        assert grid[task].shape == (4, 4, len(own))
         for i, one in enumerate(alphas):
             for j, two in enumerate(alphas):
                 with torch.no_grad():
-                    alone = head.predict(read.features(one * first + two * second, inputs))
+                    merged = one * first + two * second
+                    alone = own.head.predict(read.features(merged, own.inputs))
                 assert torch.equal(grid[task][i, j], alone)
     assert not torch.equal(grid["hills"], grid["hills"].transpose(0, 1))
 
@@ -123,7 +133,7 @@ def test_a_grid_predicts_what_single_points_predict(encoder, work, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_size_of_a_batch_changes_no_prediction(encoder, work, mode):
     encoder = encoder.float()
-    work = {task: (head, inputs.float()) for task, (head, inputs) in work.items()}
+    work = _in_float32(work)
     found = []
     for batch_size in (1, 7, 64):
         # A reader takes an encoder over, so each gets its own.
@@ -137,7 +147,7 @@ def test_the_size_of_a_batch_changes_no_prediction(encoder, work, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_reading_changes_neither_theta0_nor_the_vector_nor_later_readings(encoder, work, mode):
     encoder = encoder.float()
-    work = {task: (head, inputs.float()) for task, (head, inputs) in work.items()}
+    work = _in_float32(work)
     setting = setting_of(encoder)
     first, second = (vector.float() for vector in _vectors(setting.space.size))
     before = setting.pretrained.clone(), first.clone()
@@ -145,7 +155,7 @@ def test_reading_changes_neither_theta0_nor_the_vector_nor_later_readings(encode
     once = read.predict(first, SCALES, work)
     read.predict_grid((first, second), (0.0, 1.0), work)
     with torch.no_grad():
-        read.features(second, work["hills"][1])
+        read.features(second, work["hills"].inputs)
     again = read.predict(first, SCALES, work)
     assert torch.equal(setting.pretrained, before[0])
     assert torch.equal(first, before[1])
@@ -155,11 +165,11 @@ def test_reading_changes_neither_theta0_nor_the_vector_nor_later_readings(encode
 @pytest.mark.parametrize("mode", MODES)
 def test_features_are_differentiable_in_the_vector_also_after_a_sweep(encoder, work, mode):
     encoder = encoder.float()
-    inputs = work["hills"][1].float()
+    inputs = work["hills"].inputs.float()
     setting = setting_of(encoder)
     read = reader(mode, setting)
     vector = _vectors(setting.space.size, 1)[0].float()
-    read.predict(vector, (1.0,), {"hills": (work["hills"][0], inputs)})
+    read.predict(vector, (1.0,), {"hills": _items(work["hills"].head, inputs)})
     leaf = vector.clone().requires_grad_()
     read.features(leaf, inputs).sum().backward()
     assert leaf.grad.abs().max() > 0
@@ -176,7 +186,7 @@ def test_a_vision_transformer_is_read_alike_in_sweeps_and_at_points(mode):
     inputs, vector = torch.randn(6, 3, 16, 16), 0.05 * torch.randn(setting.space.size)
     head = Head(torch.randn(4, 16), torch.zeros(4))
     read = reader(mode, setting)
-    swept = read.predict(vector, (0.0, 1.0, 4.0), {"any": (head, inputs)})["any"]
+    swept = read.predict(vector, (0.0, 1.0, 4.0), {"any": _items(head, inputs)})["any"]
     with torch.no_grad():
         points = [head.predict(read.features(s * vector, inputs)) for s in (0.0, 1.0, 4.0)]
     assert torch.equal(swept, torch.stack(points))

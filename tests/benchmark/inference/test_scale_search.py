@@ -7,8 +7,9 @@ import torch
 from tiny_setting import setting_of
 
 from taskmark import Edit, Head
+from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
-from taskmark.inference.scale_search import Racing, Split, best, candidates, predict, race, search
+from taskmark.inference.scale_search import Racing, best, candidates, predict, race, search
 from taskmark.records.record import Trial
 
 
@@ -43,7 +44,7 @@ def stage(encoder, inputs):
     setting = setting_of(encoder)
     source = torch.Generator().manual_seed(8)
     splits = {
-        task: Split(
+        task: Items(
             Head(torch.randn(3, 8, generator=source), torch.zeros(3)),
             inputs.float() + shift,
             torch.arange(20) % 3,
@@ -62,7 +63,7 @@ def test_the_curve_is_the_accuracy_at_each_scale_over_the_experts(stage):
         for split in splits.values():
             with torch.no_grad():
                 classes = split.head.predict(read.features(trial.scale * vector, split.inputs))
-            accuracies.append(float((classes == split.labels).double().mean()))
+            accuracies.append(float((classes == split.targets).double().mean()))
         ratios = (accuracies[0] / 0.5, accuracies[1] / 0.8)
         assert trial.accuracy == pytest.approx(sum(accuracies) / 2)
         assert trial.normalised_accuracy == pytest.approx(sum(ratios) / 2)
@@ -71,7 +72,7 @@ def test_the_curve_is_the_accuracy_at_each_scale_over_the_experts(stage):
 
 def test_an_expert_that_is_never_right_counts_as_right_once(stage):
     read, splits, (vector, _) = stage
-    once = 1 / len(splits["hills"].labels)
+    once = 1 / len(splits["hills"])
     (never,) = search(read, Edit(vector), splits, {"hills": 0.0, "lakes": 1.0}, (1.0,))
     (right,) = search(read, Edit(vector), splits, {"hills": once, "lakes": 1.0}, (1.0,))
     assert never.normalised_accuracy == right.normalised_accuracy > 0
@@ -112,17 +113,17 @@ class Skill:
         self.n_read = 0
 
     def predict(self, _vector, scales, work):
-        self.n_read += len(scales) * sum(len(inputs) for _, inputs in work.values())
+        self.n_read += len(scales) * sum(map(len, work.values()))
         return {
-            task: torch.stack([(inputs < 0.8 - 1.2 * (s - 0.4) ** 2).long() for s in scales])
-            for task, (_, inputs) in work.items()
+            task: torch.stack([(own.inputs < 0.8 - 1.2 * (s - 0.4) ** 2).long() for s in scales])
+            for task, own in work.items()
         }
 
 
-def _difficulties(*sizes: int) -> dict[str, Split]:
+def _difficulties(*sizes: int) -> dict[str, Items]:
     source = torch.Generator().manual_seed(3)
     return {
-        task: Split(ANY_HEAD, torch.rand(n, generator=source), torch.ones(n, dtype=torch.long))
+        task: Items(ANY_HEAD, torch.rand(n, generator=source), torch.ones(n, dtype=torch.long))
         for task, n in zip(EXPERTS, sizes, strict=False)
     }
 
@@ -164,8 +165,8 @@ def test_a_race_weighs_images_as_the_objective_does():
         def predict(self, _vector, scales, work):
             height = {"hills": lambda s: 0.9 - 0.5 * s, "lakes": lambda s: 0.1 + 0.5 * s}
             return {
-                task: torch.stack([(inputs < height[task](s)).long() for s in scales])
-                for task, (_, inputs) in work.items()
+                task: torch.stack([(own.inputs < height[task](s)).long() for s in scales])
+                for task, own in work.items()
             }
 
     splits = _difficulties(600, 600)

@@ -11,12 +11,12 @@ import tiny_provider
 import torch
 from tiny_setting import setting_of
 
+from taskmark.config import RunConfig
 from taskmark.contract.head import Head
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.inference.readers import reader
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.data import fingerprint
 
 METHODS = ("task_arithmetic", "linear_probing", "regmean", "adamerging")
@@ -42,25 +42,24 @@ def streamed(tiny_suite, tmp_path, monkeypatch):
             text = text.replace(of_tiny, own)
         suite = home / "tiny.toml"
         suite.write_text(text, "utf-8")
-        options = Options(
+        config = RunConfig(
             suite=str(suite),
             out=home / "out",
-            selection=Selection(
-                methods=tuple(map(MethodChoice, methods)), localisation=bool(methods[1:])
-            ),
+            methods=tuple(map(MethodChoice, methods)),
+            localisation=bool(methods[1:]),
             device="cpu",
             plugins=(plugin,) if plugin else (),
             workers=0,
             store=home / "store",
         )
-        return home, run(options)
+        return home, run(config)
 
     return start
 
 
 def _results(outcome):
     rows = {(r.method.name, r.recipe): (r.scale, r.curve, r.tasks) for r in outcome.records}
-    kinds = (outcome.disentanglement, outcome.localisation)
+    kinds = (outcome.of("disentanglement"), outcome.of("localisation"))
     return rows, [[record.pairs for record in records] for records in kinds]
 
 

@@ -7,9 +7,10 @@ import multiprocessing
 import pytest
 import torch
 
-from taskmark.context import Context
 from taskmark.engine import worker
+from taskmark.engine.stage_store import StageStore
 from taskmark.machine import determinism, devices
+from taskmark.store.artifacts import Store
 
 
 @pytest.mark.parametrize(
@@ -46,12 +47,12 @@ def test_a_number_does_not_make_another_kind():
 
 
 @pytest.fixture
-def chosen(monkeypatch, tiny_suite, tmp_path):
+def chosen(monkeypatch, tmp_path):
     """The devices that torch was told to use by a worker that started."""
     told = []
     monkeypatch.setattr(torch.cuda, "set_device", told.append)
     monkeypatch.setattr(determinism, "ask_for_it", lambda: None)
-    monkeypatch.setattr(worker, "_context", None)
+    monkeypatch.setattr(worker, "_store", None)
     monkeypatch.setattr(worker, "_watched", worker._watched)
 
     def start(device, *places):
@@ -59,9 +60,9 @@ def chosen(monkeypatch, tiny_suite, tmp_path):
         for place in places:
             free.put(place)
         for _ in places or [None]:
-            context = Context(tiny_suite, tmp_path, device)
-            worker.start(context, free if places else None, ignore_interrupts=False)
-            yield worker._context.device, told[-1:]
+            store = StageStore(Store(tmp_path), device)
+            worker.start(store, free if places else None, ignore_interrupts=False)
+            yield worker._store.device, told[-1:]
 
     return start
 

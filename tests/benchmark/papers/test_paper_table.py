@@ -6,9 +6,9 @@ import pytest
 from made_up_records import made_up_failure, made_up_method, made_up_negation, made_up_record
 from test_papers import VALID, written
 
-from taskmark.papers.definition import OWN, Family, Published, read
-from taskmark.papers.table import NOT_RUN, Found, lines
-from taskmark.records.record import Experts
+from taskmark.papers.definition import OWN, ExpertFamily, PaperRun, Published, read
+from taskmark.papers.table import NOT_RUN, Measurements, compare_figures
+from taskmark.records.envelope import Experts
 from taskmark.suite import definition as suite
 
 BACKBONE = "image-text"
@@ -23,7 +23,7 @@ def paper(folder, *, alike=True, metrics=("accuracy",), **changes):
         update={
             "backbones": (BACKBONE,),
             "runs": {"sum": run.model_copy(update={"metrics": metrics})},
-            "families": {"theirs": Family(summary="theirs", tuned_alike=alike)},
+            "families": {"theirs": ExpertFamily(summary="theirs", tuned_alike=alike)},
             "published": (theirs,),
             **changes,
         }
@@ -36,8 +36,8 @@ def record(value=0.52, low=0.49, high=0.55, **changes):
 
 
 def lines_of(paper, records=(), negations=(), suite_of_run=None):
-    found = Found(list(records), list(negations))
-    return lines(paper, suite_of_run or suite.load("mini"), (BACKBONE,), found)
+    found = Measurements(list(records), list(negations))
+    return compare_figures(paper, suite_of_run or suite.load("mini"), (BACKBONE,), found)
 
 
 def test_the_difference_is_in_points_and_the_interval_has_its_ends(tmp_path):
@@ -152,3 +152,20 @@ def test_negation_by_the_method_itself_goes_before_that_of_the_vectors(tmp_path)
     other = made_up_negation(method=made_up_method("ties"))
     (line,) = lines_of(of_paper, [], [other, plain, own])
     assert line.measured.value == pytest.approx(20.0)
+
+
+def test_a_record_is_of_the_run_that_says_most_of_its_hyperparameters(tmp_path):
+    metrics = ("accuracy",)
+    runs = {
+        "as it is": PaperRun(method="ties", metrics=metrics),
+        "sparse": PaperRun(method="ties", hyperparameters={"density": 0.1}, metrics=metrics),
+    }
+    own, sparse = (
+        record(value, method=made_up_method("ties", hyperparameters={"density": density}))
+        for value, density in ((0.5, 0.2), (0.4, 0.1))
+    )
+    for records in ([own, sparse], [sparse, own]):
+        lines = lines_of(paper(tmp_path, runs=runs, published=()), records)
+        assert [line.measured.value for line in lines] == pytest.approx([50.0, 40.0])
+    first, second = lines_of(paper(tmp_path, runs=runs, published=()), [sparse])
+    assert (first.reason, second.measured.value) == (NOT_RUN, pytest.approx(40.0))

@@ -8,9 +8,10 @@ import tomllib
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import LABELS, is_paper, known, load, read
-from taskmark.papers.runs import suite_of
-from taskmark.plugins.registry import MethodChoice, build, find
+from taskmark.papers.definition import KNOWN_FROM, is_paper, known, load, read
+from taskmark.papers.runs import lay_over_suite
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import build, find
 from taskmark.suite import definition as suite
 
 VALID = """
@@ -53,7 +54,7 @@ def test_a_shipped_paper_is_called_as_its_file(name):
 def test_no_figure_is_remembered_and_each_has_its_source(name):
     tables = tomllib.loads(known()[name].read_text("utf-8")).get("published", [])
     for entry in tables:
-        assert entry["label"] in LABELS
+        assert entry["label"] in KNOWN_FROM
         assert entry["label"] != "memory"
         assert re.search(r"Table \d|documentation, table|released with the code", entry["source"])
         assert re.search(r"[A-Z]", entry["source"].split(",")[0]), "who published it comes first"
@@ -78,8 +79,8 @@ def test_a_shipped_paper_never_lands_on_the_board_of_a_suite(name):
     paper = load(name)
     for label in paper.suites:
         of_suite = suite.load(label)
-        laid_over = suite_of(paper, of_suite)
-        assert laid_over.version == f"{of_suite.version}+{name}"
+        laid_over = lay_over_suite(paper, of_suite)
+        assert laid_over.facts.edition == f"{of_suite.version}+{name}"
         assert laid_over.sha256 != of_suite.sha256
 
 
@@ -150,6 +151,25 @@ def test_a_paper_is_read_from_a_file_too(tmp_path):
     assert load(str(path)).name == "made-up"
     assert is_paper(str(path))
     assert not is_paper("submissions/smoke-1.0/my_method")
+
+
+def test_a_file_that_has_not_the_name_of_its_paper_is_refused(tmp_path):
+    path = written(tmp_path, VALID).rename(tmp_path / "other.toml")
+    with pytest.raises(TaskmarkError, match=r"call the file 'made-up\.toml'"):
+        read(path)
+
+
+def test_a_file_with_the_name_of_a_shipped_paper_is_refused(tmp_path):
+    path = tmp_path / "ties.toml"
+    path.write_text(known()["ties"].read_text("utf-8") + "\n# mine", "utf-8")
+    with pytest.raises(TaskmarkError, match="name 'ties' of a paper that is shipped"):
+        load(str(path))
+    assert load(str(known()["ties"])) == load("ties")
+
+
+def test_a_paper_is_reproduced_by_its_name_or_its_file(tmp_path):
+    assert load("ties").command == "ties"
+    assert load(str(written(tmp_path, VALID))).command == "made-up.toml"
 
 
 def test_an_unknown_paper_is_met_with_what_was_meant():

@@ -13,7 +13,8 @@ from taskmark import Method, methods
 from taskmark.errors import TaskmarkError
 from taskmark.methods.ties import Ties
 from taskmark.plugins import registry
-from taskmark.plugins.registry import MethodChoice, build, find
+from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.registry import build, find
 
 HEADER = "from taskmark import Method\n\n\n"
 

@@ -14,7 +14,8 @@ from taskmark.plugins.registry import find
 from taskmark.plugins.submission import Reproduction, Submission, read_submission, state_after
 from taskmark.plugins.submitting import Source, check_source, own_records, write_submissions
 from taskmark.records import provenance
-from taskmark.records.record import Experts, Record
+from taskmark.records.envelope import Experts
+from taskmark.records.record import Record
 from taskmark.reports import read_records
 from taskmark.suite import definition as suite
 

@@ -10,18 +10,11 @@ from hypothesis import strategies as st
 from made_up_records import made_up_board, made_up_maps
 from pydantic import ValidationError
 
-from taskmark.records.record import (
-    DisentanglementRecord,
-    Experts,
-    Record,
-    Storage,
-    digest,
-    pack_bits,
-    pack_counts,
-    points_in_unit_square,
-    unpack_bits,
-    unpack_counts,
-)
+from taskmark.records.disentanglement_record import DisentanglementRecord, points_in_unit_square
+from taskmark.records.envelope import Experts
+from taskmark.records.frozen import digest
+from taskmark.records.packing import pack_bits, pack_counts, unpack_bits, unpack_counts
+from taskmark.records.record import Record, Storage
 
 
 @pytest.fixture(scope="module")

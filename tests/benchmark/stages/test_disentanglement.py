@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 import tiny_provider
 import torch
+from tiny_setting import experts_of, request_of, store_at
 from torch.func import functional_call
 
-from taskmark.context import Context
-from taskmark.engine.plan import Selection, plan
-from taskmark.plugins.registry import MethodChoice
-from taskmark.records.record import DisentanglementRecord, unpack_counts
-from taskmark.stages.disentanglement import disagreements, make_disentanglement, unit_square
-from taskmark.stages.evaluation import splits_of_test
+from taskmark.records.disentanglement_record import DisentanglementRecord
+from taskmark.records.packing import unpack_counts
+from taskmark.stages.disentanglement import Disentanglement, disagreements, unit_square
 from taskmark.stages.picking import picked
 from taskmark.suite.definition import read
 
@@ -78,11 +76,11 @@ def _brute_force(alphas, pairs, vectors, head_of, test_of):
 def test_a_record_holds_what_the_definition_gives_point_by_point(
     tiny_run, tiny_suite, tiny_store, tmp_path
 ):
-    (record,) = tiny_run(out=tmp_path / "out").disentanglement
+    (record,) = tiny_run(out=tmp_path / "out").of("disentanglement")
     suite = read(tiny_suite)
-    context = _context(suite, tiny_store)
-    stand = _stand(context)
-    vectors = context.store.get("vectors", stand.vectors)
+    store = store_at(tiny_store)
+    experts = experts_of(request_of(tiny_suite, "task_arithmetic"))
+    vectors = store.get(experts.vectors)
     rows = dict(zip(vectors.facts["tasks"], vectors.tensors["task_vectors"], strict=True))
     n = suite.protocol.disentanglement.n_images
 
@@ -90,9 +88,10 @@ def test_a_record_holds_what_the_definition_gives_point_by_point(
         images = torch.from_numpy(tiny_provider.task(task).test.images[:n]).permute(0, 3, 1, 2)
         return tiny_provider.Stem()(images)
 
-    expected = _brute_force(
-        record.alphas, record.pairs, rows, lambda task: stand.head(context, task), test_of
-    )
+    def head_of(task):
+        return experts.heads[task].read(store)
+
+    expected = _brute_force(record.alphas, record.pairs, rows, head_of, test_of)
     for pair, grid in zip(record.pairs, expected, strict=True):
         for found, wanted in zip(pair.xi, grid, strict=True):
             assert found == pytest.approx(wanted, abs=1e-12)
@@ -113,34 +112,23 @@ def test_a_record_holds_what_the_definition_gives_point_by_point(
 
 
 def test_a_suite_may_have_the_images_drawn(tiny_run, tiny_suite, tiny_store, tmp_path):
-    (first,) = tiny_run().disentanglement
+    (first,) = tiny_run().of("disentanglement")
     drawn = tmp_path / "drawn.toml"
     text = tiny_suite.read_text("utf-8")
     section = "[protocol.disentanglement]\n"
     drawn.write_text(text.replace(section, f'{section}images = "drawn"\n'), "utf-8")
     suite = read(drawn)
     grid = suite.protocol.disentanglement
-    context = _context(suite, tiny_store)
-    stand = _stand(context)
-    for task, split in splits_of_test(
-        context, stand, n_images=grid.n_images, pick=grid.images
-    ).items():
-        whole = splits_of_test(context, stand)[task]
-        rows = picked(len(whole.labels), grid.n_images, "drawn", task=task)
-        assert torch.equal(split.inputs, whole.inputs[rows])
-        assert torch.equal(split.labels, whole.labels[rows])
-    text = make_disentanglement(context, "0" * 64, stand=stand)
+    store = store_at(tiny_store)
+    experts = experts_of(request_of(drawn, "task_arithmetic"))
+    for task, items in experts.test(store, n_items=grid.n_images, pick=grid.images).items():
+        whole = experts.test(store)[task]
+        rows = picked(len(whole), grid.n_images, "drawn", task=task)
+        assert torch.equal(items.inputs, whole.inputs[rows])
+        assert torch.equal(items.targets, whole.targets[rows])
+    text = Disentanglement(experts, grid).make(store)
     record = DisentanglementRecord.model_validate_json(text)
     assert [len(unpack_counts(pair.images_1)) for pair in record.pairs] == [
         len(unpack_counts(pair.images_1)) for pair in first.pairs
     ]
     assert [pair.xi for pair in record.pairs] != [pair.xi for pair in first.pairs]
-
-
-def _context(suite, store):
-    return Context(suite, store, "cpu")
-
-
-def _stand(context):
-    planned = plan(context, Selection(methods=(MethodChoice("task_arithmetic"),)))
-    return next(row.stand for row in planned.rows.values() if row.stand.recipe == "standard")

@@ -1,14 +1,19 @@
-"""What is handed to a method shares memory with the harness: every way to write to it is found."""
+"""What a method is handed, and what it does to the memory that it shares with the harness."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 import torch
+from tiny_handout import tiny_handout
 
 from taskmark import Given, Method, WeightSpace
-from taskmark.errors import TaskmarkError
+from taskmark.errors import DataRefusedError, TaskmarkError
+from taskmark.plugins.stand_ins import Limits
 from taskmark.stages import editing
-from taskmark.stages.editing import apply
+from taskmark.stages.editing import Handout, apply, edit, give
 from taskmark.store.artifacts import Store
 
 WRITES = "wrote to its inputs; work on a copy"
@@ -124,3 +129,85 @@ def test_a_method_that_writes_to_the_file_below_is_found_out(given, tmp_path):
 
     with pytest.raises(TaskmarkError, match=WRITES):
         apply(_method(act), mapped)
+
+
+LIMITS = Limits(seconds=1, provider="tiny_provider")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The kinds and keys of the artifacts that are read, in order."""
+    read, get = [], Store.get
+
+    def noting(store, kind, key):
+        read.append((kind, key))
+        return get(store, kind, key)
+
+    monkeypatch.setattr(Store, "get", noting)
+    return read
+
+
+@pytest.mark.parametrize("track", ["weights", "unlabelled", "labelled"])
+def test_an_edit_reads_what_it_hands_out_once_and_nothing_of_test_data(tmp_path, opened, track):
+    handout = tiny_handout(tmp_path, track=track)
+    edited = edit(_method(_nothing), handout, limits=LIMITS)
+    assert edited.edit.vector.any()
+    assert not edited.own_word
+    permitted = [("inputs", key) for key in handout.inputs.values()]
+    heads = [("heads", key) for key in handout.heads.values()]
+    assert sorted(opened) == sorted([("vectors", handout.vectors), *permitted, *heads])
+
+
+def test_vectors_that_were_read_are_not_read_again(tmp_path, opened):
+    handout = tiny_handout(tmp_path)
+    vectors = Store(tmp_path).get("vectors", handout.vectors)
+    opened.clear()
+    given = give(handout, vectors=vectors)
+    assert given.task_vectors.data_ptr() == vectors.tensors["task_vectors"].data_ptr()
+    assert {kind for kind, _ in opened} == {"heads"}
+
+
+def test_inputs_are_hashed_once_before_and_once_after(tmp_path, monkeypatch):
+    hashed, own = [], editing._hash
+
+    def noting(tensor):
+        hashed.append(tensor.numel())
+        return own(tensor)
+
+    monkeypatch.setattr(editing, "_hash", noting)
+    handout = tiny_handout(tmp_path)
+    edit(_method(_nothing), handout, limits=LIMITS)
+    size = len(give(handout).pretrained)
+    assert hashed == [size, 2 * size, size, 2 * size]
+
+
+def test_on_weights_there_is_no_model_even_for_who_promotes_its_track(tmp_path):
+    handout = dataclasses.replace(tiny_handout(tmp_path), provider="nowhere")
+    given = give(handout)
+    with pytest.raises(DataRefusedError, match="The track 'weights' does not allow features"):
+        given.features(given.pretrained, torch.ones(2, 48))
+    given._track = "labelled"
+    for ask in (given.features, given.gram_matrices):
+        with pytest.raises(DataRefusedError, match="no model on the track 'weights'"):
+            ask(given.pretrained, torch.ones(2, 48))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_layout_is_what_the_vectors_tell_or_else_the_models(tmp_path, told):
+    with_model = give(tiny_handout(tmp_path, track="unlabelled", told=False))
+    assert give(tiny_handout(tmp_path, told=told)).space == with_model.space
+
+
+@pytest.mark.parametrize("rows", [(0,), (1,), (1, 0)])
+def test_rows_are_handed_out_in_memory_of_their_own_aligned_as_they_were(tmp_path, rows):
+    handout = tiny_handout(tmp_path)
+    whole = give(handout).task_vectors
+    part = give(dataclasses.replace(handout, rows=rows)).task_vectors
+    assert torch.equal(part, whole[list(rows)])
+    assert part.data_ptr() % 64 == whole[rows[0]].data_ptr() % 64
+    assert part.untyped_storage().nbytes() < part.nbytes + 128
+
+
+def test_a_handout_comes_back_from_json(tmp_path):
+    handout = dataclasses.replace(tiny_handout(tmp_path, track="labelled"), rows=(1,))
+    assert Handout.of(json.loads(json.dumps(dataclasses.asdict(handout)))) == handout

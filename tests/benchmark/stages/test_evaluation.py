@@ -5,14 +5,11 @@ from __future__ import annotations
 import pytest
 import tiny_provider
 import torch
+from tiny_setting import experts_of, request_of, store_at
 from torch.func import functional_call
 
-from taskmark.context import Context
 from taskmark.contract.weights import WeightSpace
-from taskmark.engine.plan import Selection, plan
-from taskmark.plugins.registry import MethodChoice
-from taskmark.records.record import unpack_bits
-from taskmark.suite.definition import read
+from taskmark.records.packing import unpack_bits
 
 TASKS = ("hills", "lakes", "woods")
 
@@ -24,18 +21,14 @@ def outcome(tiny_run):
 
 @pytest.fixture
 def stand(outcome, tiny_suite, tiny_store):
-    context = Context(read(tiny_suite), tiny_store, "cpu")
-    choice = MethodChoice("task_arithmetic")
-    planned = plan(context, Selection(methods=(choice,)))
-    (row,) = [row for row in planned.rows.values() if row.choice.name == choice.name]
     assert outcome.records
-    return context, row.stand
+    return store_at(tiny_store), experts_of(request_of(tiny_suite, "task_arithmetic"))
 
 
 @pytest.fixture
 def predicted(stand):
     """Predictions from a model built by hand -> (classes, labels) of a split of a task."""
-    context, keys = stand
+    store, experts = stand
     encoder = tiny_provider.backbone("plain")[1]
     space = WeightSpace.of(encoder)
     weights = space.flatten(dict(encoder.named_parameters()))
@@ -46,15 +39,15 @@ def predicted(stand):
         state = space.unflatten(weights + vector)
         with torch.no_grad():
             features = functional_call(encoder, state, (tiny_provider.Stem()(images),))
-        return keys.head(context, task).predict(features), torch.from_numpy(data.labels)
+        return experts.heads[task].read(store).predict(features), torch.from_numpy(data.labels)
 
     return classes
 
 
 @pytest.fixture
 def vectors(stand):
-    context, keys = stand
-    return context.store.get("vectors", keys.vectors).tensors["task_vectors"]
+    store, experts = stand
+    return store.get(experts.vectors).tensors["task_vectors"]
 
 
 def _row(outcome, name):

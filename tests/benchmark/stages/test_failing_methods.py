@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from tiny_setting import REFERENCES
 
+from taskmark.config import RunConfig
 from taskmark.engine.executor import Event, execute
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 
 BODIES = {
     "raises": ("raise ValueError('no\\nidea')", "ValueError: no idea"),
@@ -162,17 +162,17 @@ def test_a_method_that_ends_its_process_is_a_failed_row(tiny_run, plugin, monkey
 
 def test_a_method_that_takes_too_long_fails(tiny_run, tiny_suite, tiny_store, tmp_path, plugin):
     tiny_run()
-    options = Options(
+    config = RunConfig(
         suite=str(tiny_suite),
         out=tmp_path / "late",
-        selection=Selection(methods=(MethodChoice("sample"),)),
+        methods=(MethodChoice("sample"),),
         device="cpu",
         plugins=(plugin("while True: pass"),),
         workers=0,
         store=tiny_store,
         time_limit=5,
     )
-    _only_sample_failed(run(options), "timed out after 5 s")
+    _only_sample_failed(run(config), "timed out after 5 s")
 
 
 def test_a_method_that_ends_its_process_fails_its_row_in_a_worker_too(tiny_run, plugin):
@@ -186,5 +186,5 @@ def test_a_stage_that_loses_its_process_ends_the_run_in_a_sentence(tiny_run, tmp
         "taskmark.engine.run.execute",
         lambda jobs, _context, *, listener, **_options: listener(Event("died", jobs[0])),
     )
-    with pytest.raises(TaskmarkError, match="process was ended while making the images of hills"):
+    with pytest.raises(TaskmarkError, match="process was ended while reading the data of hills"):
         tiny_run(store=tmp_path / "store")

@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from tiny_setting import setting_of
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.stages.localisation import (
     jackknife_error,
@@ -221,22 +221,20 @@ def localise(tiny_suite, tiny_store, tmp_path_factory):
     def start(section="", *, backbones=(), tasks=(), seeds=(0,), out=None):
         path = tmp_path_factory.mktemp("suite") / "tiny.toml"
         path.write_text(tiny_suite.read_text("utf-8") + section, "utf-8")
-        options = Options(
+        config = RunConfig(
             suite=str(path),
             out=out or tmp_path_factory.mktemp("out"),
-            selection=Selection(
-                backbones=backbones,
-                methods=(MethodChoice("task_arithmetic"),),
-                recipes=("standard",),
-                seeds=seeds,
-                localisation=True,
-            ),
+            backbones=backbones,
+            methods=(MethodChoice("task_arithmetic"),),
+            recipes=("standard",),
+            seeds=seeds,
+            localisation=True,
             tasks=tasks,
             device="cpu",
             workers=0,
             store=tiny_store,
         )
-        return run(options).localisation
+        return run(config).of("localisation")
 
     return start
 

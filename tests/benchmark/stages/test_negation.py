@@ -9,21 +9,19 @@ import torch
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
-from tiny_setting import setting_of
+from tiny_setting import experts_of, request_of, setting_of, store_at
 from torch.func import functional_call
 
 from taskmark import Head
-from taskmark.context import Context
-from taskmark.engine.plan import Selection, plan
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
+from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
-from taskmark.inference.scale_search import Split
-from taskmark.plugins.registry import MethodChoice
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.negation_record import NegationRecord, NegationTrial
-from taskmark.records.record import unpack_bits
+from taskmark.records.packing import unpack_bits
 from taskmark.stages.negation import choose, controls_of, sweep
-from taskmark.suite.definition import read
 
 SECTION = "\n[protocol.negation]\n"
 TASKS = ("hills", "lakes", "woods")
@@ -127,7 +125,7 @@ def test_a_sweep_measures_the_model_less_the_direction(encoder, inputs):
     setting = setting_of(encoder)
     source = torch.Generator().manual_seed(8)
     splits = {
-        task: Split(
+        task: Items(
             Head(torch.randn(3, 8, generator=source), torch.zeros(3)),
             inputs.float() + shift,
             torch.arange(20) % 3,
@@ -144,7 +142,7 @@ def test_a_sweep_measures_the_model_less_the_direction(encoder, inputs):
     for trial in curve:
         weights = theta0 - trial.alpha * direction
         expected = {
-            task: float((_plain(plain, weights, s.inputs, s.head) == s.labels).double().mean())
+            task: float((_plain(plain, weights, s.inputs, s.head) == s.targets).double().mean())
             for task, s in splits.items()
         }
         assert trial.target == pytest.approx(expected["lakes"])
@@ -162,35 +160,34 @@ def negate(tiny_suite, tiny_store, tmp_path_factory):
     def start(section=SECTION, *, tasks=(), recipes=("standard",), out=None):
         path = tmp_path_factory.mktemp("suite") / "tiny.toml"
         path.write_text(tiny_suite.read_text("utf-8") + section, "utf-8")
-        options = Options(
+        config = RunConfig(
             suite=str(path),
             out=out or tmp_path_factory.mktemp("out"),
-            selection=Selection(
-                methods=(MethodChoice("task_arithmetic"),), recipes=recipes, negation=True
-            ),
+            methods=(MethodChoice("task_arithmetic"),),
+            recipes=recipes,
+            negation=True,
             tasks=tasks,
             device="cpu",
             workers=0,
             store=tiny_store,
         )
-        return read(path), run(options).negation
+        return path, run(config).of("negation")
 
     return start
 
 
 def test_a_record_holds_what_the_definition_gives(negate, tiny_store):
-    suite, (record,) = negate()
-    context = Context(suite, tiny_store, "cpu")
-    planned = plan(context, Selection(methods=(MethodChoice("task_arithmetic"),)))
-    stand = next(row.stand for row in planned.rows.values() if row.stand.recipe == "standard")
-    vectors = context.store.get("vectors", stand.vectors)
+    path, (record,) = negate()
+    store, experts = store_at(tiny_store), experts_of(request_of(path, "task_arithmetic"))
+    vectors = store.get(experts.vectors)
     rows = dict(zip(vectors.facts["tasks"], vectors.tensors["task_vectors"], strict=True))
     encoder = tiny_provider.backbone("plain")[1]
 
     def bits(task, split, weights):
         part = getattr(tiny_provider.task(task), split)
         images = torch.from_numpy(part.images).permute(0, 3, 1, 2)
-        classes = _plain(encoder, weights, tiny_provider.Stem()(images), stand.head(context, task))
+        head = experts.heads[task].read(store)
+        classes = _plain(encoder, weights, tiny_provider.Stem()(images), head)
         return classes.numpy() == part.labels
 
     theta0 = vectors.tensors["pretrained"]
@@ -275,7 +272,7 @@ def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
         assert "Negation, plain, standard: targets" in printed(words)
     (file,) = (out / "negation").glob("*.json")
     record = NegationRecord.model_validate_json(file.read_bytes())
-    assert record.suite.version == "0.1+racing"
+    assert record.suite.edition == "0.1+racing"
 
 
 def test_a_run_that_does_not_ask_negates_nothing(tiny_run):

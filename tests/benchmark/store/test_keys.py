@@ -8,7 +8,7 @@ import pytest
 
 from taskmark.errors import TaskmarkError
 from taskmark.store import keys
-from taskmark.store.keys import artifact_key, code_hash, source_of
+from taskmark.store.keys import artifact_key, method_code_hash, source_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +26,9 @@ def double(x):
 def _hash(folder: Path, code: str, name: str = "code.py") -> str:
     path = folder / name
     path.write_text(code, "utf-8")
-    code_hash.cache_clear()
+    method_code_hash.cache_clear()
     keys._read.cache_clear()
-    return code_hash((path,))
+    return method_code_hash((path,))
 
 
 @pytest.mark.parametrize(
@@ -61,44 +61,41 @@ def test_a_string_that_is_not_a_docstring_counts(tmp_path):
 @pytest.mark.parametrize(
     "statement",
     [
-        "import taskmark.stages.geometry",
-        "from taskmark.stages.geometry import geometry",
-        "from taskmark.stages import geometry",
-        "def f():\n    from taskmark.stages.geometry import geometry",
+        "import taskmark.methods.sample",
+        "from taskmark.methods.sample import LEVEL",
+        "def f():\n    from taskmark.methods.sample import LEVEL",
     ],
 )
-def test_what_is_imported_of_taskmark_counts_with_its_importer(tmp_path, monkeypatch, statement):
+def test_what_is_imported_of_methods_counts_with_its_importer(tmp_path, monkeypatch, statement):
+    monkeypatch.setattr(keys, "_is_module", lambda _: True)
+    sample, further = tmp_path / "sample.py", tmp_path / "further.py"
+    files = {"taskmark.methods.sample": sample, "taskmark.methods.further": further}
+    monkeypatch.setattr(keys, "source_of", lambda name: files.get(name, sample))
+    sample.write_text("from taskmark.methods.further import LEVEL\n")
+    further.write_text("LEVEL = 1\n")
     before = _hash(tmp_path, statement)
-    real = source_of("taskmark.records.record")
-    changed = tmp_path / "record.py"
-    changed.write_text(real.read_text("utf-8") + "\nEXTRA = 1\n", "utf-8")
-
-    def elsewhere(module: str) -> Path:
-        # taskmark.stages.geometry imports the module of records: the change is two steps away.
-        return changed if module == "taskmark.records.record" else source_of(module)
-
-    monkeypatch.setattr(keys, "source_of", elsewhere)
+    further.write_text("LEVEL = 2\n")  # two steps away
     assert _hash(tmp_path, statement) != before
+
+
+def test_the_harness_does_not_count_with_a_method(tmp_path):
+    imported = "from taskmark.inference.probing import probe\nx = 1\n"
+    path = tmp_path / "code.py"
+    path.write_text(imported)
+    assert keys.files_of([path]) == {path}
 
 
 def test_the_name_and_place_of_a_file_do_not_count(tmp_path):
     assert _hash(tmp_path, CODE) == _hash(tmp_path, CODE, "elsewhere.py")
 
 
-def test_inputs_device_and_libraries_change_the_key(tmp_path, monkeypatch):
-    path = tmp_path / "code.py"
-    path.write_text(CODE)
-
-    def key(inputs: dict[str, object], device: str = "cpu") -> str:
-        return artifact_key(code=[path], inputs=inputs, device=device)
-
-    base = key({"seed": 0, "tasks": ["a", "b"]})
-    assert base == key({"tasks": ("a", "b"), "seed": 0})
-    assert base != key({"seed": 1, "tasks": ["a", "b"]})
-    assert base != key({"seed": 0, "tasks": ["b", "a"]})
-    assert base != key({"seed": 0, "tasks": ["a", "b"]}, "cuda")
+def test_identity_device_and_libraries_change_the_key(monkeypatch):
+    base = artifact_key("identity", "cpu")
+    assert base == artifact_key("identity", "cpu")
+    assert base != artifact_key("another", "cpu")
+    assert base != artifact_key("identity", "cuda")
     monkeypatch.setattr(keys, "library_versions", lambda: {"torch": "0.0"})
-    assert base != key({"seed": 0, "tasks": ["a", "b"]})
+    assert base != artifact_key("identity", "cpu")
 
 
 def test_a_module_is_found_without_being_imported():

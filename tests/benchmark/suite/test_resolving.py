@@ -7,10 +7,9 @@ import re
 import pytest
 import tiny_provider
 
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import MethodChoice
 from taskmark.records.catalogue import read_catalogue
 from taskmark.stages.data import fingerprint
 from taskmark.suite.definition import UNRESOLVED, load, read
@@ -58,11 +57,11 @@ def test_other_hashes_make_another_version_and_the_same_ones_the_same(draft):
     found = found_hashes(suite, tiny_provider, ("plain",), tuple(suite.tasks))
     here, again = resolved(suite, found), resolved(suite, dict(reversed(found.items())))
     elsewhere = resolved(suite, {**found, "tasks.hills": "0" * 64})
-    assert re.fullmatch(r"0\.1\+unresolved\.[0-9a-f]{8}", here.version)
-    assert (here.version, here.sha256) == (again.version, again.sha256)
-    assert here.version != elsewhere.version
+    assert re.fullmatch(r"0\.1\+unresolved\.[0-9a-f]{8}", here.facts.edition)
+    assert (here.facts.edition, here.sha256) == (again.facts.edition, again.sha256)
+    assert here.facts.edition != elsewhere.facts.edition
     assert len({suite.sha256, here.sha256, elsewhere.sha256}) == 3
-    assert here.version in sentence(here, found)
+    assert here.facts.edition in sentence(here, found)
     assert "hills, lakes, woods, plain" in sentence(here, found)
 
 
@@ -77,7 +76,7 @@ def test_what_a_run_looks_at_besides_leaves_the_version_as_it_is(draft):
         for names in (("plain",), ("plain", "worded"), ("worded",))
         for negation in (False, True)
     ]
-    assert len({found.version for found, _ in chosen}) == 1
+    assert len({found.facts.edition for found, _ in chosen}) == 1
     assert len({found.sha256 for found, _ in chosen}) == 1
     assert set(chosen[3][1]) - set(chosen[0][1]) == {"backbones.worded", "tasks.hills2"}
 
@@ -89,27 +88,30 @@ def test_a_suite_that_leaves_one_backbone_open_has_one_version(draft, tiny_suite
         prepared(read(draft), backbones=names, negation=False)[0]
         for names in (("plain",), ("plain", "worded"))
     ]
-    assert len({(suite.version, suite.sha256) for suite in suites}) == 1
-    assert suites[0].version != "0.1"
+    assert len({(suite.facts.edition, suite.sha256) for suite in suites}) == 1
+    assert suites[0].facts.edition != "0.1"
     assert "(of what this run leaves out: no hash is fixed)" in sentence(suites[0], {})
 
 
 def test_rows_of_one_backbone_are_not_made_again_beside_another(draft, tmp_path):
     def start(*names):
         events = []
-        selection = Selection(
-            backbones=names, methods=(MethodChoice("task_arithmetic"),), recipes=("standard",)
-        )
-        options = Options(
-            str(draft), tmp_path / "out", selection, workers=0, store=tmp_path / "store"
+        config = RunConfig(
+            suite=str(draft),
+            out=tmp_path / "out",
+            backbones=names,
+            methods=("task_arithmetic",),
+            recipes=("standard",),
+            workers=0,
+            store=tmp_path / "store",
         )
         watcher = Watcher(event=lambda event: events.append(event.job))
-        return run(options, watcher).records, events
+        return run(config, watcher).records, events
 
     alone, _ = start("plain")
     both, made = start("plain", "worded")
     assert {record.record_id for record in alone} < {record.record_id for record in both}
-    rows = {job.arguments["row"].stand.backbone for job in made if job.kind == "records"}
+    rows = {job.stage.experts.backbone for job in made if job.kind == "records"}
     assert rows == {"worded"}
     start("plain")  # of which the other backbone's hash is not forgotten
     (entry,) = read_catalogue(tmp_path / "out").suites.values()
@@ -130,10 +132,11 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
         return "hills and plain are not here (get them with `fetch`)"
 
     monkeypatch.setattr(tiny_provider, "missing", missing, raising=False)
-    options = Options(str(draft), tmp_path / "out", store=tmp_path / "store", workers=0)
+    folders = {"out": tmp_path / "out", "store": tmp_path / "store"}
+    config = RunConfig(suite=str(draft), workers=0, **folders)
     with pytest.raises(TaskmarkError) as caught:
-        run(options)
-    told = "The suite tiny 0.1 cannot run here yet: hills and plain are not here (get them with"
+        run(config)
+    told = "The suite tiny@0.1 cannot run here yet: hills and plain are not here (get them with"
     assert str(caught.value).startswith(told)
     assert asked == [(("hills", "lakes", "woods"), ("plain",))]
     assert not (tmp_path / "store").exists()
@@ -143,14 +146,13 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
 
 def test_a_run_says_so_once_and_its_records_hold_the_hashes(draft, tmp_path):
     said = []
-    choices = (MethodChoice("task_arithmetic"),)
-    options = Options(
-        str(draft), tmp_path / "out", Selection(methods=choices), workers=0, store=tmp_path / "s"
-    )
-    outcome = run(options, Watcher(say=said.append))
+    folders = {"out": tmp_path / "out", "store": tmp_path / "s"}
+    methods = ("task_arithmetic",)
+    config = RunConfig(suite=str(draft), methods=methods, workers=0, **folders)
+    outcome = run(config, Watcher(say=said.append))
     suite, found = prepared(read(draft), backbones=(), negation=False)
     assert said == [sentence(suite, found)]
-    for record in (*outcome.records, *outcome.disentanglement):
+    for record in (*outcome.records, *outcome.of("disentanglement")):
         assert record.suite == suite.facts
         assert record.provenance.resolved == found
 
@@ -163,9 +165,9 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
         return make(name if len(calls) <= 3 else f"other {name}")
 
     monkeypatch.setattr(tiny_provider, "task", changing)
-    options = Options(str(draft), tmp_path / "out", workers=0, store=tmp_path / "store")
+    config = RunConfig(str(draft), tmp_path / "out", workers=0, store=tmp_path / "store")
     with pytest.raises(TaskmarkError, match="The data of the task 'hills' has the hash"):
-        run(options)
+        run(config)
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
@@ -175,5 +177,5 @@ def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
     lines = capsys.readouterr().out.splitlines()
     marked = {line.split()[0] for line in lines if "[not frozen" in line}
     assert "clip-20@1.0" in marked
-    assert not load("mini@1.0").version.count("+")
+    assert not load("mini@1.0").variant.parts
     assert "mini@1.0" not in marked

@@ -85,7 +85,7 @@ def test_some_of_its_tasks_keep_the_suites_order_and_get_a_hash_of_their_own(tin
     part = suite.only(("woods", "hills", "woods"))
     assert list(part.tasks) == ["hills", "woods"]
     assert part.protocol.disentanglement.pairs == (("hills", "woods"),)
-    assert part.version == "0.1+hills+woods"
+    assert part.facts.edition == "0.1+hills+woods"
     assert len({suite.sha256, part.sha256, suite.only(("hills",)).sha256}) == 3
     assert suite.only(()) is suite
     assert suite.only(("lakes", "woods", "hills")) is suite
@@ -165,7 +165,7 @@ def test_a_control_is_not_a_task_too(tiny_suite, tmp_path):
 def test_experts_that_are_brought_along_make_another_edition(tiny_suite):
     suite = read(tiny_suite)
     one, other = (suite.on_experts_of(family) for family in ("one", "other"))
-    assert one.version == f"{suite.version}+experts.one"
+    assert one.facts.edition == f"{suite.version}+experts.one"
     assert len({suite.sha256, one.sha256, other.sha256}) == 3
 
 

@@ -13,7 +13,8 @@ from made_up_records import (
 )
 from site_elements import text_of
 
-from taskmark.records.record import Storage, TaskResult, pack_bits
+from taskmark.records.packing import pack_bits
+from taskmark.records.record import Storage, TaskResult
 from taskmark.reports.board import boards
 from taskmark.reports.site.board_pages import axis
 

@@ -49,3 +49,14 @@ def test_rank_correlations_stand_on_the_page(site_of):
     found = summaries(ranked, [])
     text = text_of(site_of(records)[FINDINGS])
     assert f"mean Kendall τ {found.summaries[0].power.mean_correlation:.2f}" in text
+
+
+def test_a_suite_without_findings_says_so_and_shows_how_well_it_separates(site_of):
+    records = made_up_board(backbones=("image-text",), n=50)
+    other = [
+        r.model_copy(update={"suite": r.suite.model_copy(update={"name": "own"})}) for r in records
+    ]
+    text = text_of(site_of(other)["own@1.0/findings.html"])
+    assert "This suite is asked for no findings of papers." in text
+    assert "A finding holds only where" not in text
+    assert "How well this board separates methods" in text

@@ -15,9 +15,9 @@ from site_faults import faults
 from typer.testing import CliRunner
 
 from taskmark.cli import app
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice, find
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
+from taskmark.plugins.registry import find
 from taskmark.suite.definition import load
 
 pytestmark = pytest.mark.complete
@@ -74,13 +74,17 @@ def test_all_of_a_suite_comes_out_as_a_board(suite, data, store, small, monkeypa
     failing = {row for row in NOT_LINEARISED if row[1] in recipes}
 
     def start(**selected):
-        names = selected.pop("names")
-        selection = Selection(methods=tuple(map(MethodChoice, names)), **selected)
-        return run(Options(str(path), out, selection, device="cpu", store=store))
+        methods = selected.pop("names")
+        config = RunConfig(
+            suite=str(path), out=out, methods=methods, device="cpu", store=store, **selected
+        )
+        return run(config)
 
     broad = start(names=EVERYWHERE, backbones=tuple(whole.backbones), recipes=RECIPES[:2])
     deep = start(names=NAMES, backbones=(first,), recipes=recipes, localisation=True)
-    negated = start(names=("ties",), backbones=(first,), recipes=recipes, negation=True).negation
+    negated = start(names=("ties",), backbones=(first,), recipes=recipes, negation=True).of(
+        "negation"
+    )
     records = {record.record_id: record for record in (*broad.records, *deep.records)}.values()
     failed = [record for record in records if record.state != "ok"]
     assert {(record.method.name, record.recipe) for record in failed} == failing, failed
@@ -89,14 +93,14 @@ def test_all_of_a_suite_comes_out_as_a_board(suite, data, store, small, monkeypa
     assert {len(record.tasks) for record in scored} == {len(whole.tasks)}
     assert {result.task for record in scored for result in record.tasks} == set(whole.tasks)
     everywhere = {(name, recipe) for name in whole.backbones for recipe in RECIPES[:2]}
-    for found in (broad.records, broad.disentanglement):
+    for found in (broad.records, broad.of("disentanglement")):
         assert {(record.backbone, record.recipe) for record in found} == everywhere
     ran = {record.method.name for record in deep.records}
     assert ran >= {*NAMES, "experts", "pretrained", "linear_probing", "weight_averaging"}
-    assert {record.recipe for record in deep.disentanglement} == set(recipes)
+    assert {record.recipe for record in deep.of("disentanglement")} == set(recipes)
     of = {(record.method.name if record.method else "itself", record.recipe) for record in negated}
     assert of == {(name, recipe) for name in ("itself", "ties") for recipe in recipes}
-    assert [record.backbone for record in deep.localisation] == [first]
+    assert [record.backbone for record in deep.of("localisation")] == [first]
     controls = {c.task for record in negated for task in record.tasks for c in task.controls}
     assert controls == set(whole.controls or whole.tasks)
     as_published(out, list(records), first)
@@ -113,7 +117,7 @@ def as_published(out, records, backbone):
         # A row that failed has one line, which says so.
         assert len(list(csv.DictReader(file))) == sum(max(1, len(r.tasks)) for r in records)
     assert faults(out / "site") == []
-    edition = f"{records[0].suite.name}@{records[0].suite.version}"
+    edition = f"{records[0].suite.name}@{records[0].suite.edition}"
     home = (out / "site" / "index.html").read_text("utf-8")
     assert edition in home
     for one in {record.backbone for record in records}:

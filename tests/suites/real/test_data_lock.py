@@ -120,6 +120,12 @@ def test_the_twenty_tasks_of_the_field_are_defined():
     assert epochs == [35, 76, 12, 11, 5, 15, 14, 4]
 
 
+def test_a_name_that_is_misspelt_in_the_files_is_mended():
+    data = definition("cifar100")
+    names = tuple("cra" if k == 26 else f"kind_{k}" for k in range(data.n_classes))
+    assert tasks.words("cifar100", data, names)[25:28] == ("kind 25", "crab", "kind 27")
+
+
 def test_a_definition_without_all_its_words_is_refused():
     table = definition("mnist").model_dump() | {"words": ("one", "two")}
     with pytest.raises(ValueError, match="10 different ones"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 
 import pytest
-from dataset_fixtures import REVISION, fill, make
+from dataset_fixtures import REVISION, fill, make, place_of
 from loopback_hub import Hub, cut, refuse, serve, trickle
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import checking, hub
+from taskmark.suites.real.data import checking, hub, tasks
 from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import LockedFile
+from taskmark.suites.real.data.lock import Locked, LockedFile
 
 DATA = definition("dtd")
 
@@ -128,6 +128,29 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
     assert fetched(tmp_path) == wanted(loopback)
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["blobs", "shared blobs"])
+def test_good_files_are_good_in_each_layout_of_the_cache(tmp_path, monkeypatch, shared):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    fill(tmp_path / "hub", DATA.repository, make(DATA).files, shared=shared)
+    _, files = tasks.fetched("dtd", Locked(revision=REVISION), place_of(tmp_path, []))
+    assert set(files) == set(make(DATA).files)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["blobs", "shared blobs"])
+def test_a_damaged_file_is_found_in_each_layout_of_the_cache_and_removed_as_the_sentence_says(
+    tmp_path, loopback, shared
+):
+    folder = fill(tmp_path, DATA.repository, wanted(loopback), shared=shared)
+    path = min(wanted(loopback))
+    bytes_at = (folder / path).resolve()
+    bytes_at.chmod(0o644)
+    bytes_at.write_bytes(b"x" * len(loopback.files[path]))
+    with pytest.raises(TaskmarkError, match=f"{path} .* is damaged.*remove {bytes_at}, and"):
+        checking.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+    bytes_at.unlink()
+    assert fetched(tmp_path) == wanted(loopback)
+
+
 @pytest.mark.usefixtures("loopback")
 def test_no_server_at_all_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
@@ -166,6 +189,20 @@ def test_half_of_the_parts_is_told(tmp_path):
     folder = fill(tmp_path, DATA.repository, files)
     with pytest.raises(TaskmarkError, match=r"Only 1 of 2 parts of train\.parquet"):
         hub.matching(folder, DATA.patterns(), DATA)
+
+
+def test_parts_whose_names_end_in_a_hash_are_counted_too(tmp_path):
+    pcam = definition("pcam")
+    made = make(pcam).files
+    hashed = {
+        path.replace(".parquet", f"-{k:016x}.parquet"): made[path] for k, path in enumerate(made)
+    }
+    folder = fill(tmp_path / "whole", pcam.repository, hashed)
+    assert len(hub.matching(folder, pcam.patterns(), pcam)) == 4
+    del hashed[max(path for path in hashed if "train" in path)]
+    folder = fill(tmp_path / "half", pcam.repository, hashed)
+    with pytest.raises(TaskmarkError, match=r"Only 1 of 2 parts of train\.parquet"):
+        hub.matching(folder, pcam.patterns(), pcam)
 
 
 def test_a_split_without_files_is_told(tmp_path):

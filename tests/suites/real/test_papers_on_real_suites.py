@@ -13,8 +13,8 @@ import toy_suites
 
 from taskmark import cli
 from taskmark.papers.definition import known, load
+from taskmark.records.files import read_folder
 from taskmark.records.record import Record
-from taskmark.records.record_files import read_folder
 from taskmark.suite.definition import load as load_suite
 
 ALL = tuple(load_suite("clip-8").tasks)
@@ -91,7 +91,7 @@ def test_a_paper_ends_with_its_table(name, paper_at, store, monkeypatch, tmp_pat
         assert (line["difference"] is not None) == bool(alike)
     for record in read_folder(tmp_path / "out" / "records", Record):
         assert record.state == "ok", record.reason
-        assert record.suite.version.startswith(f"1.0+{name}+unresolved.")
+        assert record.suite.edition.startswith(f"1.0+{name}+unresolved.")
     for note in paper.notes:
         assert note in out
         assert note in (tmp_path / "it.md").read_text("utf-8")

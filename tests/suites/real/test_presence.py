@@ -6,7 +6,8 @@ import pytest
 import torch
 from dataset_fixtures import N_ROWS, REVISION, fill, make, place_of
 
-from taskmark.engine.run import Options, run
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import presence, provider
 from taskmark.suites.real.backbones.lock import read_lock as read_backbones
@@ -71,11 +72,11 @@ def test_what_is_damaged_is_told_with_its_own_cure(place):
 
 @pytest.mark.usefixtures("place")
 def test_a_run_without_its_data_ends_before_anything_is_made(tmp_path):
-    options = Options("clip-8", tmp_path / "out", store=tmp_path / "store", workers=0)
+    config = RunConfig("clip-8", tmp_path / "out", store=tmp_path / "store", workers=0)
     with pytest.raises(TaskmarkError) as caught:
-        run(options)
+        run(config)
     told = str(caught.value)
-    assert told.startswith("The suite clip-8 1.0 cannot run here yet: ")
+    assert told.startswith("The suite clip-8@1.0 cannot run here yet: ")
     assert "`taskmark data lock cars eurosat gtsrb resisc45 sun397`" in told
     assert "`taskmark data fetch dtd svhn`" in told
     assert not (tmp_path / "out").exists()
@@ -97,7 +98,7 @@ def test_sizes_are_those_decoded_or_locked_or_official(place):
     assert unresolved.n_bytes == (8144 + 8041) * (3 * 224 * 224 + 8)
     locked = place_of(place.lock.parent, ["eurosat"], rows={"train": 100, "test": 7})
     assert presence.sizes("eurosat", locked).validation == 10
-    assert presence.sizes("emnist-letters", locked) is None
+    assert presence.sizes("emnist-digits", locked) is None
 
 
 @pytest.mark.usefixtures("place")

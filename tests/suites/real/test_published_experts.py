@@ -9,9 +9,8 @@ from clip_vision_model import names_of_transformers
 from safetensors.torch import load_file, save_file
 
 from taskmark.commands.experts import export_command
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.config import RunConfig
+from taskmark.engine.run import run
 
 TASKS = ("mnist", "svhn")
 BACKBONE = "clip-b-32-openai"
@@ -60,17 +59,14 @@ def start(small, monkeypatch, tmp_path):  # noqa: ARG001 - small backbones must 
     suite = toy_suites.shortened("clip-8-1.0", tmp_path)
 
     def begin(experts=None):
-        selection = Selection(
-            backbones=(BACKBONE,),
-            methods=(MethodChoice("task_arithmetic"),),
-            recipes=("standard",),
-            experts=experts,
-        )
         return run(
-            Options(
+            RunConfig(
                 suite=str(suite),
                 out=tmp_path / "out",
-                selection=selection,
+                backbones=(BACKBONE,),
+                methods=("task_arithmetic",),
+                recipes=("standard",),
+                experts=experts,
                 tasks=TASKS,
                 device="cpu",
                 workers=0,
@@ -79,16 +75,15 @@ def start(small, monkeypatch, tmp_path):  # noqa: ARG001 - small backbones must 
         ).records
 
     def export():
-        export_command(
-            tmp_path / "exported",
+        config = RunConfig(
             suite=str(suite),
             backbones=[BACKBONE],
-            recipe="standard",
             tasks=TASKS,
             seeds=[0],
             device="cpu",
             store=tmp_path / "store",
         )
+        export_command(tmp_path / "exported", config, recipe="standard")
         return tmp_path / "exported"
 
     begin.export = export

@@ -10,9 +10,9 @@ import toy_suites
 from site_faults import faults
 
 from taskmark import reports
-from taskmark.engine.plan import Selection
-from taskmark.engine.run import Options, Watcher, run
-from taskmark.plugins.registry import MethodChoice
+from taskmark.config import RunConfig
+from taskmark.engine.run import Watcher, run
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.suite.definition import load
 
 CHOICES = (MethodChoice("task_arithmetic"), MethodChoice("ties"))
@@ -43,15 +43,16 @@ def toy(data, store, small, monkeypatch, tmp_path):  # noqa: ARG001 - small back
 
     def start(suite: str, **chosen):
         said: list[str] = []
-        options = Options(
+        config = RunConfig(
             suite=str(toy_suites.shortened(f"{suite}-1.0", tmp_path)),
             out=tmp_path / "out",
-            selection=Selection(methods=CHOICES, **chosen),
+            methods=CHOICES,
+            **chosen,
             device="cpu",
             workers=0,
             store=store,
         )
-        return run(options, Watcher(say=said.append)), said, tmp_path / "out"
+        return run(config, Watcher(say=said.append)), said, tmp_path / "out"
 
     return start
 
@@ -76,21 +77,21 @@ def test_each_suite_comes_out_as_a_board_with_all_its_tasks(toy, suite, backbone
         assert record.state == "ok", record.reason
         assert [result.task for result in record.tasks] == tasks
         assert {result.n for result in record.tasks} == {toy_suites.N_ROWS["test"]}
-        assert record.suite.version.startswith("1.0+unresolved.")
+        assert record.suite.edition.startswith("1.0+unresolved.")
         assert set(record.provenance.resolved) == {
             *(f"tasks.{name}" for name in tasks),
             f"backbones.{backbone}",
         }
-    assert {record.recipe for record in outcome.disentanglement} == set(recipes)
+    assert {record.recipe for record in outcome.of("disentanglement")} == set(recipes)
     of = {record.method.name: record for record in outcome.records if record.recipe == "standard"}
     # Probed heads leave nothing to learn of squares of one colour.
     learnt = 0.2 if of["experts"].heads == "zero-shot" else 0.0
     assert of["experts"].accuracy >= of["pretrained"].accuracy + learnt
     (sentence,) = said
     assert "is not frozen" in sentence
-    assert outcome.records[0].suite.version in sentence
+    assert outcome.records[0].suite.edition in sentence
     page = reports.build(out)
-    assert outcome.records[0].suite.version in page.read_text("utf-8")
+    assert outcome.records[0].suite.edition in page.read_text("utf-8")
     assert faults(page.parent) == []
 
 
@@ -98,9 +99,11 @@ def test_imagenet_controls_negation_without_being_merged_and_the_ntk_is_looked_a
     outcome, _, out = toy("clip-8-imagenet-control", negation=True, localisation=True)
     tasks = list(load("clip-8").tasks)
     assert {tuple(result.task for result in r.tasks) for r in outcome.records} == {tuple(tasks)}
-    itself = next(record for record in outcome.negation if record.method is None)
+    itself = next(record for record in outcome.of("negation") if record.method is None)
     controls = {n.target.task: [result.task for result in n.controls] for n in itself.tasks}
     assert controls == {task: ["imagenet"] for task in tasks}
     assert "tasks.imagenet" in itself.provenance.resolved
-    assert len(outcome.localisation[0].pairs) == len(load("clip-8").protocol.disentanglement.pairs)
+    assert len(outcome.of("localisation")[0].pairs) == len(
+        load("clip-8").protocol.disentanglement.pairs
+    )
     assert faults(reports.build(out).parent) == []

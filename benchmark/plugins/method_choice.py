@@ -1,0 +1,58 @@
+"""A method with the hyper-parameters that a user, a suite or a paper chose."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from taskmark.errors import TaskmarkError
+
+_OUTER_COMMA = re.compile(r",(?![^\[(]*[\])])")  # separates fields, not the items of a list
+
+
+@dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """A method with its hyper-parameters, as a user or a suite chose it."""
+
+    name: str
+    hyperparameters: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, fields: dict[str, Any]) -> MethodChoice:
+        """A choice from values of JSON or TOML, whose lists become tuples."""
+        return cls(name, tuple(sorted((key, _hashable(value)) for key, value in fields.items())))
+
+    @classmethod
+    def parse(cls, text: str) -> MethodChoice:
+        """Read `name` or `name[field=value, ...]`.
+
+        Raises:
+            TaskmarkError: if the text has another form.
+        """
+        matched = re.fullmatch(r"\s*(\w+)\s*(?:\[(.*)\])?\s*", text)
+        if matched is None:
+            raise TaskmarkError(
+                f"The method {text!r} cannot be read; "
+                "write a name, or a name with fields such as ties[density=0.1]."
+            )
+        pairs = [pair for pair in _OUTER_COMMA.split(matched[2] or "") if pair.strip()]
+        return cls(matched[1], tuple(_field(text, pair) for pair in pairs))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+def _field(text: str, pair: str) -> tuple[str, Any]:
+    name, equals, value = (piece.strip() for piece in pair.partition("="))
+    if not (name and equals and value):
+        raise TaskmarkError(
+            f"The field {pair.strip()!r} of {text!r} cannot be read; write field=value."
+        )
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+    return name, tuple(literal) if isinstance(literal, list) else literal
