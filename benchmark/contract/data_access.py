@@ -109,9 +109,6 @@ class DataAccess:
     def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
         """Features [B, D] of theta0 + vector, read as the recipe says; differentiable in vector.
 
-        A plug-in's features are made by the run, in another process: for it they are on the
-        vector's device, and can be differentiated once, in reverse.
-
         Args:
             vector: a task vector [P].
             inputs: a batch of what `images` returned, [B, ...].

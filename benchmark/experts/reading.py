@@ -36,22 +36,21 @@ def read_expert(
 
     Args:
         model: the pre-trained model that the expert was tuned from.
-        path: the file of weights.
+        path: the file of weights, or the index of several.
         task: its task.
         sha256: of the file.
         remainder: the hash of the file beside it with what float32 weights leave out, if any.
-        ignore: patterns of names that the file may have besides.
+        ignore: patterns of the names of tensors that it may have besides and that are not read.
 
     Raises:
         TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
     """
     encoder = model.encoder()
-    space = WeightSpace.of(encoder)
     tensors = model.source.expert_weights(model.weights, path, ignore=ignore)
     running = [name for name in tensors if is_running(name)]
     vector, dtypes = _read(path, tensors, encoder, ignore)
     del tensors  # a remainder may be as large
-    vector -= space.flatten(dict(encoder.named_parameters()))
+    vector -= WeightSpace.of(encoder).flatten(dict(encoder.named_parameters()))
     if remainder is not None:
         rest = remainder_of(path)
         vector += _read(rest, read_tensors(rest), encoder)[0]

@@ -139,8 +139,8 @@ class ReadExpert(Stage):
     @classmethod
     def of(cls, suite: Suite, backbone: str, task: str, file: ForeignFile) -> ReadExpert:
         """The expert of a task in a file."""
-        model = Model.of(suite, backbone)
-        return cls(model, task, file.sha256, file.remainder, tuple(file.ignore), file.path)
+        hashes = file.sha256, file.remainder
+        return cls(Model.of(suite, backbone), task, *hashes, file.ignore, file.path)
 
     @property
     def label(self) -> str:

@@ -92,6 +92,4 @@ def test_models_are_given_in_the_memory_of_their_vectors_alone():
         [sys.executable, "-c", GIVE], capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert (
-        float(done.stdout) < 6.5
-    )  # theta0, five task vectors, and half a vector for what is small
+    assert float(done.stdout) < 6.5  # theta0, five task vectors, and half of one
