@@ -18,6 +18,7 @@ from tiny_handout import tiny_handout
 
 from taskmark import Given, WeightSpace
 from taskmark.errors import TaskmarkError
+from taskmark.machine.switches import switches
 from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
 from taskmark.plugins.stand_ins import Limits, find_apart
@@ -49,10 +50,6 @@ NOT_THERE = {
         assert 90 in rows, "none of them"
         """,
         "AssertionError: none of them",
-    ),
-    "looks the store up in the environment": (
-        "os.environ['TASKMARK_STORE']",
-        "KeyError: 'TASKMARK_STORE'",
     ),
 }
 REFUSED = {
@@ -336,7 +333,7 @@ def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
         torch.use_deterministic_algorithms(True)
         torch.set_grad_enabled(False)
     """
-    before = _switches()
+    before = switches()
     vectors = torch.ones(2, 3)
     given = Given.of_weights(torch.zeros(3), vectors, WeightSpace.of({"w": vectors[0]}))
     for end, outcome in (
@@ -346,16 +343,7 @@ def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
         method = find([plugin(f"{dedent(body)}\n{end}")])["sample"].method()
         with outcome:
             apply(method, given)
-        assert _switches() == before
-
-
-def _switches():
-    return (
-        torch.get_default_dtype(),
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_grad_enabled(),
-    )
+        assert switches() == before
 
 
 # The lines of the table in CONTRIBUTING.md, and the tests that hold them.
