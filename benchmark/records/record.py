@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from taskmark.records.envelope import Envelope, MethodFacts
 from taskmark.records.frozen import Frozen
 from taskmark.records.packing import unpack_bits
@@ -71,6 +73,8 @@ class CountedCost(Frozen):
         data_touched: images the method looked at, as "task/split/images" or ".../labels" -> count.
         extra_parameters: numbers stored beside one model (own heads, weights per task; masks are
             no numbers, see `Storage`).
+        own_word: whether the images that were touched and passed are counted by the process of a
+            plug-in, and not by the harness.
     """
 
     trials: int
@@ -79,6 +83,7 @@ class CountedCost(Frozen):
     forward_images: int
     data_touched: dict[str, int]
     extra_parameters: int
+    own_word: bool = Field(default=False, exclude_if=lambda own_word: not own_word)
 
 
 class MeasuredCost(Frozen):

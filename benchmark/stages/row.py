@@ -317,6 +317,7 @@ def _counted(edited: Edited, trials: tuple[Trial, ...]) -> CountedCost:
         forward_images=edited.forward_images,
         data_touched=dict(sorted(edited.touched.items())),
         extra_parameters=edited.edit.extra_parameters,
+        own_word=edited.own_word,
     )
 
 
