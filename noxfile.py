@@ -22,6 +22,22 @@ GATES = {"gate-1.0": (), "gate-pair-1.0": ("hierarchical_ot",)}
 # A file stays in one process, since its tests share what they set up; no process uses more threads.
 IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--benchmark-disable")
 PEERS = {"mergekit": "mergekit==0.1.5", "fusion_bench": "fusion-bench==0.2.33"}
+# What computes: the libraries of other processors add up in other orders, with other instructions.
+COMPUTING = (
+    "tests/methods",
+    "tests/suites",
+    "tests/benchmark/contract",
+    "tests/benchmark/inference",
+    "tests/benchmark/stages",
+    "tests/benchmark/test_conformance.py",
+    "tests/benchmark/test_conformance_pytest.py",
+    "tests/test_readme.py",
+)
+PROCESSORS = (
+    {"MKL_CBWR": "COMPATIBLE"},  # the oldest instructions of MKL, in one order on all processors
+    {"ATEN_CPU_CAPABILITY": "default"},  # torch's own kernels without vector instructions
+    {"ATEN_CPU_CAPABILITY": "avx2"},
+)
 FOLDERS = ("benchmark", "methods", "suites", "reports", "tests", "examples", "noxfile.py")
 
 
@@ -52,6 +68,21 @@ def tests(session: nox.Session) -> None:
     install(session, "test")
     options = ("-m", "not browser and not timing and not complete", *IN_PARALLEL)
     session.run("pytest", *options, *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session(name="tests-elsewhere")
+@nox.parametrize("torch", ["oldest", "newest"])
+def tests_elsewhere(session: nox.Session, torch: str) -> None:
+    """Run the tests that compute as on other processors, with the oldest and the newest torch."""
+    (permitted,) = (r for r in PYPROJECT["project"]["dependencies"] if r.startswith("torch>="))
+    wanted = f"{permitted.replace('>=', '==')}.*" if torch == "oldest" else permitted
+    groups = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("--upgrade", "-e", ".", *groups, wanted)
+    options = ("-m", "not browser and not timing and not complete", *IN_PARALLEL)
+    for processor in PROCESSORS:
+        for threads in ("1", "2"):
+            env = {**processor, "OMP_NUM_THREADS": threads}
+            session.run("pytest", *options, *COMPUTING, *session.posargs, env=env)
 
 
 @nox.session
@@ -112,6 +143,14 @@ def report(session: nox.Session) -> None:
     install(session)
     submitted = ("--submissions", "submissions") if Path("submissions").is_dir() else ()
     session.run("taskmark", "report", "--out", "results", *submitted, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Simulate how often intervals contain the truth, and renew the table on the site."""
+    install(session)
+    out = "benchmark/statistics/coverage.json"
+    session.run("python", "-m", "taskmark.statistics.coverage", "--out", out, *session.posargs)
 
 
 @nox.session

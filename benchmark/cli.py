@@ -25,12 +25,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-cache = typer.Typer(help="Look after the store of artifacts.", no_args_is_help=True)
+cache = typer.Typer(help="Manage the store of artifacts.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
 app.add_typer(data, name="data")
 
-experts = typer.Typer(help="Hand out the experts that a run tuned.", no_args_is_help=True)
+experts = typer.Typer(help="Export the experts that a run tuned.", no_args_is_help=True)
 app.add_typer(experts, name="experts")
 app.add_typer(backbones, name="backbones")
 
@@ -108,9 +108,9 @@ def list_all(**options: Any) -> None:
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the method, such as my_method.")],
-    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path(),
+    folder: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
 ) -> None:
-    """Write a file with a method that runs as it stands, to go on from."""
+    """Write a file with a working method to start from."""
     from taskmark.commands.authors import new_command  # noqa: PLC0415
 
     new_command(name, folder)
@@ -121,11 +121,12 @@ def new(
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Methods or plug-in files; all built-in methods by default."),
+        typer.Argument(help="Methods or plug-in files; by default all built-in methods."),
     ] = None,
     *,
     large: Annotated[
-        bool, typer.Option("--large", help="Also merge a model of 100 million numbers (5 GB).")
+        bool,
+        typer.Option("--large", help="Also merge a model of 100 million weights (needs 5 GB)."),
     ] = False,
     **options: Any,
 ) -> None:
@@ -146,7 +147,7 @@ def submit(
     to: Annotated[Path, typer.Option(help="Folder of submissions.")] = Path("submissions"),
     **options: Any,
 ) -> None:
-    """Gather the records of a method, check them, and write the folder to commit."""
+    """Collect and check the records of a method, and write the folder to commit."""
     from taskmark.commands.authors import submit_command  # noqa: PLC0415 - imports torch
 
     submit_command(method, package=package, out=config_of(options).out, to=to)
@@ -176,23 +177,23 @@ def reproduce(
     markdown: Annotated[
         Path | None, typer.Option(help="File for a paper's table, in Markdown.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File for it, for machines.")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file for a paper's table.")] = None,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what a paper's run would do, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print what a paper's run would do, and stop.")
     ] = False,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="A dry run that also says what it would take here.")
+        bool, typer.Option("--estimate", help="A dry run that also estimates time and disk.")
     ] = False,
     list_papers: Annotated[
         bool, typer.Option("--list", help="List the papers that can be named.")
     ] = False,
     **options: Any,
 ) -> None:
-    """Run papers' protocols beside their figures, or submissions again beside their records.
+    """Reproduce papers and submissions.
 
-    A paper: its table is printed with what is measured here, and where the two differ in more than
-    the code. A submission: whether it came out the same is noted in it.
+    Of a paper, print its published figures next to those measured here. Of a submission, run it
+    again and note in it whether the results agree.
     """
     from taskmark.commands.papers import print_papers, reproduce_command  # noqa: PLC0415
 
@@ -211,14 +212,18 @@ def reproduce(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(help="Folder of a former run, or a baseline (.json).")],
-    after: Annotated[Path, typer.Argument(help="Folder of a later run.")],
+    before: Annotated[
+        Path, typer.Argument(help="Folder of the earlier run, or a baseline (.json).")
+    ],
+    after: Annotated[Path, typer.Argument(help="Folder of the later run.")],
     accept: Annotated[
         str | None,
-        typer.Option(help="Why: make the later run the baseline, and tell the changelog."),
+        typer.Option(help="Make the later run the baseline; the reason goes into the changelog."),
     ] = None,
     changelog: Annotated[Path, typer.Option(help="File for --accept.")] = Path("CHANGELOG.md"),
-    markdown: Annotated[Path | None, typer.Option(help="File for a pull request.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Markdown file, for a pull request.")
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="JUnit XML file, for CI.")] = None,
     json: Annotated[Path | None, typer.Option(help="JSON file, for machines.")] = None,
 ) -> None:
@@ -238,7 +243,7 @@ def experts_export(
     recipe: Annotated[str, typer.Option(help="standard or tangent.")] = "standard",
     **options: Any,
 ) -> None:
-    """Write the experts that a run tuned, to be brought along elsewhere with --experts."""
+    """Write the experts that a run tuned, to use elsewhere with --experts."""
     from taskmark.commands.experts import export_command  # noqa: PLC0415 - imports torch
 
     export_command(folder, config_of(options), recipe=recipe)
@@ -257,9 +262,8 @@ def cache_list(
 
 
 @cache.command("verify")
-@takes("store")
 def cache_verify(**options: Any) -> None:
-    """Read every byte; set aside what is damaged, and exit with 1 if anything is."""
+    """Check every stored byte; set damaged artifacts aside and exit with 1."""
     from taskmark.commands.cache import verify_cache  # noqa: PLC0415
 
     verify_cache(config_of(options).store)
@@ -269,20 +273,22 @@ def cache_verify(**options: Any) -> None:
 @takes("store")
 def cache_prune(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it, and not only say so.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; without this, only list it.")
+    ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also records' artifacts and what they need.")
+        bool, typer.Option("--all", help="Also artifacts that records need.")
     ] = False,
     **options: Any,
 ) -> None:
-    """Show, or remove, what no record needs."""
+    """List, or remove, what no record needs."""
     from taskmark.commands.cache import prune_cache  # noqa: PLC0415
 
     prune_cache(config_of(options).store, everything=everything, yes=yes)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is said in one sentence, with exit code 2."""
+    """Run the command line; an error that the user can mend is one sentence and exit code 2."""
     try:
         app()
     except TaskmarkError as error:

@@ -25,27 +25,31 @@ class RunConfig(BaseModel):
     backbones: tuple[str, ...] = Field((), description="Backbone, or all.")
     recipes: tuple[str, ...] = Field((), description="standard, tangent or post_hoc.")
     tasks: tuple[str, ...] = Field((), description="Merge only these tasks.")
-    seeds: tuple[Seed, ...] = Field((0,), description="Seed of tuning and of methods.")
+    seeds: tuple[Seed, ...] = Field(
+        (0,), description="Seed of tuning and of methods; 0 by default."
+    )
     out: Path = Field(Path("results"), description="Folder for records, tables and the site.")
     plugins: tuple[Path, ...] = Field((), description="File with a method.")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:1.")
     workers: int | None = Field(
-        None, ge=0, description="Processes; by default one per core, or one per GPU. 0 for none."
+        None,
+        ge=0,
+        description="Processes; by default one per GPU, or one per core. 0: only this one.",
     )
     store: Path | None = Field(
-        None, description="Folder of artifacts; by default TASKMARK_STORE, or the user's cache."
+        None, description="Folder of artifacts; by default TASKMARK_STORE, or your cache."
     )
     time_limit: float = Field(
-        3600.0, ge=1, description="Seconds that one edit, or the check, of a plug-in may take."
+        3600.0, ge=1, description="Seconds that a plug-in may spend on one edit or check."
     )
     since: str | None = Field(
         None, description="Also run built-in methods that changed since a commit."
     )
     experts: Path | None = Field(
-        None, description="Use experts from files: a folder, or FOLDER/BACKBONE/SEED."
+        None, description="Your own experts, one per task: a folder, or FOLDER/BACKBONE/SEED."
     )
     accept_experts: str | None = Field(
-        None, description="Why experts that look wrong are right; stands on the records."
+        None, description="Use experts that fail the checks; the reason goes into the records."
     )
     racing: bool = Field(
         default=False, description="Stop early at scales that cannot win (5 % error)."
@@ -54,7 +58,7 @@ class RunConfig(BaseModel):
         default=False, description="Also negate each task, where the suite says how."
     )
     localisation: bool = Field(
-        default=False, description="Also tell tasks apart by the NTK of each backbone."
+        default=False, description="Also measure NTK localisation on each backbone."
     )
     checkpoint_seconds: float = Field(
         CHECKPOINT_SECONDS,

@@ -1,4 +1,4 @@
-"""The methods that compete: one file a method, found by scanning this folder."""
+"""The methods that compete: one file a method or family of close variants, found by a scan."""
 
 from __future__ import annotations
 

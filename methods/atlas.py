@@ -27,14 +27,16 @@ class Atlas(Method):
     after every epoch which coefficients to keep.
 
     Conventions: an epoch is a pass over the task with the most images, while those of the others
-    come again, and gradients are not clipped. (The authors' code ends an epoch with the smallest
-    task, so that its 20 epochs are some 480 steps on the eight usual tasks; it takes 128 images a
-    step, clips the norm of the gradient at 1, and keeps the epoch of the highest normalised
-    accuracy on the images that it learns on.)
+    come again, and gradients are not clipped unless `clip_norm` says so. (The authors' code ends an
+    epoch with the smallest task, so that its 20 epochs are some 480 steps on the eight usual tasks;
+    it takes 128 images a step, clips the norm of the gradient at 1, and keeps the epoch of the
+    highest normalised accuracy on the images that it learns on.)
 
     With K partitions ("aTLAS x K"), the entries of each tensor are cut into K random parts of equal
     size, each with a coefficient of its own for every task. All tensors are cut, biases and norms
-    too. (The authors' code leaves tensors that are no matrices without any effect there.)
+    too. (The authors' code draws the part of each entry by itself, so that the sizes of parts
+    differ by about the root of n / K, gives tensors of one shape the same parts, and leaves tensors
+    that are no matrices without any effect there.)
 
     Attributes:
         granularity: one coefficient for each task and tensor (anisotropic), or for each task.
@@ -43,6 +45,7 @@ class Atlas(Method):
         weight_decay: of AdamW.
         epochs: at most so many, within the budget.
         batch_size: images of all tasks together in a step.
+        clip_norm: the longest that the gradient of all coefficients may be; the authors' is 1.
     """
 
     name = "atlas"
@@ -56,6 +59,7 @@ class Atlas(Method):
 }"""
     track = "labelled"
     scale_range = None
+    added_fields = ("clip_norm",)
 
     granularity: Granularity = "tensor"
     partitions: int = Field(default=1, ge=1)
@@ -63,6 +67,7 @@ class Atlas(Method):
     weight_decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=64, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0)
 
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] tau_t, [P].
@@ -77,6 +82,7 @@ class Atlas(Method):
             epochs=self.epochs,
             patience=self.epochs,
             budget=given.gradient_images_left,
+            clip_norm=self.clip_norm,
         )
         loss = TaskLoss(given, labelled=True)
         return learn_composition(

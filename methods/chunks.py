@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BLOCK = 262_144  # numbers of all task vectors together that are handled at once
-_MULTIPLE = 4  # random numbers come four at a time, see `taskmark.methods.dropping`
+_MULTIPLE = 4  # random numbers come four at a time, see `taskmark.methods.dare`
 
 
 def chunks(entries: slice, n_tasks: int) -> Iterator[slice]:

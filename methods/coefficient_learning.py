@@ -32,6 +32,7 @@ class Training:
         epochs: at most so many passes over the images of the largest task.
         patience: stop after so many epochs without a lower loss on the images held out.
         budget: at most so many images are passed backward.
+        clip_norm: the longest that the gradient of all coefficients together may be; None is any.
     """
 
     learning_rate: float
@@ -40,6 +41,7 @@ class Training:
     epochs: int
     patience: int
     budget: int
+    clip_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,16 @@ def learn(
     steps_left = training.budget // (per_task * loss.n_tasks)
     batches = loss.batches(per_task)
 
-    steps = descent(loss, batches, coefficients, optimiser, directions, slices, base=base)
+    steps = descent(
+        loss,
+        batches,
+        coefficients,
+        optimiser,
+        directions,
+        slices,
+        base=base,
+        clip_norm=training.clip_norm,
+    )
     vector = next(steps)
     best, lowest = coefficients.clone(), loss.held_out(vector)
     stale = 0
@@ -114,6 +125,7 @@ def descent(
     slices: Groups,
     *,
     base: Tensor | float,
+    clip_norm: float | None = None,
 ) -> Iterator[Tensor]:
     """Yield the vector of the start, then take a step on each batch, and yield where it leads.
 
@@ -128,6 +140,7 @@ def descent(
         directions: [K, P].
         slices: G of them.
         base: the vector that c = 0 stands for, [P], or 0.
+        clip_norm: see `Training`.
     """
     vector = combine(coefficients, directions, slices).add_(base)
     yield vector
@@ -136,6 +149,8 @@ def descent(
         (gradient,) = torch.autograd.grad(loss(leaf, batch), leaf)  # [P]
         coefficients.grad = coefficient_gradient(gradient, directions, slices)
         del gradient, leaf  # or they are still there in the next pass
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_([coefficients], clip_norm)
         optimiser.step()
         vector = combine(coefficients, directions, slices).add_(base)
         yield vector

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import BaseModel, Field
@@ -31,7 +31,11 @@ class Loop(BaseModel):
         weight_decay: likewise, towards Lambda = 0.
         epochs: at most so many passes over the validation images in an iteration.
         patience: an iteration ends after so many epochs without a gain on the images held out.
+        clip_norm: the longest that a gradient of all coefficients may be, of Lambda and of the
+            start alike; the authors' code has 1.
     """
+
+    added_fields: ClassVar[tuple[str, ...]] = ("clip_norm",)
 
     granularity: Granularity = "tensor"
     batch_size: int = Field(default=64, ge=1)
@@ -41,6 +45,7 @@ class Loop(BaseModel):
     weight_decay: float = Field(default=0.1, ge=0)
     epochs: int = Field(default=60, ge=1)
     patience: int = Field(default=5, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0)
 
     def iterates(
         self, given: Given, loss: TaskLoss, delta: Tensor, *, budget: int | None = None
@@ -69,6 +74,7 @@ class Loop(BaseModel):
                 epochs=self.epochs,
                 patience=self.patience,
                 budget=(given.gradient_images_left - reserved) // (self.iterations - done),
+                clip_norm=self.clip_norm,
             )
             scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
             result = learn(loss, scale, delta[None], slices, base=delta, training=training)
@@ -114,6 +120,7 @@ class Refinement(Loop):
             epochs=self.start_epochs,
             patience=self.start_epochs,
             budget=int(self.start_share * given.gradient_images_left),
+            clip_norm=self.clip_norm,
         )
         return learn_composition(given, loss, granularity=self.granularity, training=training)
 

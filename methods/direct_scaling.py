@@ -1,4 +1,4 @@
-"""Direct scaling: the control of DV-BASI, one learned scale a parameter tensor."""
+"""Direct scaling: the controls of DV-BASI, one learned scale a parameter tensor."""
 
 from __future__ import annotations
 
@@ -44,3 +44,28 @@ class DirectScaling(Refinement, Method):
         Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
         """
         return self.refined(given, TaskLoss(given, labelled=True))
+
+
+class DirectScalingUnsupervised(Refinement, Method):
+    """Scale a learned merge tensor by tensor, directly, on images without labels.
+
+    `direct_scaling` with the entropy of the predictions in place of the cross-entropy: the control
+    of `dv_basi_unsupervised`, with the same start, optimiser and budget.
+    """
+
+    name = "direct_scaling_unsupervised"
+    paper = DvBasi.paper
+    bibtex = DvBasi.bibtex
+    track = "unlabelled"
+    scale_range = None
+
+    iterations: Literal[1] = 1
+    epochs: int = Field(default=240, ge=1)
+    patience: int = Field(default=20, ge=1)
+
+    def merge(self, given: Given) -> Tensor:
+        """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
+
+        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        """
+        return self.refined(given, TaskLoss(given, labelled=False))

@@ -32,6 +32,8 @@ class Emr(Method):
     Conventions:
 
     - Where the entries sum to exactly zero, sgn(0) = 0: tau_uni is 0 and no mask keeps the entry.
+      (The authors' code elects the negative sign there. Of tuned float32 weights next to no sum is
+      exactly zero but that of entries which nobody changed, which is 0 either way.)
     - lambda_t is one number a task over the whole model, as in the paper. (The authors' code adds
       up the means of every tensor, so that an entry of a small tensor weighs more.)
     - A task with an empty mask has lambda_t = 1; it is left with theta0.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -10,7 +11,7 @@ from pydantic import Field
 from taskmark import Method
 from taskmark.contract.allocation import empty
 from taskmark.methods.magnitude_counts import MagnitudeCounts
-from taskmark.methods.spectra import is_matrix, joint_basis
+from taskmark.methods.spectra import is_matrix, joint_basis, storage_levels
 from taskmark.methods.ties import Ties, elect_and_merge, trim
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Knots(Method):
       dimensions is one row, for which alignment changes nothing: it takes part in TIES as it is.
     - diag(s) is merged with V_t, as in the authors' code; the paper writes V_t alone.
     - Directions of singular value zero are left out and not counted in what trimming keeps. Zero is
-      what float32 cannot tell from it, see `taskmark.methods.spectra`.
+      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`. (The
+      authors' code takes for zero what is below 1e-5, whatever the size of the task vectors.)
     - Where singular values are equal, their basis is arbitrary, and TIES depends on it.
     - Trimming is that of TIES, but entries that are less than 2^-8 below the threshold are kept.
 
@@ -77,13 +79,13 @@ class Knots(Method):
         magnitudes = MagnitudeCounts(len(vectors), vectors.device)
         for part in given.space:
             matrices = _as_matrices(vectors, part)
-            basis = joint_basis(matrices).float()
+            basis = _basis(given, part, matrices)
             for columns in torch.split(matrices, _n_columns(matrices), 2):
                 magnitudes.add(align(columns, basis).flatten(1))
         thresholds = magnitudes.thresholds(self.density).tolist()
         for part in given.space:
             matrices = _as_matrices(vectors, part)
-            basis = joint_basis(matrices).float()
+            basis = _basis(given, part, matrices)
             n_columns = _n_columns(matrices)
             targets = torch.split(merged[part.slice].view(matrices.shape[1:]), n_columns, 1)
             for columns, target in zip(torch.split(matrices, n_columns, 2), targets, strict=True):
@@ -97,6 +99,12 @@ class Knots(Method):
 def align(columns: Tensor, basis: Tensor) -> Tensor:
     """U^T tau_t of some columns of one matrix of all tasks: [T, m, c], [m, r] -> [T, r, c]."""
     return torch.einsum("mr,tmc->trc", basis, columns).contiguous()
+
+
+def _basis(given: Given, part: Part, matrices: Tensor) -> Tensor:
+    """U, [m, r], float32."""
+    noise = math.hypot(*storage_levels(given, part)) if is_matrix(part) else 0.0
+    return joint_basis(matrices, noise=noise).float()
 
 
 def _n_columns(matrices: Tensor) -> int:

@@ -8,6 +8,7 @@ cost 6e-8 (s_1 / s_i) before, which is more for every s_i that does not count as
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from taskmark import Given
     from taskmark.contract.weights import Part
+
+_LOG = logging.getLogger(__name__)
 
 _COLUMNS = 512  # columns that are doubled in precision at once
 
@@ -43,7 +46,9 @@ class ThinSvd:
     right: Tensor
 
 
-def thin_svd(matrix: Tensor, count: int | None = None, *, zero: float | None = None) -> ThinSvd:
+def thin_svd(
+    matrix: Tensor, count: int | None = None, *, zero: float | None = None, noise: float = 0.0
+) -> ThinSvd:
     """Decompose a matrix, or find its leading singular vectors only, which takes half the time.
 
     Directions of singular value zero are left out: their vectors are arbitrary, and a method that
@@ -54,16 +59,18 @@ def thin_svd(matrix: Tensor, count: int | None = None, *, zero: float | None = N
         matrix: [m, n], float32 or float64, with any strides.
         count: how many of the largest singular values are wanted; all where not said.
         zero: up to this a singular value counts as zero; `rounding_level` where not said.
+        noise: the same for what the files of the weights were rounded to, see `storage_levels`;
+            the larger of the two counts.
 
     Returns:
         At most `count` components; none of a matrix of zeros or without entries.
     """
     n_rows, n_columns = matrix.shape
     if n_rows > n_columns:
-        transposed = thin_svd(matrix.T, count, zero=zero)
+        transposed = thin_svd(matrix.T, count, zero=zero, noise=noise)
         return ThinSvd(transposed.right, transposed.values, transposed.left)
     squares, left = _leading_eigenvectors(_gram(matrix), n_rows if count is None else count)
-    level = rounding_level(matrix) if zero is None else zero
+    level = max(rounding_level(matrix) if zero is None else zero, noise)
     left = left[:, squares > level**2].contiguous()
     right = left.new_empty(n_columns, left.shape[1])
     for columns, rows in zip(
@@ -74,25 +81,26 @@ def thin_svd(matrix: Tensor, count: int | None = None, *, zero: float | None = N
     return ThinSvd(left, values, right.div_(values))
 
 
-def joint_basis(matrices: Tensor) -> Tensor:
+def joint_basis(matrices: Tensor, *, noise: float = 0.0) -> Tensor:
     """Left singular vectors of matrices side by side, [A_1 ... A_T]: [T, m, n] -> [m, r], float64.
 
-    Those of singular value zero are left out, as in `thin_svd`.
+    Those of singular value zero are left out, as in `thin_svd`; `noise` is the one there.
     """
     n_tasks, n_rows, n_columns = matrices.shape
     if n_rows > n_tasks * n_columns:
-        return thin_svd(matrices.transpose(0, 1).flatten(1)).left
+        return thin_svd(matrices.transpose(0, 1).flatten(1), noise=noise).left
     gram = _gram(matrices[0])
     for matrix in matrices[1:]:
         gram += _gram(matrix)
-    level = gram_rounding_level(gram)
+    level = max(gram_rounding_level(gram), noise**2)
     squares, basis = _leading_eigenvectors(gram, n_rows)
     return basis[:, squares > level]
 
 
 def rounding_level(matrix: Tensor) -> float:
     """How large a singular value can be by rounding the entries to float32 alone."""
-    return torch.finfo(torch.float32).eps * float(torch.linalg.matrix_norm(matrix))
+    norm = torch.linalg.vector_norm(matrix, dtype=torch.float64)  # in float32 it may overflow
+    return torch.finfo(torch.float32).eps * float(norm)
 
 
 def gram_rounding_level(gram: Tensor) -> float:
@@ -100,28 +108,63 @@ def gram_rounding_level(gram: Tensor) -> float:
     return torch.finfo(torch.float32).eps ** 2 * float(gram.trace())
 
 
-def merge_matrices(given: Given, merge: Callable[[Tensor], Tensor]) -> Tensor:
+def storage_levels(given: Given, part: Part) -> list[float]:
+    """How large a singular value of each task's matrix can be by rounding in the files, T numbers.
+
+    theta_t = theta0 + tau_t was rounded when it was stored, by at most |theta_t| times
+    `given.precision` in an entry, and tau_t has the whole error, however small it is itself: an
+    expert that differs from theta0 by a matrix of low rank comes back with one of full rank.
+    Independent errors of standard deviations b_ij have no singular value above the largest norm of
+    a row of b plus that of a column, but for lower orders (Bandeira and van Handel, 2016). With the
+    bound of the error for b this is about 2.5 times what rounding really leaves.
+    """
+    pretrained = given.pretrained[part.slice].view(part.shape)
+    levels = []
+    for vector in given.task_vectors:
+        stored = vector[part.slice].view(part.shape) + pretrained
+        row, column = (
+            float(torch.linalg.vector_norm(stored, dim=dim, dtype=torch.float64).max())
+            for dim in (1, 0)
+        )
+        levels.append(given.precision * (row + column))
+    return levels
+
+
+def merge_matrices(given: Given, merge: Callable[[Tensor, list[float]], Tensor]) -> Tensor:
     """Merge each matrix by a rule, and average every other tensor over the tasks.
 
     A matrix is a part of two dimensions, as the backbone stores it: packed weights of queries,
-    keys and values are one matrix, and so are the position embeddings of CLIP, which have no axis
-    of images as those of timm do; convolutions, biases and gains are none.
+    keys and values are one matrix; convolutions, biases and gains are none. Position embeddings are
+    one in open_clip, [n, d], and none in timm, [1, n, d], which runs here.
 
     Args:
         given: the task vectors.
-        merge: the rule, [T, m, n] float32 -> [m, n].
+        merge: the rule, [T, m, n] float32 and T levels of `storage_levels` -> [m, n].
 
     Returns:
         The merged task vector [P].
     """
     vectors = given.task_vectors
     merged = empty(vectors.shape[1], device=vectors.device)
+    lost = []
     for part in given.space:
         rows = vectors[:, part.slice]
         if is_matrix(part):
-            merged[part.slice].view(part.shape).copy_(merge(rows.reshape(len(rows), *part.shape)))
+            matrices = rows.reshape(len(rows), *part.shape)
+            levels = storage_levels(given, part)
+            merged[part.slice].view(part.shape).copy_(merge(matrices, levels))
+            if rows.any() and not merged[part.slice].any():
+                lost.append(part.name)
         else:
             torch.mean(rows, 0, out=merged[part.slice])
+    if lost:
+        _LOG.warning(
+            "The experts' changes of %d matrices, such as %r, cannot be told from the rounding of "
+            "their files (unit roundoff %.1g) and became zero; bring weights of a wider dtype.",
+            len(lost),
+            lost[0],
+            given.precision,
+        )
     return merged
 
 

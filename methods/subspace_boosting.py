@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.spectra import is_matrix, thin_svd
+from taskmark.methods.spectra import is_matrix, storage_levels, thin_svd
 from taskmark.methods.task_arithmetic import TaskArithmetic
+from taskmark.methods.ties import Ties
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark import Given, WeightSpace
+    from taskmark import Given
 
 _ROUNDING = 1e-12  # relative; at beta = 1 the last of the partial sums may fall short of the sum
 
@@ -37,9 +39,10 @@ class SubspaceBoosting(Method):
     - The share is of the sum of singular values, not of their squares.
     - Every part of two dimensions is such a matrix, as the backbone stores it (packed queries, keys
       and values are one); all else stays as task arithmetic makes it. (The authors' code takes
-      the projections of attention and of the MLP blocks, by name.)
-    - Singular values of zero stay zero. (The authors' code raises arbitrary directions.) Zero is
-      what float32 cannot tell from it, see `taskmark.methods.spectra`.
+      the projections of attention and of the MLP blocks, by name, and has an option that splits
+      packed matrices into queries, keys and values: cosine .94 to the packed ones.)
+    - Singular values of zero become zero. (The authors' code raises arbitrary directions.) Zero is
+      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`.
 
     Attributes:
         beta: share of the sum of singular values, from the largest on, that stays as it is.
@@ -63,23 +66,67 @@ class SubspaceBoosting(Method):
 
         Memory: the result, and for one matrix at a time about four of its size in float64.
         """
-        return boost_matrices(TaskArithmetic().merge(given), given.space, beta=self.beta)
+        return boost_matrices(TaskArithmetic().merge(given), given, beta=self.beta)
 
 
-def boost_matrices(vector: Tensor, space: WeightSpace, *, beta: float) -> Tensor:
-    """Boost every matrix of a vector [P], which is written to and returned."""
-    for part in space:
+def boost_matrices(
+    vector: Tensor, given: Given, *, beta: float, trimmed_to: float | None = None
+) -> Tensor:
+    """Boost every matrix of a merged vector, which is written to and returned.
+
+    Args:
+        vector: the sum of the task vectors, or what TIES makes of them, [P].
+        given: the task vectors.
+        beta: share of the sum of singular values before the cut.
+        trimmed_to: the density of TIES; None for the sum.
+    """
+    for part in given.space:
         if is_matrix(part):
             matrix = vector[part.slice].view(part.shape)
-            matrix.copy_(boosted(matrix, beta=beta))
+            levels = storage_levels(given, part)
+            # A mean is no noisier than one task, and has noise only where TIES kept entries.
+            noise = max(levels) * trimmed_to**0.5 if trimmed_to else math.hypot(*levels)
+            matrix.copy_(boosted(matrix, beta=beta, noise=noise))
     return vector
 
 
-def boosted(matrix: Tensor, *, beta: float) -> Tensor:
-    """Raise the singular values below the cut to it, [m, n] -> [m, n], float64."""
-    svd = thin_svd(matrix)
+def boosted(matrix: Tensor, *, beta: float, noise: float = 0.0) -> Tensor:
+    """Raise the singular values below the cut to it, [m, n] -> [m, n], float64.
+
+    Args:
+        matrix: [m, n]; it is returned where all of it counts as zero.
+        beta: share of the sum of singular values before the cut.
+        noise: up to this a singular value counts as zero.
+    """
+    svd = thin_svd(matrix, noise=noise)
     if not len(svd.values):
         return matrix
     reached = torch.cumsum(svd.values, 0) >= beta * svd.values.sum() * (1 - _ROUNDING)
     cut = svd.values[reached.int().argmax()]
     return svd.left * svd.values.clamp(min=cut) @ svd.right.T
+
+
+class SubspaceBoostingTies(Method):
+    """Merge by TIES, then raise the singular values below a share of their sum.
+
+    Skorobogat et al., 2025. TIES is the one of the row `ties`: trimmed over the whole vector,
+    mean of what agrees. What is boosted and how is stated at `subspace_boosting`; what is no
+    matrix stays as TIES makes it, and lambda is searched as for TIES.
+
+    Attributes:
+        density: share of the entries that TIES keeps.
+        beta: share of the sum of singular values, from the largest on, that stays as it is.
+    """
+
+    name = "subspace_boosting_ties"
+    paper = SubspaceBoosting.paper
+    bibtex = SubspaceBoosting.bibtex
+    scale_range = Ties.scale_range
+
+    density: float = Field(default=0.2, gt=0, le=1)
+    beta: float = Field(default=0.01, ge=0, le=1)
+
+    def merge(self, given: Given) -> Tensor:
+        """Return the boosted merge, [T, P] -> [P]; memory as for `subspace_boosting`."""
+        merged = Ties(density=self.density).merge(given)
+        return boost_matrices(merged, given, beta=self.beta, trimmed_to=self.density)

@@ -11,6 +11,7 @@ from taskmark import Method
 from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import pieces
 from taskmark.methods.trimming import just_below, threshold
+from taskmark.methods.weighting import TaskWeights, task_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,9 @@ class Ties(Method):
     - A zero is no vote and no member of the mean, kept or not.
     - Where the trimmed entries sum to exactly zero, no sign is elected and the result is 0, as the
       formula says. (The authors' code falls back on the majority of the elected signs there.)
+    - A weight w_t multiplies tau'_t after trimming, before the election: the sign is that of
+      sum_t w_t tau'_t, the mean is sum w_t tau'_t / sum |w_t| over the tasks that agree with it,
+      and a negative weight turns a task's vote.
     - Sums are taken in single precision, chunk by chunk, and an entry at the border of a chunk may
       be rounded otherwise than within it: where trimmed entries nearly cancel, rounding elects.
 
@@ -48,6 +52,7 @@ class Ties(Method):
         density: share of the entries that trimming keeps.
         scope: over what entries are ranked: the whole flat vector, or each tensor by itself.
         merge_function: the mean over agreeing tasks, or their sum.
+        weights: of each task, in the order of `given.tasks`; all are 1 where not said.
     """
 
     name = "ties"
@@ -60,14 +65,17 @@ class Ties(Method):
   year = {2023}
 }"""
     scale_range = (0.0, 2.0)
+    added_fields = ("weights",)
 
     density: float = Field(default=0.2, gt=0, le=1)
     scope: Literal["global", "tensor"] = "global"
     merge_function: Literal["mean", "sum"] = "mean"
+    weights: TaskWeights = None
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
         vectors = given.task_vectors
+        weights = None if self.weights is None else task_weights(self.weights, given)
         merged = empty(vectors.shape[1], device=vectors.device)
         ranked = [slice(0, len(merged))]
         if self.scope == "tensor":
@@ -80,7 +88,9 @@ class Ties(Method):
             ]
             for chunk, rows, room in pieces(vectors, entries):
                 trimmed = trim(rows, thresholds, out=room)
-                merged[chunk] = elect_and_merge(trimmed, mean=self.merge_function == "mean")
+                merged[chunk] = elect_and_merge(
+                    trimmed, mean=self.merge_function == "mean", weights=weights
+                )
         return merged
 
 
@@ -97,16 +107,25 @@ def trim(vectors: Tensor, thresholds: Sequence[float], *, out: Tensor) -> Tensor
     return out
 
 
-def elect_and_merge(trimmed: Tensor, *, mean: bool) -> Tensor:
+def elect_and_merge(trimmed: Tensor, *, mean: bool, weights: Tensor | None = None) -> Tensor:
     """Sum or average the entries whose sign is that of their sum: [T, n] -> [n].
 
     Args:
         trimmed: [T, n], overwritten.
-        mean: whether to divide by the number of entries that agree.
+        mean: whether to divide by the number of entries that agree, or by their weights' sum.
+        weights: what each row is multiplied with before, [T]; its size is the row's share in the
+            mean. All are 1 where not said.
     """
+    if weights is not None:
+        trimmed.mul_(weights[:, None])
     sign = trimmed.sum(0).sign_()
     agreeing = trimmed.mul_(sign).relu_()  # magnitudes of the entries that agree, else 0
     total = agreeing.sum(0)
     if mean:
-        total /= agreeing.sign_().sum(0).clamp_(min=1)  # the number of entries that agree
+        share = agreeing.sign_()  # 1 where an entry agrees
+        if weights is None:
+            total /= share.sum(0).clamp_(min=1)
+        else:
+            agreed = share.mul_(weights.abs()[:, None]).sum(0)
+            total /= agreed.add_(agreed == 0)
     return total.mul_(sign)

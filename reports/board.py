@@ -1,4 +1,4 @@
-"""A board: the rows of one suite and backbone, ranked where they can be, told apart where not."""
+"""A board: the rows of one suite and backbone; those that compete are ranked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskmark.reports.row_scores import ranked, resampled, scored
+from taskmark.reports.row_scores import rank_rows, resample_rows, score_rows
 from taskmark.reports.rows import current_sources, gather_rows
 from taskmark.reports.scores import ExpertBits
 
@@ -123,19 +123,19 @@ def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) ->
     )
     if not complete:
         return board
-    drawn = resampled(complete, ExpertBits(records))
-    together = scored(complete, drawn)
+    drawn = resample_rows(complete, ExpertBits(records))
+    together = score_rows(complete, drawn)
     competing = sorted(
         (place for place, row in enumerate(together) if _competes(row)),
         key=lambda place: _by_score(together[place]),
     )
     pairs = None
     if competing:
-        standings, pairs = ranked(drawn, competing)
+        standings, pairs = rank_rows(drawn, competing)
         for place, standing in zip(competing, standings, strict=True):
             together[place] = replace(together[place], standing=standing)
     by_seed = {
-        seed: _filled(replace(board, seeds=(seed,)), scored(complete, drawn, seed=seed))
+        seed: _filled(replace(board, seeds=(seed,)), score_rows(complete, drawn, seed=seed))
         for seed in (seeds if len(seeds) > 1 else ())
     }
     return replace(_filled(board, together), pairs=pairs, by_seed=by_seed)

@@ -34,7 +34,7 @@ def build(out: Path, *, submissions: Path | None = None) -> Path:
     Args:
         out: folder with `records/*.json`, `disentanglement/*.json`, `negation/*.json`,
             `localisation/*.json` and `catalogue/`, of which any may be missing.
-        submissions: folder of submissions whose rows stand on the boards too, with their states.
+        submissions: folder of submissions to show on the boards too, with their states.
 
     Returns:
         The path of the home page, `out/site/index.html`.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from taskmark.reports.evidence import CONTROL
-from taskmark.reports.verdicts import Asks, Estimate, Part, Unit, judge, together
+from taskmark.reports.verdicts import Asks, Estimate, FindingPart, Unit, judge, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Comparison(Protocol):
     """What a finding asks for, of whatever records there are."""
 
-    def part(self, evidence: Evidence) -> Part:
+    def part(self, evidence: Evidence) -> FindingPart:
         """Compare on all backbones."""
 
 
@@ -31,10 +31,10 @@ class _Asked:
     boundary: float = 0.0
     decides: bool = True
 
-    def _part(self, unit: Unit, estimates: Iterable[Estimate], *, missing: str) -> Part:
+    def _part(self, unit: Unit, estimates: Iterable[Estimate], *, missing: str) -> FindingPart:
         listed = tuple(estimates)
         claimed = [estimate.verdict for estimate in listed if estimate.claimed]
-        return Part(
+        return FindingPart(
             difference=self.difference,
             asks=self.asks,
             boundary=self.boundary,
@@ -85,7 +85,7 @@ class Methods(_Asked):
     measure: Measure = "normalised_accuracy"
     heads: Literal["any", "probed"] = "any"
 
-    def part(self, evidence: Evidence) -> Part:
+    def part(self, evidence: Evidence) -> FindingPart:
         """Compare on all backbones."""
         estimates = [
             self._estimate(
@@ -109,7 +109,7 @@ class ErrorsOfRecipes(_Asked):
     first: str
     second: str
 
-    def part(self, evidence: Evidence) -> Part:
+    def part(self, evidence: Evidence) -> FindingPart:
         """Compare on all backbones."""
         estimates = [
             self._estimate(
@@ -127,7 +127,7 @@ class ErrorsOfRecipes(_Asked):
 class ErrorsAgainstControl(_Asked):
     """The disentanglement error of every pre-trained backbone less that of the random control."""
 
-    def part(self, evidence: Evidence) -> Part:
+    def part(self, evidence: Evidence) -> FindingPart:
         """Compare on all backbones under all recipes that any map has."""
         estimates = [
             self._estimate(
@@ -163,7 +163,7 @@ class Backbones(_Asked):
     method: str = "task_arithmetic"
     recipe: str = "standard"
 
-    def part(self, evidence: Evidence) -> Part:
+    def part(self, evidence: Evidence) -> FindingPart:
         """Compare the two backbones."""
         if self.measure == "error":
             compared = evidence.errors((self.first, self.recipe), (self.second, self.recipe))

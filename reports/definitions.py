@@ -23,6 +23,11 @@ _VALIDATION = (
     "The scale of the merged task vector, with the same number of trials for every method; "
     "methods that learn choose the rest there too."
 )
+_PROCESSORS = (
+    "Libraries of another processor round otherwise, which turns the answer on a few images. On "
+    "the suite `mini`, all methods on an AMD and on an Intel processor, 39 % of 1,176 accuracies "
+    "differ in one image or more, and none of the 147 rows by half a point (0.47 at most)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ def definitions() -> tuple[Definition, ...]:
                 *paragraphs(statistics.rank_groups),
             ),
         ),
+        Definition("Other processors", (_PROCESSORS,)),
         Definition(
             "Chosen on validation",
             (

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from taskmark.reports.label_places import label_centres
+from taskmark.reports.plot_data import mean_over_pairs
 from taskmark.reports.svg import DASHES, MARKED, PAPER, TEXT, inline, series_colour, style
 
 if TYPE_CHECKING:
@@ -19,13 +17,10 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
     from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
-    from taskmark.reports.frontier import Point
-    from taskmark.reports.rows import Row
-    from taskmark.reports.scaling import Ladder
+    from taskmark.reports.plot_data import Curve, Ladder, PricedRow
 
 COLOUR_MAP = "cividis"
 """Dark is small, bright is large; made for readers with any colour vision."""
@@ -40,46 +35,12 @@ _JOIN = {"arrowstyle": "-", "linewidth": 0.6, "color": TEXT, "shrinkA": 0, "shri
 _CLOSE = 12  # points between a place and its number beyond which a line joins them
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """Normalised validation accuracy of one row over the scales tried, mean over its seeds."""
-
-    row: Row
-    scales: tuple[float, ...]
-    heights: tuple[float, ...]
-    chosen: tuple[tuple[float, float], ...]
-
-
-def curves(board: Board) -> list[Curve]:
-    """Return the scale curves of a board, for rows whose scale was searched."""
-    found = []
-    for row in board.rows:
-        points: dict[float, list[float]] = defaultdict(list)
-        chosen = set()
-        for record in row.records:
-            for trial in record.curve:
-                points[trial.scale].append(trial.normalised_accuracy)
-                if trial.scale == record.scale:
-                    chosen.add(trial.scale)
-        if len(points) > 1:
-            heights = {scale: float(np.mean(points[scale])) for scale in sorted(points)}
-            found.append(
-                Curve(
-                    row=row,
-                    scales=tuple(heights),
-                    heights=tuple(heights.values()),
-                    chosen=tuple((scale, heights[scale]) for scale in sorted(chosen)),
-                )
-            )
-    return found
-
-
 def scale_curves(board: Board, drawn: Sequence[Curve], places: Mapping[str, int]) -> Markup:
     """Draw normalised validation accuracy against scale, with the chosen scales ringed.
 
     Args:
         board: whose rows they are.
-        drawn: the curves, see `curves`.
+        drawn: the curves, see `taskmark.reports.plot_data.curves`.
         places: row -> place of its series on the page, see `Row.key`.
 
     Returns:
@@ -141,7 +102,7 @@ def _fit_height(axes: Axes, heights: list[float]) -> None:
         axes.set_ylim(max(0.0, low - 0.05), high + 0.03)
 
 
-def cost_scatter(board: Board, points: Sequence[Point]) -> Markup:
+def cost_scatter(board: Board, points: Sequence[PricedRow]) -> Markup:
     """Draw normalised accuracy against the seconds that an edit takes, with the Pareto front."""
     with style():
         figure = Figure(figsize=(7, 4.2))
@@ -218,7 +179,7 @@ def _number(figure: Figure, axes: Axes, places: Sequence[tuple[float, float]]) -
         )
 
 
-def _drawn_seconds(point: Point) -> float:
+def _drawn_seconds(point: PricedRow) -> float:
     # A logarithmic axis has no zero, and below a millisecond nothing is told apart.
     return max(point.seconds, 1e-3)
 
@@ -263,7 +224,7 @@ def scaling_curves(steps: Ladder, places: Mapping[str, int]) -> Markup:
     """Draw normalised accuracy against the number of tasks, with 95 % intervals.
 
     Args:
-        steps: see `taskmark.reports.scaling.ladder`.
+        steps: see `taskmark.reports.plot_data.ladder`.
         places: row -> place of its series on the page, see `Row.key`.
 
     Returns:
@@ -309,20 +270,6 @@ def scaling_curves(steps: Ladder, places: Mapping[str, int]) -> Markup:
 def _shortened(text: str) -> str:
     plain = "".join(c if c.isprintable() else " " for c in text)
     return plain if len(plain) <= _LONGEST_LABEL else f"{plain[: _LONGEST_LABEL - 1]}…"
-
-
-def largest_error(records: Sequence[DisentanglementRecord]) -> float:
-    """End of the common colour scale: the largest mean over pairs, rounded up to a tenth."""
-    largest = max((float(mean_over_pairs(record).max()) for record in records), default=0.0)
-    return min(2.0, max(0.1, math.ceil(largest * 10) / 10))
-
-
-def mean_over_pairs(record: DisentanglementRecord) -> NDArray[np.float64]:
-    """Return xi averaged over the pairs of tasks, [alpha_1, alpha_2]."""
-    if not record.pairs:
-        return np.zeros((len(record.alphas), len(record.alphas)))
-    mean: NDArray[np.float64] = np.mean([pair.xi for pair in record.pairs], axis=0)
-    return mean
 
 
 def heat_map(record: DisentanglementRecord, *, largest: float) -> Markup:

@@ -14,7 +14,7 @@ from taskmark.reports.comparisons import (
     ErrorsOfRecipes,
     Methods,
 )
-from taskmark.reports.verdicts import Finding, together
+from taskmark.reports.verdicts import PublishedFinding, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,17 +63,17 @@ def claims_of(suite: str) -> tuple[Claim, ...]:
 
 
 def _comparison(found: dict[str, Any]) -> Comparison:
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    return _KINDS[fields.pop("kind")](**fields)
+    kind = _KINDS[found.pop("kind")]
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in found.items()})
 
 
-def findings(evidence: Evidence, claims: Iterable[Claim]) -> tuple[Finding, ...]:
+def findings(evidence: Evidence, claims: Iterable[Claim]) -> tuple[PublishedFinding, ...]:
     """Judge every claim by the records of one suite; nothing here depends on what comes out."""
     found = []
     for number, claim in enumerate(claims, start=1):
         parts = tuple(comparison.part(evidence) for comparison in claim.comparisons)
         found.append(
-            Finding(
+            PublishedFinding(
                 number=number,
                 statement=claim.statement,
                 definition=claim.definition,

@@ -8,128 +8,131 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from taskmark.reports.rows import Cell
-from taskmark.reports.scores import scores_of
-from taskmark.statistics.intervals import ScoreIntervals, Standing, compare_pairs, standings
-from taskmark.statistics.resampling import (
-    RESAMPLES,
-    Floats,
-    over_seeds,
-    percentiles,
-    replicates_by_task,
-    seed_weights,
+from taskmark.reports.scores import EXPERTS, scores_of
+from taskmark.statistics.intervals import (
+    ScoreIntervals,
+    Standing,
+    compare_pairs,
+    intervals_of,
+    standings,
 )
+from taskmark.statistics.resampling import RESAMPLES, mean_over_tasks, replicates_by_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskmark.reports.rows import Row
     from taskmark.reports.scores import ExpertBits
     from taskmark.statistics.intervals import Pairs
-    from taskmark.statistics.resampling import Scores
+    from taskmark.statistics.resampling import Replicates, Scores
 
 
 @dataclass(frozen=True, slots=True)
-class Replicates:
-    """Resamples of M rows: accuracies and normalised accuracies of every one.
+class BoardReplicates:
+    """Resamples of the M rows of a board.
 
     Attributes:
         scores: the bits of the rows.
         seeds: the S expert seeds.
-        by_task: task -> replicates, accuracy and normalised accuracy, [2, 1 + R, M, S].
-        weights: of the seeds, which are drawn too from three on, [1 + R, S].
+        by_task: task -> replicates of its scores.
+        mean: replicates of the means over tasks.
     """
 
     scores: tuple[Scores, ...]
     seeds: tuple[int, ...]
-    by_task: dict[str, Floats]
-    weights: Floats
-
-    def of_seed(self, seed: int | None) -> tuple[dict[str, Floats], Floats]:
-        """Replicates of one seed, or over all: task -> [2, 1 + R, M], and their mean over tasks."""
-        found: dict[str, Floats] = {}
-        for task, both in self.by_task.items():
-            if seed is None:
-                found[task] = np.stack([over_seeds(side, self.weights) for side in both])
-            else:
-                found[task] = both[..., self.seeds.index(seed)]
-        return found, np.mean(list(found.values()), axis=0)
+    by_task: dict[str, Replicates]
+    mean: Replicates
 
 
-def resampled(rows: Sequence[Row], experts: ExpertBits) -> Replicates:
+def resample_rows(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
     """Draw images for all rows at once, as `intervals.seed_intervals` does for one."""
     scores = tuple(scores_of(row.records, experts) for row in rows)
-    seeds = tuple(sorted(scores[0].correct))
-    drawn = replicates_by_task(scores, RESAMPLES, np.random.default_rng(0))
-    return Replicates(
+    by_task = dict(replicates_by_task(scores, RESAMPLES, np.random.default_rng(0)))
+    return BoardReplicates(
         scores=scores,
-        seeds=seeds,
-        by_task={task: np.stack(both) for task, *both in drawn},
-        weights=seed_weights(len(seeds), RESAMPLES, np.random.default_rng([0, 1])),
+        seeds=tuple(sorted(scores[0].correct)),
+        by_task=by_task,
+        mean=mean_over_tasks(by_task.values()),
     )
 
 
-def scored(rows: Sequence[Row], drawn: Replicates, *, seed: int | None = None) -> list[Row]:
+def score_rows(
+    rows: Sequence[Row], drawn: BoardReplicates, *, seed: int | None = None
+) -> list[Row]:
     """Fill in scores and intervals: the record's own if there is one, else over the seeds.
 
     Args:
         rows: those that were resampled, in the same order.
-        drawn: see `resampled`.
+        drawn: see `resample_rows`.
         seed: an expert seed that is looked at alone; all together by default.
     """
-    by_task, means = drawn.of_seed(seed)
+    by_task, mean = drawn.by_task, drawn.mean
+    if seed is not None:
+        place = drawn.seeds.index(seed)
+        by_task = {task: of_task.of_seed(place) for task, of_task in by_task.items()}
+        mean = mean.of_seed(place)
+    cells = {task: list(_cells(task, of_task)) for task, of_task in by_task.items()}
+    spreads = intervals_of(mean)
     found = []
     for place, row in enumerate(rows):
         records = tuple(r for r in row.records if seed is None or r.seeds.expert == seed)
-        of_row = {task: both[:, :, place] for task, both in by_task.items()}
-        found.append(_scored(replace(row, records=records), of_row, means[:, :, place]))
+        of_row = {task: of_task[place] for task, of_task in cells.items()}
+        scored_row = replace(
+            row,
+            records=records,
+            accuracy=float(mean.accuracy[0, place].mean()),
+            normalised_accuracy=float(mean.normalised[0, place].mean()),
+            intervals=spreads[place],
+        )
+        found.append(_with_cells(scored_row, of_row))
     return found
 
 
-def ranked(drawn: Replicates, places: Sequence[int]) -> tuple[list[Standing], Pairs]:
+def rank_rows(drawn: BoardReplicates, places: Sequence[int]) -> tuple[list[Standing], Pairs]:
     """Rank some of the rows among each other.
 
     Args:
-        drawn: see `resampled`.
+        drawn: see `resample_rows`.
         places: which rows compete, at least one.
 
     Returns:
         Their standings in this order, and every difference between two.
     """
-    chosen = list(places)
-    normalised = np.mean([both[1][:, chosen] for both in drawn.by_task.values()], axis=0)
-    pairs = compare_pairs([drawn.scores[place] for place in chosen], normalised)
-    accuracies, normaliseds = drawn.of_seed(None)[1][:, :, chosen]
-    names = [str(place) for place in chosen]
-    return list(standings(names, accuracies, normaliseds, pairs).values()), pairs
+    competing = drawn.mean.of_competitors(places)
+    pairs = compare_pairs([drawn.scores[place] for place in places], competing)
+    return standings(competing, pairs), pairs
 
 
-def _scored(row: Row, by_task: Mapping[str, Floats], means: Floats) -> Row:
-    """Fill in one row, from its replicates by task and their mean, [2, 1 + R] each."""
-    only = row.records[0] if len(row.records) == 1 else None
-    cells = []
-    for result in row.records[0].tasks:
-        accuracy, normalised = by_task[result.task]
-        low, high = (result.low, result.high) if only else percentiles(accuracy[1:])
-        normalised_low, normalised_high = percentiles(normalised[1:])
-        cells.append(
-            Cell(
-                task=result.task,
-                accuracy=float(accuracy[0]),
-                low=low,
-                high=high,
-                normalised_accuracy=float(normalised[0]),
-                normalised_low=normalised_low,
-                normalised_high=normalised_high,
-            )
+def _cells(task: str, drawn: Replicates) -> Iterator[Cell]:
+    """One task of every row."""
+    accuracy, normalised = drawn.accuracy[0].mean(axis=1), drawn.normalised[0].mean(axis=1)
+    for place, spread in enumerate(intervals_of(drawn)):
+        yield Cell(
+            task=task,
+            accuracy=float(accuracy[place]),
+            low=spread.accuracy_low,
+            high=spread.accuracy_high,
+            normalised_accuracy=float(normalised[place]),
+            normalised_low=spread.normalised_low,
+            normalised_high=spread.normalised_high,
         )
-    spread = ScoreIntervals(*percentiles(means[0, 1:]), *percentiles(means[1, 1:]))
-    if only:
-        own = (only.accuracy_low, only.accuracy_high, only.normalised_low, only.normalised_high)
-        spread = ScoreIntervals(*(float("nan") if end is None else end for end in own))
+
+
+def _with_cells(row: Row, cells: Mapping[str, Cell]) -> Row:
+    """Fill in the tasks in the order of the record, and what a single record says itself."""
+    in_order = [cells[result.task] for result in row.records[0].tasks]
+    if row.method.name == EXPERTS and all(cell.normalised_accuracy == 1 for cell in in_order):
+        # Experts normalised by themselves are certain, however few images are wrong.
+        in_order = [replace(cell, normalised_low=1.0, normalised_high=1.0) for cell in in_order]
+    if len(row.records) > 1:
+        return replace(row, cells=tuple(in_order))
+    (only,) = row.records
+    own = (only.accuracy_low, only.accuracy_high, only.normalised_low, only.normalised_high)
     return replace(
         row,
-        cells=tuple(cells),
-        accuracy=float(means[0, 0]),
-        normalised_accuracy=float(means[1, 0]),
-        intervals=spread,
+        cells=tuple(
+            replace(cell, low=result.low, high=result.high)
+            for cell, result in zip(in_order, only.tasks, strict=True)
+        ),
+        intervals=ScoreIntervals(*(float("nan") if end is None else end for end in own)),
     )

@@ -8,18 +8,17 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from taskmark.records.frozen import Frozen
 from taskmark.reports.verdicts import Verdict
-from taskmark.statistics.resampling import LEVEL, SEEDS_RESAMPLED_FROM
-from taskmark.statistics.separation import corrected_together, rank_correlations
+from taskmark.statistics.uncertainty import LEVEL, SEEDS_COMPARED_FROM, correct_together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
 
     from taskmark.reports.board import Board
+    from taskmark.statistics.resampling import Floats
 
 SEPARATED_SHARE = 0.5
 """Share of the pairs of methods that a board should tell apart on one backbone or another."""
@@ -83,7 +82,7 @@ def power(boards: Sequence[Board]) -> Power:
     Args:
         boards: of one edition of a suite, one a backbone.
     """
-    p_values = corrected_together({board.backbone: _p_values(board) for board in boards})
+    p_values = correct_over_boards({board.backbone: _p_values(board) for board in boards})
     together: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for of_board in p_values.values():
         for pair, p in of_board.items():
@@ -110,11 +109,49 @@ def power(boards: Sequence[Board]) -> Power:
         n_pairs=len(together),
         n_separated=n_separated,
         separation=_reached(n_separated / len(together), SEPARATED_SHARE)
-        if n_seeds >= SEEDS_RESAMPLED_FROM
+        if n_seeds >= SEEDS_COMPARED_FROM
         else "not measured",
         mean_correlation=mean,
         stability="not measured" if mean is None else _reached(mean, STABLE_CORRELATION),
         boards=tuple(of_boards),
+    )
+
+
+def correct_over_boards(
+    p_values: Mapping[str, Mapping[tuple[str, str], float]],
+) -> dict[str, dict[tuple[str, str], float]]:
+    """Holm-correct the p-values of all pairs on all boards together.
+
+    Args:
+        p_values: board -> pair of competitors -> p-value of no difference, uncorrected, of the test
+            that ranks the board (see `taskmark.statistics.intervals.compare_pairs`).
+
+    Returns:
+        The same, corrected.
+    """
+    tests = [(board, pair, p) for board, of in p_values.items() for pair, p in of.items()]
+    corrected = correct_together(np.array([p for *_, p in tests]))
+    by_board: dict[str, dict[tuple[str, str], float]] = {board: {} for board in p_values}
+    for (board, pair, _), p in zip(tests, corrected, strict=True):
+        by_board[board][pair] = float(p)
+    return by_board
+
+
+def rank_correlations(scores: Floats) -> tuple[float, ...]:
+    """Kendall's tau-b between the rankings of every two seeds.
+
+    Args:
+        scores: of M competitors under S seeds, [M, S].
+
+    Returns:
+        S (S - 1) / 2 values in [-1, 1]; without those of a seed that ranks all competitors equal,
+        where tau is not defined.
+    """
+    seeds = range(scores.shape[1])
+    ranked = [s for s in seeds if len(np.unique(scores[:, s])) > 1]
+    return tuple(
+        float(stats.kendalltau(scores[:, a], scores[:, b]).statistic)
+        for a, b in itertools.combinations(ranked, 2)
     )
 
 
@@ -133,7 +170,7 @@ def _p_values(board: Board) -> dict[tuple[str, str], float]:
     }
 
 
-def _by_seed(board: Board) -> NDArray[np.float64]:
+def _by_seed(board: Board) -> Floats:
     """Normalised accuracy of the ranked rows by seed, mean over tasks and method seeds, [M, S]."""
     scores = [
         [

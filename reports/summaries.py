@@ -9,7 +9,7 @@ from taskmark.records.suite_facts import SuiteFacts
 from taskmark.reports.evidence import Evidence
 from taskmark.reports.findings import claims_of, findings
 from taskmark.reports.stability import Power, power
-from taskmark.reports.verdicts import Finding
+from taskmark.reports.verdicts import PublishedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Summary(Frozen):
     """The findings and the power of one edition of a suite."""
 
     suite: SuiteFacts
-    findings: tuple[Finding, ...]
+    findings: tuple[PublishedFinding, ...]
     power: Power
 
 

@@ -82,7 +82,7 @@ def style() -> Iterator[None]:
 
 
 def inline(figure: Figure, description: str) -> Markup:
-    """Render a figure as an `<svg>` element to stand in a page.
+    """Render a figure as an `<svg>` element for a page.
 
     Args:
         figure: drawn within `style()`, with the colours of this module.

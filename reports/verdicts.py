@@ -1,4 +1,4 @@
-"""A finding and what speaks for it: differences with intervals, and the verdicts they allow."""
+"""A finding and its evidence: differences with intervals, and the verdicts that follow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Estimate(Frozen):
         backbone: its name; "a - b" where two backbones are compared.
         heads: of the backbone.
         recipe: the recipe, where the comparison has one of its own.
-        claimed: whether the finding is claimed for it; other backbones are shown beside.
+        claimed: whether the finding is claimed for it; other backbones are shown for comparison.
         verdict: of this comparison alone.
         first: what is compared.
         second: what it is compared with.
@@ -60,7 +60,7 @@ class Estimate(Frozen):
     missing: str = ""
 
 
-class Part(Frozen):
+class FindingPart(Frozen):
     """One thing that a finding asks for.
 
     Attributes:
@@ -68,7 +68,7 @@ class Part(Frozen):
         asks: on which side of the boundary the difference should lie.
         boundary: in the unit of the difference.
         unit: disentanglement error, in [0, 2], or a share of correct images.
-        decides: whether the finding rests on it; other parts are shown beside.
+        decides: whether the finding rests on it; other parts are shown for comparison.
         verdict: over all estimates for which it is claimed.
         missing: why nothing is claimed, where nothing is.
         estimates: one a comparison.
@@ -84,7 +84,7 @@ class Part(Frozen):
     estimates: tuple[Estimate, ...]
 
 
-class Finding(Frozen):
+class PublishedFinding(Frozen):
     """A finding of the literature, and whether it holds here.
 
     Attributes:
@@ -99,7 +99,7 @@ class Finding(Frozen):
     statement: str
     definition: str
     verdict: Verdict
-    parts: tuple[Part, ...]
+    parts: tuple[FindingPart, ...]
 
 
 def judge(difference: Difference, asks: Asks, boundary: float) -> Verdict:

@@ -1,20 +1,25 @@
-"""Files appear whole or not at all."""
+"""Write the files of a site, each whole or not at all, and remove what a former build left."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
+import contextlib
+import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.reports.manifest import manifest_bytes, read_manifest, sha256
+from taskmark.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+_CURE = "choose another folder with --out or make room there"
 
 MANIFEST = "files.sha256"
-"""Name of the list of all files of a site, in its folder."""
+"""Name of the list of all files of a site, in its folder: a line each, as `sha256sum` has it."""
+
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>\S.*)")
 
 
 def replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -46,9 +51,7 @@ def replace_all(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write(path: Path, content: bytes, *, synced: bool = True) -> None:
-    """Write a file by way of a temporary one in the same folder, synced and then renamed.
-
-    A file that has this content already is left alone.
+    """Write a file, whole or not at all; one that has this content already is left alone.
 
     Args:
         path: of the file; its folder is made if need be.
@@ -59,24 +62,41 @@ def write(path: Path, content: bytes, *, synced: bool = True) -> None:
     Raises:
         TaskmarkError: if the folder or the file cannot be written.
     """
-    temporary = None
-    try:
+    with contextlib.suppress(OSError):  # what cannot be read is written
         if path.is_file() and path.read_bytes() == content:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            if synced:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    write_atomically(path, content, cure=_CURE, sync=synced)
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def manifest_bytes(hashes: Mapping[str, str]) -> bytes:
+    """Write a manifest, path -> SHA-256, in the order of the paths."""
+    return "".join(f"{hashes[path]}  {path}\n" for path in sorted(hashes)).encode()
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Read a manifest, path -> SHA-256; none where there is no such file.
+
+    Raises:
+        TaskmarkError: if it cannot be read or a line of it is none of a manifest.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    except (OSError, UnicodeError) as error:
         raise TaskmarkError(
-            f"The file {str(path)!r} cannot be written ({error.strerror or error}); choose "
-            "another folder with --out or make room there."
+            f"The manifest {str(path)!r} cannot be read ({error}); delete it."
         ) from error
+    found = {}
+    for line in lines:
+        matched = _LINE.fullmatch(line)
+        if matched is None:
+            raise TaskmarkError(
+                f"The manifest {str(path)!r} has the line {line[:80]!r}, which is no hash and "
+                "path; delete the file."
+            )
+        found[matched["path"]] = matched["sha256"]
+    return found

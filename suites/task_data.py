@@ -61,7 +61,8 @@ class Sizes:
         train: images.
         validation: images.
         test: images.
-        n_bytes: of all images as they lie on disk.
+        n_bytes: of all images as they lie on disk; of the files that they are decoded from too,
+            as far as these are known, where the images are not here yet.
         is_here: whether they do.
     """
 

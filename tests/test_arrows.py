@@ -15,15 +15,19 @@ PACKAGES = {"benchmark": "taskmark"} | {
 }
 PUBLIC = {"taskmark", *(f"taskmark.{name}" for name in taskmark.__all__)}
 CONTRACT = (*(f"contract.{n}" for n in ("allocation", "edit", "given", "head", "method")),)
-METRICS = ("localisation_record", "localisation_summary", "negation_record", "negation_summary")
-RECORDS = (*(f"records.{n}" for n in ("record", "record_files", "catalogue", *METRICS)),)
+WRITERS = ("provenance", "write_catalogue")
+RECORDS = tuple(
+    f"records.{path.stem}"
+    for path in (ROOT / "benchmark" / "records").glob("[!_]*.py")
+    if path.stem not in WRITERS
+)
 # folder -> modules of the project that it may import besides its own, with all that is in them
 ALLOWED = {
     "methods": (*CONTRACT, "contract.weights", "errors", "inference.probing"),
     "methods/__init__.py": ("plugins.registry",),
     "methods/vectors/__init__.py": ("plugins.registry",),
-    "reports": ("errors", "statistics", "plugins.submission", *RECORDS),
-    "suites": ("console", "contract.checkpoints", "contract.tensor_names", "errors"),
+    "reports": ("errors", "files", "statistics", "plugins.submission", *RECORDS),
+    "suites": ("console", "errors", "files", "contract.checkpoints", "contract.tensor_names"),
 }
 # folder -> modules that it may not import, with all that is in them
 FORBIDDEN = {

@@ -11,8 +11,11 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*"))
 NOXFILE = (ROOT / "noxfile.py").read_text("utf-8")
-SESSIONS = set(re.findall(r"^@nox\.session.*\ndef (\w+)\(", NOXFILE, re.MULTILINE))
-RUN = re.compile(r'pipx run nox -s (\w+)( -- [\w"$ -]+)?')
+SESSIONS = {
+    *re.findall(r"^@nox\.session.*\ndef (\w+)\(", NOXFILE, re.MULTILINE),
+    *re.findall(r'^@nox\.session\(name="([\w-]+)"', NOXFILE, re.MULTILINE),
+}
+RUN = re.compile(r'pipx run nox -s ([\w-]+)( -- [\w"$ -]+)?')
 WRITES = {"comment.yml": {"pull-requests"}}
 
 
@@ -28,7 +31,7 @@ files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 
 
 def test_there_are_workflows():
-    assert [path.name for path in FILES] == ["ci.yml", "comment.yml"]
+    assert [path.name for path in FILES] == ["ci.yml", "comment.yml", "weekly.yml"]
 
 
 @files
@@ -39,6 +42,18 @@ def test_every_line_that_runs_is_a_session_of_nox(path):
         matched = RUN.fullmatch(line)
         assert matched, line
         assert matched[1] in SESSIONS, line
+
+
+def test_what_computes_is_tried_on_other_processors_every_week():
+    weekly = workflow(ROOT / ".github" / "workflows" / "weekly.yml")
+    assert [trigger["cron"].split()[2:] for trigger in weekly[True]["schedule"]] == [
+        ["*", "*", "1"]
+    ]
+    lines = [step.get("run") for job in weekly["jobs"].values() for step in job["steps"]]
+    assert "pipx run nox -s tests-elsewhere" in lines
+    folders = re.search(r"^COMPUTING = \((.*?)^\)", NOXFILE, re.DOTALL | re.MULTILINE)[1]
+    for folder in re.findall(r'"(.+)"', folders):
+        assert (ROOT / folder).exists(), folder
 
 
 @files

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from taskmark.commands.one_by_one import for_each
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def list_backbones() -> None:
-    """Print each backbone: what it is, where from, under what licence, and what is missing."""
+    """Print the source, licence and state of each backbone."""
     table = Table(box=None)
     for heading in ("backbone", "what", "repository", "licence", "state"):
         table.add_column(heading, no_wrap=heading in {"backbone", "state"}, overflow="fold")
@@ -33,11 +34,14 @@ def fetch_backbones(names: Sequence[str]) -> None:
     Raises:
         TaskmarkError: if one is unknown or unresolved, or cannot be had.
     """
-    for name in _chosen(names):
+
+    def fetch(name: str) -> None:
         if definition(name).seed is None:
             _say(f"{name}: {resolving.fetch(name)} is here.")
         else:
             _say(f"{name}: drawn on this machine, nothing to fetch.")
+
+    for_each(_chosen(names), fetch)
 
 
 def verify_backbones(names: Sequence[str]) -> None:
@@ -71,7 +75,12 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one backbone with it."
         )
-    for name in names or list(definitions()):
+    # One that cannot be read or written is told before anything is fetched.
+    write_lock(read_lock() if lock_file().exists() else {}, lock_file())
+    for name in names:
+        definition(name)
+
+    def resolve(name: str) -> None:
         if definition(name).seed is None or revision is not None:
             found = resolving.resolve(name, revision)
         else:
@@ -81,6 +90,8 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
         write_lock({**known, name: found}, lock_file())
         at = f"at {found.revision[:12]}" if found.revision else f"as {found.sha256[:12]}"
         _say(f"{name}: locked {at} in {lock_file()}.")
+
+    for_each(list(names or definitions()), resolve)
 
 
 def _chosen(names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`taskmark backbones ...`: words on the command line to commands."""
+"""The command line of `taskmark backbones`."""
 
 # ruff: noqa: TC001 - typer reads annotations when a command runs
 
@@ -11,19 +11,19 @@ import typer
 from taskmark.commands.options import OfSuite
 
 backbones = typer.Typer(
-    help="Get the weights of the real suites. Files of your own, such as "
-    "clip-b-32-openai.safetensors, are found in the folder that TASKMARK_BACKBONES names.",
+    help="Get the weights of the real suites. Put your own files, such as "
+    "clip-b-32-openai.safetensors, in the folder that TASKMARK_BACKBONES names.",
     no_args_is_help=True,
 )
 
 Names = Annotated[
-    list[str] | None, typer.Argument(help="Backbones, such as clip-b-32-openai; all unless said.")
+    list[str] | None, typer.Argument(help="Backbones, such as clip-b-32-openai; by default all.")
 ]
 
 
 @backbones.command("list")
 def backbones_list() -> None:
-    """Show each backbone: what it is, where from, its licence, and what is missing."""
+    """List the source, licence and state of each backbone."""
     from taskmark.commands.backbones import list_backbones  # noqa: PLC0415 - imports torch
 
     list_backbones()
@@ -40,7 +40,7 @@ def backbones_fetch(names: Names = None, suite: OfSuite = None) -> None:
 
 @backbones.command("verify")
 def backbones_verify(names: Names = None, suite: OfSuite = None) -> None:
-    """Hold weights that are here against the lock and their architecture; exit 1 if bad."""
+    """Check local weights against the lock and their architecture; exit 1 if bad."""
     from taskmark.commands.backbones import verify_backbones  # noqa: PLC0415 - imports torch
     from taskmark.commands.of_suite import weights  # noqa: PLC0415
 
@@ -52,7 +52,7 @@ def backbones_lock(
     names: Names = None,
     suite: OfSuite = None,
     revision: Annotated[
-        str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
+        str | None, typer.Option(help="A full commit hash; by default the newest commit.")
     ] = None,
 ) -> None:
     """Resolve backbones: fetch their weights, and write commit and hash to the lock file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.store import cache
 from taskmark.store.artifacts import Store
+from taskmark.store.layout import old_store_size
+from taskmark.store.locks import lock_out_runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +29,11 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
         TaskmarkError: if there is no such store, or nothing of that kind in it.
     """
     store, console = _store(folder), PlainConsole()
-    stored = cache.entries(store)
+    stored = cache.list_entries(store)
     kinds = {entry.kind for entry in stored.values()}
     if kind is not None and kind not in kinds:
         raise unknown("kind of artifact", kind, kinds)
-    used, needed = cache.users(stored), cache.needed_by_records(stored)
+    used, needed = cache.find_users(stored), cache.find_needed(stored)
     if kind is None:
         table = Table("kind", "number", "MB", "needed by records", "used by", box=None)
         for name, group in groupby(stored.values(), key=lambda entry: entry.kind):
@@ -51,6 +54,11 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
     console.show(table, keep=("kind", "number", "MB", "key", "what it is"))
     total = cache.total_bytes(stored.values()) / _MEGABYTE
     console.say(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}")
+    if old := old_store_size(store.root):
+        console.say(
+            f"An earlier version of taskmark left {old / _MEGABYTE:.1f} MB there, which nothing "
+            "reads any more; `taskmark cache prune --yes` removes them."
+        )
 
 
 def verify_cache(folder: Path | None) -> None:
@@ -59,7 +67,7 @@ def verify_cache(folder: Path | None) -> None:
     Raises:
         TaskmarkError: if there is no such store.
     """
-    n_whole, damaged = cache.verify(_store(folder))
+    n_whole, damaged = cache.verify_all(_store(folder))
     console = PlainConsole()
     for error in damaged:
         console.say(str(error))
@@ -75,18 +83,19 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
         TaskmarkError: if there is no such store, or if a run uses it now.
     """
     store, console = _store(folder), PlainConsole()
-    if yes:
-        cache.check_idle(store)
-    rubbish = cache.waste(store, also_needed=everything)
-    for name in rubbish.artifacts:
-        console.say(_short(name))
-    for path in rubbish.files:
-        console.say(str(path.relative_to(store.root)))
-    if yes:
-        cache.prune(store, rubbish)
-    n = len(rubbish.artifacts) + len(rubbish.files)
+    with lock_out_runs(store.root) if yes else nullcontext():
+        waste = cache.find_waste(store, also_needed=everything)
+        for name in waste.artifacts:
+            console.say(_short(name))
+        for path in waste.files:
+            console.say(str(path.relative_to(store.root)))
+        if waste.old_files:
+            console.say(f"{len(waste.old_files)} files of an earlier version of taskmark")
+        if yes:
+            cache.remove_waste(store, waste)
+    n = len(waste.artifacts) + len(waste.files) + len(waste.old_files)
     done = "were removed" if yes else "would be removed; say --yes to do it"
-    console.say(f"{n} entries, {rubbish.n_bytes / _MEGABYTE:.1f} MB, {done}.")
+    console.say(f"{n} entries, {waste.n_bytes / _MEGABYTE:.1f} MB, {done}.")
 
 
 def _store(folder: Path | None) -> Store:

@@ -11,6 +11,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from taskmark.commands.one_by_one import for_each
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import arrays, duplicate_list, locking, tasks
@@ -29,7 +30,7 @@ _GIGABYTE = 1e9
 
 
 def list_data(lock: Path | None, folder: Path | None) -> None:
-    """Print each data set: where from, under what licence, how large, and what is missing."""
+    """Print the source, licence, size and state of each data set."""
     place, console = _place(lock, folder), PlainConsole()
     locks = read_lock(place.lock)
     table = Table(box=None)
@@ -57,12 +58,15 @@ def fetch_data(
 ) -> None:
     """Fetch and decode data sets, all that are resolved unless some are named.
 
+    One that fails does not keep the others back.
+
     Raises:
         TaskmarkError: if one is unknown or unresolved, or cannot be had.
     """
     place = _place(lock, folder)
     locks = read_lock(place.lock)
-    for task in _chosen(names, locks):
+
+    def fetch(task: str) -> None:
         found = locks[task]
         if arrays.read_facts(place.of(task, found.revision)) is None:
             _announce(task)
@@ -72,6 +76,8 @@ def fetch_data(
         listed = duplicate_list.read(place.of(task, found.revision))
         if listed.are_many(n_test := facts.rows["test"]):
             _say(f"{task}: {listed.summary(n_test)}; `taskmark data verify {task}` lists them.")
+
+    for_each(_chosen(names, locks), fetch)
 
 
 def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) -> None:
@@ -137,6 +143,8 @@ def lock_data(
 ) -> None:
     """Resolve data sets by fetching and decoding them, and write them to the lock file.
 
+    One that fails does not keep the others back.
+
     Raises:
         TaskmarkError: if one is unknown or cannot be had, or the file cannot be written.
     """
@@ -145,11 +153,12 @@ def lock_data(
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one data set with it."
         )
-    if place.lock.exists():
-        read_lock(place.lock)  # one that cannot be used is told before anything is fetched
+    # One that cannot be read or written is told before anything is fetched.
+    write_lock(read_lock(place.lock) if place.lock.exists() else {}, place.lock)
     for task in names:
         definition(task)
-    for task in names or definitions():
+
+    def resolve(task: str) -> None:
         _announce(task)
         with _progress(task) as told:
             found, surprises = locking.resolve(
@@ -161,6 +170,8 @@ def lock_data(
         _say(f"{task}: locked at {found.revision[:12]} in {place.lock}.")
         for surprise in surprises:
             _say(f"{task}: {surprise}.")
+
+    for_each(list(names or definitions()), resolve)
 
 
 def _place(lock: Path | None, folder: Path | None) -> Place:

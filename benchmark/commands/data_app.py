@@ -1,4 +1,4 @@
-"""`taskmark data ...`: words on the command line to commands."""
+"""The command line of `taskmark data`."""
 
 # ruff: noqa: TC001 - typer reads annotations when a command runs
 
@@ -13,26 +13,28 @@ from taskmark.commands.options import OfSuite
 
 data = typer.Typer(help="Get the data of the real suites.", no_args_is_help=True)
 
-Names = Annotated[
-    list[str] | None, typer.Argument(help="Data sets; all that are known unless said.")
-]
+Names = Annotated[list[str] | None, typer.Argument(help="Data sets; by default all known ones.")]
 LockFile = Annotated[
-    Path | None, typer.Option("--lock", help="Lock file; TASKMARK_DATA_LOCK or ours otherwise.")
+    Path | None,
+    typer.Option("--lock", help="Lock file; by default TASKMARK_DATA_LOCK, or the built-in one."),
 ]
 Folder = Annotated[
-    Path | None, typer.Option("--folder", help="For decoded images; TASKMARK_DATA otherwise.")
+    Path | None,
+    typer.Option(
+        "--folder", help="Folder of decoded images; by default TASKMARK_DATA, or your cache."
+    ),
 ]
 DecodingWorkers = Annotated[
     int | None,
     typer.Option(
-        "--workers", help="Processes that decode, one a core unless said; 0 for none.", min=0
+        "--workers", help="Processes that decode; by default one per core; 0: only this one.", min=0
     ),
 ]
 
 
 @data.command("list")
 def data_list(lock: LockFile = None, folder: Folder = None) -> None:
-    """Show each data set: where from, its licence and size, and what is missing."""
+    """List the source, licence, size and state of each data set."""
     from taskmark.commands.data import list_data  # noqa: PLC0415 - imports torch
 
     list_data(lock, folder)
@@ -46,7 +48,7 @@ def data_fetch(
     folder: Folder = None,
     workers: DecodingWorkers = None,
 ) -> None:
-    """Fetch data sets from the hub and decode them; goes on where it was interrupted."""
+    """Fetch data sets from the hub and decode them; resume after an interrupt."""
     from taskmark.commands.data import fetch_data  # noqa: PLC0415 - imports torch
     from taskmark.commands.of_suite import data_sets  # noqa: PLC0415
 
@@ -57,7 +59,7 @@ def data_fetch(
 def data_verify(
     names: Names = None, suite: OfSuite = None, lock: LockFile = None, folder: Folder = None
 ) -> None:
-    """Read every image, and list those of test that stand in train too; exit 1 if damaged."""
+    """Check every image, and list test images that are in train too; exit 1 if damaged."""
     from taskmark.commands.data import verify_data  # noqa: PLC0415 - imports torch
     from taskmark.commands.of_suite import data_sets  # noqa: PLC0415
 
@@ -72,7 +74,7 @@ def data_lock(
     folder: Folder = None,
     workers: DecodingWorkers = None,
     revision: Annotated[
-        str | None, typer.Option(help="A full commit hash; the newest commit otherwise.")
+        str | None, typer.Option(help="A full commit hash; by default the newest commit.")
     ] = None,
 ) -> None:
     """Resolve data sets: fetch and decode them, and write commit and hashes to the lock file."""

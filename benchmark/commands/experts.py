@@ -1,4 +1,4 @@
-"""What `taskmark experts` does: hand out the experts that a run tuned."""
+"""What `taskmark experts` does: export the experts that a run tuned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     """
     from taskmark.engine.run import prepare  # noqa: PLC0415 - imports torch
     from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
-    from taskmark.store.durable import check_writable  # noqa: PLC0415
+    from taskmark.files import check_writable  # noqa: PLC0415
 
     ready = prepare(config)
     suite, backbones = ready.request.suite, ready.request.backbones
@@ -39,5 +39,5 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     # The labels say the recipe.
     words = words_of_run(suite, backbones=backbones, seeds=seeds, named=config.suite)
     console = PlainConsole()
-    console.say(f"{len(written)} experts are in {folder}; bring them along with:")
+    console.say(f"{len(written)} experts are in {folder}; use them with:")
     console.say(f"  {shlex.join([*words, '--experts', str(folder)])}")

@@ -115,7 +115,10 @@ Submissions = Annotated[
     typer.Option(metavar="FOLDER", help="Folder of submissions to put on the boards, too."),
 ]
 Estimate = Annotated[
-    bool, typer.Option("--estimate", help="Say what the run would take here, and stop.")
+    bool,
+    typer.Option(
+        "--estimate", help="Estimate the time and disk that the run takes here, and stop."
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print progress as JSON, one object per line, and no tables.")

@@ -1,4 +1,4 @@
-"""What `taskmark reproduce` does: it runs papers and submissions and compares the figures."""
+"""What `taskmark reproduce` does: run papers and compare their figures; pass submissions on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reproduce_command(
     papers, folders = papers_and_submissions(names)
     if folders and dry_run:
         raise TaskmarkError(
-            f"There is no dry run of a submission, such as {str(folders[0])!r}; "
+            f"A submission, such as {str(folders[0])!r}, has no dry run; "
             "leave --dry-run out, or name papers alone."
         )
     if papers:
@@ -108,6 +108,7 @@ def reproduce_papers(
     Raises:
         TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
     """
+    from taskmark.files import write_atomically  # noqa: PLC0415
     from taskmark.papers import views  # noqa: PLC0415
     from taskmark.papers.definition import load  # noqa: PLC0415
     from taskmark.papers.runs import (  # noqa: PLC0415
@@ -116,7 +117,6 @@ def reproduce_papers(
         lay_over_suite,
     )
     from taskmark.papers.table import Measurements, compare_figures  # noqa: PLC0415
-    from taskmark.store.durable import atomic_write  # noqa: PLC0415
     from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
 
     if len(names) > 1 and any(outputs.values()):
@@ -145,7 +145,7 @@ def reproduce_papers(
         }
         for kind, path in outputs.items():
             if path is not None:
-                atomic_write(path, formats[kind].encode())
+                write_atomically(path, formats[kind].encode())
         for table in views.tables(compared):
             console.show(table, keep=("row", "metric", "published", "measured"))
         for sentence in [*views.sources(compared), *notes]:

@@ -1,4 +1,4 @@
-"""What the commands do: from words on the command line to a run, a report, a list, a check."""
+"""What `taskmark run`, `report`, `list` and `compare` do."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ def compare_command(
         changelog: the file that then says why.
         outputs: files to write the comparison to, by "markdown", "junit" and "json".
     """
+    from taskmark.files import write_atomically  # noqa: PLC0415
     from taskmark.gate import views  # noqa: PLC0415
     from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
-    from taskmark.store.durable import atomic_write  # noqa: PLC0415
 
     console = PlainConsole()
     _check_run(after)
@@ -130,7 +130,7 @@ def compare_command(
         formats = {"markdown": views.markdown, "junit": views.junit, "json": views.as_json}
         for name, path in outputs.items():
             if path is not None:
-                atomic_write(path, formats[name](comparison).encode())
+                write_atomically(path, formats[name](comparison).encode())
         if (drawn := views.table(comparison)) is not None:
             console.show(drawn, keep=("row", "task", "before", "after", "verdict"))
         notes += views.sentences(comparison)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskmark.conformance import drawn, memory, repetition, results, stated
 from taskmark.conformance.finding import Finding, UnmetError
 from taskmark.errors import TaskmarkError, sentence
-from taskmark.machine.switches import restored
+from taskmark.machine.global_settings import keep_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def findings(method: type[Method], *, large: bool = False) -> Iterator[Finding]:
 
 def run_check(method: type[Method], check: str) -> Finding:
     """Run one check by its name; whatever a method raises or leaves is caught here."""
-    with repetition.global_generators_restored(), restored():
+    with repetition.global_generators_restored(), keep_settings():
         try:
             return Finding(check, passed=True, sentence=({**CHECKS, **_LARGE})[check](method))
         except (UnmetError, TaskmarkError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -80,20 +81,21 @@ def keeps(
         TaskmarkError: if the result is not of the agreed form.
     """
     tasks = list(range(len(vectors)))
+    give = functools.partial(_given, pretrained, shapes=shapes, recipe=method.recipe)
 
     def terms() -> Edit:
-        return uncancelled(method, _given(pretrained, vectors, shapes, tasks))
+        return uncancelled(method, give(vectors, tasks=tasks))
 
     kept = digest(pretrained), digest(vectors)
-    first = edited(method(), _given(pretrained, vectors, shapes, tasks))
-    again = edited(method(), _given(pretrained, vectors, shapes, tasks))
+    first = edited(method(), give(vectors, tasks=tasks))
+    again = edited(method(), give(vectors, tasks=tasks))
     if not same(first, again, terms=terms):
         raise UnmetError("two runs differ; draw all randomness from given.generator.")
     if (digest(pretrained), digest(vectors)) != kept:
         raise UnmetError("it writes to what it is given; work on a copy.")
     if turn and not method.order_matters:
         turned = tasks[::-1]
-        other = edited(method(), _given(pretrained, vectors[turned], shapes, turned))
+        other = edited(method(), give(vectors[turned], tasks=turned))
         if not same(first, other, terms=terms):
             raise UnmetError("the order changes the result; say why in order_matters.")
 
@@ -115,7 +117,12 @@ def _drawn_vectors(
 
 
 def _given(
-    pretrained: Tensor, vectors: Tensor, shapes: list[tuple[int, ...]], tasks: list[int]
+    pretrained: Tensor,
+    vectors: Tensor,
+    *,
+    shapes: list[tuple[int, ...]],
+    tasks: list[int],
+    recipe: str,
 ) -> Given:
     parts = {f"part_{i}": torch.zeros(shape) for i, shape in enumerate(shapes)}
     names = [f"task_{i}" for i in tasks]
@@ -125,6 +132,7 @@ def _given(
         task_vectors=vectors,
         space=WeightSpace.of(parts),
         tasks=names,
+        recipe=recipe,
         heads=dict.fromkeys(names, head),
     )
 

@@ -11,7 +11,7 @@ from taskmark.conformance.finding import UnmetError
 from taskmark.contract.given import Given
 from taskmark.contract.head import Head
 from taskmark.contract.weights import WeightSpace
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 if TYPE_CHECKING:
     from taskmark.contract.edit import Edit
@@ -39,9 +39,9 @@ def _of_size(method: type[Method], size: int, *, width: int) -> str:
     most = method.n_tasks[1]
     n_tasks = _N_TASKS if most is None else min(_N_TASKS, most)
     # The small one comes first, so that what is imported and set up once is not counted.
-    edited(method(), _given(_THOUSAND, n_tasks, width=8))
-    given = _given(size, n_tasks, width=width)
-    with measured() as spent:
+    edited(method(), _given(_THOUSAND, n_tasks, width=8, recipe=method.recipe))
+    given = _given(size, n_tasks, width=width, recipe=method.recipe)
+    with measure() as spent:
         edit = method().edit(given)
     returned = _returned_bytes(edit)
     extra = max(0, spent.peak_bytes - returned)
@@ -57,7 +57,7 @@ def _of_size(method: type[Method], size: int, *, width: int) -> str:
     )
 
 
-def _given(size: int, n_tasks: int, *, width: int) -> Given:
+def _given(size: int, n_tasks: int, *, width: int, recipe: str) -> Given:
     shapes = [(width, width), (width,)] * max(1, size // (width * width + width))
     space = WeightSpace.of({f"part_{i}": torch.empty(shape) for i, shape in enumerate(shapes)})
     source = torch.Generator().manual_seed(0)
@@ -67,6 +67,7 @@ def _given(size: int, n_tasks: int, *, width: int) -> Given:
         task_vectors=torch.randn(n_tasks, space.size, generator=source),
         space=space,
         tasks=names,
+        recipe=recipe,
         heads=dict.fromkeys(names, Head(torch.ones(1, 1), torch.zeros(1))),
     )
 

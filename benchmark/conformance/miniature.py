@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, get_args
 import torch
 from torch import Tensor, nn
 
-from taskmark.contract.given import Given, PermittedSplit
+from taskmark.contract.data_access import PermittedSplit
+from taskmark.contract.given import Given
 from taskmark.contract.head import Head
 from taskmark.contract.recipe import recipe_named
 from taskmark.contract.weights import WeightSpace

@@ -13,7 +13,7 @@ import torch
 from taskmark.conformance.edits import edited, same, uncancelled
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import miniature
-from taskmark.machine.switches import restore, switches
+from taskmark.machine.global_settings import read_settings, restore_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,9 +86,9 @@ def global_randomness(method: type[Method]) -> str:
 
 def global_switches(method: type[Method]) -> str:
     """No switch of torch or numpy is left turned."""
-    before = switches()
+    before = read_settings()
     method().edit(miniature(method))
-    if turned := restore(before):
+    if turned := restore_settings(before):
         raise UnmetError(
             f"It changes {' and '.join(turned)} for all that runs after it; set it back before "
             "merge() returns, or do without."

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Given", "PermittedData", "PermittedSplit"]
 
 Model = nn.Module | Mapping[str, Tensor]  # a state dict, if it is no module
+_FLOAT32 = 2.0**-24  # its unit roundoff
 _ONE = (nn.Module, Mapping, Tensor, str)  # what can be run through and is no list of models
 
 
@@ -43,6 +44,8 @@ class Given(DataAccess):
         kept: what of the pre-trained model is no weight and stays as it is, by name: buffers,
             integers, and the running statistics of batch normalisation. A model that has some of
             these needs them measured anew after merging.
+        precision: unit roundoff of the numbers that the weights were stored in: theta_t, and with
+            it tau_t, may be off by this times |theta_t|; that of float32 where not said.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Given(DataAccess):
         data: PermittedData | None = None,
         gradient_budget: int = 0,
         kept: Mapping[str, Tensor] | None = None,
+        precision: float = _FLOAT32,
     ) -> None:
         super().__init__(
             tasks=tasks,
@@ -77,6 +81,7 @@ class Given(DataAccess):
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(seed)
         self.kept = dict(kept or {})
+        self.precision = precision
 
     @classmethod
     def of_weights(
@@ -86,6 +91,7 @@ class Given(DataAccess):
         space: WeightSpace,
         *,
         tasks: Iterable[str] | None = None,
+        recipe: str = "standard",
         seed: int = 0,
     ) -> Given:
         """Give flat vectors alone, for use as a library without any suite.
@@ -95,6 +101,7 @@ class Given(DataAccess):
             task_vectors: one row a task, [T, P].
             space: the layout, with `space.size == P`.
             tasks: T names; "task_1", "task_2" ... where not said.
+            recipe: how the experts were tuned, see `taskmark.contract.recipe`.
             seed: of the generator that stochastic methods draw from.
 
         Raises:
@@ -118,7 +125,14 @@ class Given(DataAccess):
         _check_finite(start, space, "the pre-trained vector")
         for name, vector in zip(names, vectors, strict=True):
             _check_finite(vector, space, f"the task vector of {name!r}")
-        return cls(pretrained=start, task_vectors=vectors, space=space, tasks=names, seed=seed)
+        return cls(
+            pretrained=start,
+            task_vectors=vectors,
+            space=space,
+            tasks=names,
+            recipe=recipe,
+            seed=seed,
+        )
 
     @classmethod
     def of_models(
@@ -127,6 +141,7 @@ class Given(DataAccess):
         experts: Iterable[Model],
         *,
         tasks: Iterable[str] | None = None,
+        recipe: str = "standard",
         seed: int = 0,
         ignore: Sequence[str] = (),
     ) -> Given:
@@ -139,6 +154,7 @@ class Given(DataAccess):
             pretrained: the model before tuning, a module or a state dict; its order is the layout.
             experts: the tuned model of each task, likewise.
             tasks: T names; "task_1", "task_2" ... where not said.
+            recipe: how the experts were tuned, see `taskmark.contract.recipe`.
             seed: of the generator that stochastic methods draw from.
             ignore: patterns of names that experts may have beyond the pre-trained model's and that
                 are not used, such as "lm_head.*"; all others are refused.
@@ -157,19 +173,23 @@ class Given(DataAccess):
         start = space.flatten(base.tensors)
         _check_finite(start, space, "the pre-trained model")
         vectors = empty(len(models), space.size)
+        precision = max(_FLOAT32, *map(_unit_roundoff, base.tensors.values()))
         for name, row, model in zip(names, vectors, models, strict=True):
             what = f"the expert {name!r}"
             tensors = named_tensors(model, what)
             fit = space.fit(tensors, what=what, kept=base.kept, ignore=ignore)
             space.flatten(fit, out=row).sub_(start)
+            precision = max(precision, *map(_unit_roundoff, fit.values()))
             _check_finite(row, space, what)
         return cls(
             pretrained=start,
             task_vectors=vectors,
             space=space,
             tasks=names,
+            recipe=recipe,
             seed=seed,
             kept=base.kept,
+            precision=precision,
         )
 
     def state_dict(self, vector: Tensor) -> dict[str, Tensor]:
@@ -185,6 +205,10 @@ class Given(DataAccess):
         """
         weights = self.space.unflatten(self.pretrained + vector, own_dtypes=True)
         return {**self.kept, **weights}
+
+
+def _unit_roundoff(tensor: Tensor) -> float:
+    return torch.finfo(tensor.dtype).eps / 2
 
 
 def _names(tasks: Iterable[str] | None, n_tasks: int) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from taskmark.contract.edit import Edit
+from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from taskmark.contract.given import Given
@@ -37,7 +41,10 @@ class Method(BaseModel):
         keeps_direction: whether one task alone gives a merged vector that points where its task
             vector does; conformance checks the claim.
         n_tasks: how many tasks it can merge, at least and at most; None is any number. A run leaves
-            it out where the suite has another number of tasks.
+            it out where the suite has another number of tasks, and `merge` and `edit` refuse it.
+        added_fields: names of fields that came after rows of the method were published.
+            `hyperparameters` leaves them out while they have their default, which must keep the
+            old behaviour, so that those rows stay what they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +59,14 @@ class Method(BaseModel):
     order_matters: ClassVar[str] = ""
     keeps_direction: ClassVar[bool] = False
     n_tasks: ClassVar[tuple[int, int | None]] = (1, None)
+    added_fields: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **facts: Any) -> None:
+        """Hold every call of `merge` and `edit` to what the class declares."""
+        super().__pydantic_init_subclass__(**facts)
+        for name in {"merge", "edit"} & vars(cls).keys():
+            setattr(cls, name, _held_to_facts(vars(cls)[name]))
 
     def merge(self, given: Given) -> Tensor:  # noqa: ARG002 - the subclass uses it
         """Return the merged task vector.
@@ -80,5 +95,34 @@ class Method(BaseModel):
         return inspect.getdoc(cls).partition("\n")[0] if cls.__doc__ else ""  # type: ignore[union-attr]
 
     def hyperparameters(self) -> dict[str, Any]:
-        """All fields with their values, as JSON types."""
-        return self.model_dump(mode="json")
+        """All fields with their values, as JSON types; see `added_fields` for what is left out."""
+        usual = {
+            name
+            for name in self.added_fields
+            if getattr(self, name) == type(self).model_fields[name].get_default()
+        }
+        return self.model_dump(mode="json", exclude=usual)
+
+
+def _held_to_facts(run: Callable[[Any, Given], Any]) -> Callable[[Any, Given], Any]:
+    """A method's `merge` or `edit`, which refuses another number of tasks, or another recipe."""
+
+    @functools.wraps(run)
+    def checked(self: Method, given: Given) -> Any:
+        n_tasks = len(given.tasks)
+        if not self.takes(n_tasks):
+            least, most = self.n_tasks
+            wanted = str(least) if least == most else f"{least} to {most or 'any number of'}"
+            raise TaskmarkError(
+                f"The method {self.name!r} merges {wanted} models, not {n_tasks}; give as many "
+                "experts."
+            )
+        if self.recipe not in {"standard", given.recipe}:
+            raise TaskmarkError(
+                f"The method {self.name!r} stands on experts of the recipe {self.recipe!r}, but "
+                f"these are of {given.recipe!r}; tune such experts, and name their recipe where "
+                "they are given."
+            )
+        return run(self, given)
+
+    return checked

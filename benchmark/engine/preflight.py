@@ -116,7 +116,7 @@ def measure_speed(model: Model, suite: Suite, store: StageStore) -> Speed:
         TaskmarkError: if memory does not suffice for one item.
     """
     if store.device.startswith("cuda"):
-        determinism.ask_for_it()  # nothing ran on a GPU before, in this process
+        determinism.require_determinism()  # nothing ran on a GPU before, in this process
     try:
         encoder, inputs = _sample(model, suite)
         encoder, inputs = encoder.to(store.device), inputs.to(store.device)
@@ -125,14 +125,14 @@ def measure_speed(model: Model, suite: Suite, store: StageStore) -> Speed:
         reading = items_per_second(encoder, inputs, dtype=fast) if fast else learning
         return Speed(reading, learning)
     except Exception as error:
-        if not memory.is_short(error):
+        if not memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
             f"While measuring how fast items pass through {model.weights!r}: "
-            f"{memory.sentence(error)}; choose a smaller backbone, or another machine."
+            f"{memory.explain(error)}; choose a smaller backbone, or another machine."
         ) from error
     finally:
-        memory.free()
+        memory.free_unused()
 
 
 def items_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype) -> float:
@@ -159,10 +159,10 @@ def items_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype) 
                 try:
                     return _speed(encoder, inputs)
                 except Exception as error:
-                    if not memory.is_short(error) or len(inputs) == 1:
+                    if not memory.is_out_of_memory(error) or len(inputs) == 1:
                         raise
                 inputs = inputs[: len(inputs) // 2]
-                memory.free()  # only now, when the error holds no frame any more
+                memory.free_unused()  # only now, when the error holds no frame any more
     finally:
         torch.set_num_threads(threads)
 

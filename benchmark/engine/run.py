@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from taskmark.engine.claims import StoreClaims
 from taskmark.engine.executor import Event, execute
 from taskmark.engine.job import Job, jobs_of, missing_jobs
 from taskmark.engine.plan import Request, plan
@@ -22,6 +22,7 @@ from taskmark.engine.stage import RecordStage
 from taskmark.engine.stage_store import StageStore
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.experts.foreign import read_experts
+from taskmark.files import check_writable, remove_abandoned_drafts
 from taskmark.machine import devices
 from taskmark.plugins.changes import changed_methods
 from taskmark.plugins.method_choice import MethodChoice
@@ -31,10 +32,8 @@ from taskmark.stages.data import Data
 from taskmark.stages.method_call import PluginFiles
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import discard_outlived
-from taskmark.store.claims import StoreClaims
-from taskmark.store.durable import check_writable, sweep
-from taskmark.store.locks import Locks
-from taskmark.store.owners import Owner
+from taskmark.store.layout import folder_of, old_store_size
+from taskmark.store.locks import ArtifactLocks
 from taskmark.suite.definition import load
 from taskmark.suite.resolving import prepared, sentence
 
@@ -166,15 +165,18 @@ def run(
     watcher = watcher or Watcher()
     ready = prepare(config, suite=suite, say=watcher.say)
     root = ready.store.store.root
-    places = {config.out: "--out", root: "--store or TASKMARK_STORE"}
-    with _tidied(places), Locks(ready.store.store.locks) as locks:
+    places = {config.out: "--out", folder_of(root): "--store or TASKMARK_STORE"}
+    if old := old_store_size(root):
+        watcher.say(
+            f"An earlier version of taskmark left {old / 1e6:.0f} MB in {str(root)!r}, which "
+            "nothing reads any more; `taskmark cache prune` removes them."
+        )
+    with _tidied(places), ArtifactLocks(root) as locks:
         stages = plan(ready.request)
         jobs = jobs_of(stages, ready.store)
         todo = _missing(jobs, ready.store)
         require_space(todo, ready.store)
-        locks.sweep()
         discard_outlived(ready.store.store, "experts")
-        locks.take(f"run-{Owner.this().tag}-{secrets.token_hex(4)}")  # so that nobody prunes
         names = sorted({choice.name for choice, _ in ready.request.chosen})
         catalogue_methods(config.out, [ready.request.found[name] for name in names])
         found = _made(jobs, ready.store, config, watcher, locks)
@@ -214,16 +216,16 @@ def _tidied(folders: dict[Path, str]) -> Iterator[None]:
     """
     for folder, option in folders.items():
         check_writable(folder, option=option)
-        sweep(folder)
+        remove_abandoned_drafts(folder)
     try:
         yield
     finally:  # workers may have been ended, too
         for folder in folders:
-            sweep(folder)
+            remove_abandoned_drafts(folder)
 
 
 def _made(
-    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: Locks
+    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: ArtifactLocks
 ) -> list[tuple[str, Envelope]]:
     """All records of the run; an artifact that is found damaged is made again."""
     damaged: Counter[str] = Counter()
@@ -239,7 +241,7 @@ def _made(
 
 
 def _execute(
-    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: Locks
+    jobs: list[Job], store: StageStore, config: RunConfig, watcher: Watcher, locks: ArtifactLocks
 ) -> dict[str, str]:
     todo = _missing(jobs, store)
     workers = _workers(config, store)
@@ -268,7 +270,7 @@ def _execute(
         workers=workers,
         listener=listen,
         claims=StoreClaims(store, locks),
-        devices=devices.of_workers(store.device, workers, n_gpus=n_gpus),
+        devices=devices.assign_devices(store.device, workers, n_gpus=n_gpus),
     )
     return results
 
@@ -304,4 +306,4 @@ def _workers(config: RunConfig, store: StageStore) -> int:
         return config.workers
     affinity = hasattr(os, "sched_getaffinity")
     n_cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
-    return devices.usual_workers(devices.count_gpus(store.device), n_cores)
+    return devices.count_default_workers(devices.count_gpus(store.device), n_cores)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from taskmark.engine.stage import Stage
     from taskmark.store.artifacts import Artifact, Store
-    from taskmark.store.outside import Outside
+    from taskmark.store.image_files import ImageFile
     from taskmark.store.tensor_file import Written
 
 
@@ -61,11 +61,11 @@ class StageStore:
         facts: Mapping[str, Any],
         *,
         part: str | None = None,
-        outside: Mapping[str, Outside] | None = None,
+        image_files: Mapping[str, ImageFile] | None = None,
     ) -> None:
         """Store what a stage made, or one of its further parts.
 
         Raises:
             TaskmarkError: if the disk is full or the folder cannot be written.
         """
-        self.store.put(part or stage.name, self.key(stage), tensors, facts, outside=outside)
+        self.store.put(part or stage.name, self.key(stage), tensors, facts, image_files=image_files)

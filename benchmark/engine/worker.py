@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
 from taskmark.machine import memory
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +55,8 @@ def start(
     if store.device.startswith("cuda"):
         if store.device != "cuda":
             torch.cuda.set_device(store.device)  # what asks for no device means this one
-        determinism.ask_for_it()
-        _watched = determinism.named
+        determinism.require_determinism()
+        _watched = determinism.note_nondeterminism
     else:
         torch.set_num_threads(1)
 
@@ -71,13 +71,13 @@ def work(job: Job) -> tuple[str | None, float]:
         raise RuntimeError("A worker must be started before it works.")
     begin = time.perf_counter()
     try:
-        with making(job.label), _watched():
+        with recording(job.label), _watched():
             result = job.stage.make(_store)
     except Exception as error:
-        if not memory.is_short(error):
+        if not memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
-            f"While {job.label}: {memory.sentence(error)}; "
+            f"While {job.label}: {memory.explain(error)}; "
             "run with fewer --workers, on a smaller backbone, or on another machine."
         ) from error
     return result, time.perf_counter() - begin

@@ -15,9 +15,9 @@ from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.labels import LABEL, Label, read_label
 from taskmark.experts.trees import place_of
+from taskmark.files import write_atomically
 from taskmark.records.frozen import digest
 from taskmark.stages.experts import Tune
-from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def _export(
         written.append(path)
     told = label.model_dump(exclude_none=True, exclude={"licence", "ignore"})
     lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
-    atomic_write(folder / LABEL, ("\n".join(lines) + "\n").encode())
+    write_atomically(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written
 
 
@@ -189,4 +189,4 @@ def _experts(
 
 def _write(path: Path, space: WeightSpace, vector: Tensor) -> None:
     tensors = {name: part.clone() for name, part in space.unflatten(vector).items()}
-    atomic_write(path, save(tensors))
+    write_atomically(path, save(tensors))

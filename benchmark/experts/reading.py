@@ -9,7 +9,7 @@ from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
 from taskmark.experts.foreign import hash_of
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
+from taskmark.files import write_atomically
 from taskmark.gate.baseline import baseline_of, write_baseline
-from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def accept(
     entry = f"- Baseline of {suite}: {reason} ({_what(comparison, len(baseline.rows))})."
     after = with_entry(before, entry, changelog)
     write_baseline(path, baseline, bits)
-    atomic_write(changelog, after.encode())
+    write_atomically(changelog, after.encode())
     return entry
 
 

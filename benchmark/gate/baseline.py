@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, first_fault
+from taskmark.files import write_atomically
 from taskmark.gate.compare import RowResult, Rows
 from taskmark.records.frozen import Frozen, digest
 from taskmark.records.identity import RowIdentity, canonical_json
 from taskmark.records.packing import unpack_bits
 from taskmark.records.suite_facts import SuiteFacts
-from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,8 +139,8 @@ def write_baseline(path: Path, baseline: Baseline, bits: bytes) -> None:
     values = baseline.model_dump(mode="json")
     rows = values.pop("rows")
     head = json.dumps(values, indent=1)[: -len("\n}")]
-    atomic_write(bits_path(path), bits)
-    atomic_write(path, f'{head},\n "rows": {_one_a_line(rows)[:-1]}\n}}\n'.encode())
+    write_atomically(bits_path(path), bits)
+    write_atomically(path, f'{head},\n "rows": {_one_a_line(rows)[:-1]}\n}}\n'.encode())
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -10,7 +10,7 @@ import torch
 
 from taskmark.inference.passes import fitted
 from taskmark.inference.precision import moved
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

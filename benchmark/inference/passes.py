@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ def fitted(batch_size: int, one_pass: Callable[[int], object], *, total_bytes: i
         total_bytes: memory of the device.
     """
     one_pass(1)  # what libraries allocate when they first run stays, and is no part of a pass
-    with measured() as spent:
+    with measure() as spent:
         one_pass(batch_size)
     return fitting(batch_size, peak_bytes=spent.device_peak_bytes or 0, total_bytes=total_bytes)
 

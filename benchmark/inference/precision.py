@@ -7,7 +7,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from taskmark.statistics.intervals import proportion_interval
-from taskmark.statistics.resampling import LEVEL
+from taskmark.statistics.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from taskmark.inference.batches import in_a_row, streamed, streams
 from taskmark.inference.gram import gathered
 from taskmark.inference.linearised import value_and_tangent
 from taskmark.inference.residence import resident
-from taskmark.machine.memory import Room
+from taskmark.machine.memory import BatchSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ class Setting:
     device: torch.device
     batch_size: int
     dtype: torch.dtype = torch.float32
-    room: Room = field(default_factory=Room)
+    room: BatchSplitter = field(default_factory=BatchSplitter)
 
     @classmethod
     def of(

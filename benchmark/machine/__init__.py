@@ -1,1 +1,1 @@
-"""The machine a run is on: its devices, memory and switches, and what things cost on it."""
+"""The machine a run is on: its devices, memory and global settings, and what things cost on it."""

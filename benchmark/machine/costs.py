@@ -32,7 +32,7 @@ class Spent:
 
 
 @contextmanager
-def measured() -> Iterator[Spent]:
+def measure() -> Iterator[Spent]:
     """Measure the block; the result is filled in when it ends, also by an exception."""
     spent = Spent()
     _reset_peak()
@@ -64,7 +64,7 @@ def _reset_peak() -> None:
 
 
 def peak_bytes() -> int:
-    """The largest resident set of this process so far; on Linux, since `measured` last began."""
+    """The largest resident set of this process so far; on Linux, since `measure` last began."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""Determinism: asked for on a GPU, and what torch cannot give is named."""
+"""Deterministic kernels on a GPU, and a note for each operation that has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +19,10 @@ _MESSAGE = r"(.{1,80}) (does not have a deterministic impl|defaults to a non-det
 _ALARM = re.compile(_MESSAGE)
 
 
-def ask_for_it() -> None:
-    """Have torch take its deterministic kernels, and warn where it has none.
+def require_determinism() -> None:
+    """Make torch use its deterministic kernels, and warn where it has none.
 
-    To be called before anything runs on a GPU, since cuBLAS reads its part when it starts.
+    Call it before anything runs on a GPU, since cuBLAS reads its setting when it starts.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
@@ -34,7 +34,7 @@ def ask_for_it() -> None:
 
 
 @contextmanager
-def named() -> Iterator[None]:
+def note_nondeterminism() -> Iterator[None]:
     """Note each operation within the block of which torch warns that it is not deterministic."""
     with warnings.catch_warnings():
         warnings.filterwarnings("always", message=_MESSAGE)

@@ -1,4 +1,4 @@
-"""Which device each worker computes on: every GPU, one process each, unless one is named."""
+"""Which device each worker computes on: one process per GPU, unless a GPU is named."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def count_gpus(device: str) -> int:
     return torch.cuda.device_count()
 
 
-def usual_workers(n_gpus: int, n_cores: int) -> int:
-    """How many processes to start where nobody says it: one a GPU, or one a core without any."""
+def count_default_workers(n_gpus: int, n_cores: int) -> int:
+    """How many processes to start by default: one per GPU, or one per core without any."""
     return n_gpus or n_cores
 
 
-def of_workers(device: str, n_workers: int, *, n_gpus: int) -> tuple[str, ...]:
-    """The device of each worker: the GPUs in turn if there are several and none is named.
+def assign_devices(device: str, n_workers: int, *, n_gpus: int) -> tuple[str, ...]:
+    """Assign a device to each worker: the GPUs in turn if there are several and none is named.
 
     Args:
         device: of the run, "cpu", "cuda" or "cuda:1".

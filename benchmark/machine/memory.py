@@ -1,4 +1,4 @@
-"""Memory that does not suffice: told from other errors, met with smaller batches, and measured."""
+"""Running out of memory: recognised, explained, and avoided by smaller batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,14 +23,14 @@ _SHORT = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED"
 _UNITS = {"bytes": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-def is_short(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice, on a CPU or a GPU."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a CPU or a GPU."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
 
 
-def asked_bytes(error: BaseException) -> int | None:
+def parse_asked_bytes(error: BaseException) -> int | None:
     """How much was asked for in vain; None where the error does not say."""
     found = _ASKED.search(str(error))
     if found is None:
@@ -39,13 +39,13 @@ def asked_bytes(error: BaseException) -> int | None:
     return int(float(found[1]) * _UNITS.get(unit, _UNITS.get(unit[0], 1)))
 
 
-def sentence(error: BaseException) -> str:
-    """Say that memory does not suffice, and how much would at least have been needed.
+def explain(error: BaseException) -> str:
+    """Say that memory ran out, and how much would at least have been needed.
 
     That is the peak that the process had reached, on the device that ran short, and what it asked
     for on top.
     """
-    asked, held = asked_bytes(error), _held_bytes(error)
+    asked, held = parse_asked_bytes(error), _held_bytes(error)
     if asked is None:
         return f"out of memory: more than {_size(held)} would have been needed"
     return (
@@ -54,8 +54,8 @@ def sentence(error: BaseException) -> str:
     )
 
 
-class Room:
-    """How many images fit into memory at once, as far as has been found out."""
+class BatchSplitter:
+    """Splits batches that do not fit into memory, and remembers how many images do."""
 
     def __init__(self) -> None:
         self._most: int | None = None
@@ -82,7 +82,7 @@ class Room:
             try:
                 result = call(part)
             except Exception as error:
-                if not is_short(error) or len(part) == 1:
+                if not is_out_of_memory(error) or len(part) == 1:
                     raise
                 self._most = len(part) // 2
             else:
@@ -90,7 +90,7 @@ class Room:
                 rest = rest[len(part) :]
                 continue
             # Only now, when the error holds no frame any more, is the memory of the call free.
-            free()
+            free_unused()
             note(f"out of memory: {self._most} images at a time instead of {len(part)}")
 
 
@@ -105,7 +105,7 @@ def _held_bytes(error: BaseException) -> int:
     return peak_bytes()
 
 
-def free() -> None:
+def free_unused() -> None:
     """Give back what torch keeps of memory that nothing holds any more."""
     import torch  # noqa: PLC0415 - light workers never get here
 

@@ -137,7 +137,7 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
     from taskmark.machine import determinism  # noqa: PLC0415
     from taskmark.plugins.registry import build  # noqa: PLC0415
     from taskmark.stages.editing import Handout, apply, give  # noqa: PLC0415
-    from taskmark.store.lineage import making  # noqa: PLC0415
+    from taskmark.store.recording import recording  # noqa: PLC0415
 
     kept = set(sys.modules)  # what the harness imports for itself
     handout = Handout.of(order["handout"])
@@ -145,8 +145,11 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
     on_gpu = handout.device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(handout.device if ":" in handout.device else 0)
-        determinism.ask_for_it()
-    with making("") as account, determinism.named() if on_gpu else contextlib.nullcontext():
+        determinism.require_determinism()
+    with (
+        recording("") as account,
+        determinism.note_nondeterminism() if on_gpu else contextlib.nullcontext(),
+    ):
         try:
             given = give(handout)
         except TaskmarkError as error:

@@ -150,11 +150,13 @@ def has_packages() -> bool:
 
 
 def built_in() -> Iterator[Found]:
-    """The methods of taskmark itself."""
+    """The methods of taskmark itself, in the order of their names; a file may define several."""
     package = importlib.import_module(_BUILT_IN_PACKAGE)
-    for entry in sorted(pkgutil.iter_modules(package.__path__), key=lambda entry: entry.name):
+    found: list[Found] = []
+    for entry in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{_BUILT_IN_PACKAGE}.{entry.name}")
-        yield from _defined_in(module, "built-in")
+        found += _defined_in(module, "built-in")
+    yield from sorted(found, key=lambda one: one.method.name)
 
 
 def from_packages() -> Iterator[Found]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
+from taskmark.files import write_atomically
 from taskmark.plugins.submission import FILE, Submission
 from taskmark.records.files import write_record
-from taskmark.store.durable import atomic_write
 from taskmark.suite.definition import known, read
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _write(facts: SuiteFacts, records: Sequence[Record], source: Source, to: Pat
     for record in records:
         write_record(folder, record)
     if file:
-        atomic_write(folder / file.name, file.read_bytes())
+        write_atomically(folder / file.name, file.read_bytes())
     write_state(folder, submission)
     return folder
 
@@ -177,4 +177,4 @@ def write_state(folder: Path, submission: Submission) -> None:
     Raises:
         TaskmarkError: if the folder cannot be written.
     """
-    atomic_write(folder / FILE, (submission.model_dump_json(indent=1) + "\n").encode())
+    write_atomically(folder / FILE, (submission.model_dump_json(indent=1) + "\n").encode())

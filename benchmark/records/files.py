@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from taskmark.errors import TaskmarkError, first_fault
+from taskmark.files import write_atomically
 from taskmark.records.envelope import Envelope
 from taskmark.records.identity import age, keep_newest
 from taskmark.records.record import Record
-from taskmark.store.durable import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def write_record(out: Path, record: Envelope) -> Path:
     """
     path = out / record.folder / f"{record.record_id[:16]}.json"
     if not path.is_file():
-        atomic_write(path, (record.model_dump_json(indent=1) + "\n").encode())
+        write_atomically(path, (record.model_dump_json(indent=1) + "\n").encode())
     return path
 
 

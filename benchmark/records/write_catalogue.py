@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from taskmark.errors import TaskmarkError
+from taskmark.files import write_atomically
 from taskmark.records.catalogue import (
     BackboneEntry,
     Catalogue,
@@ -24,7 +25,6 @@ from taskmark.records.catalogue import (
     read_catalogue,
     suite_path,
 )
-from taskmark.store.durable import atomic_write
 from taskmark.suite.card import said_of
 from taskmark.suite.definition import UNRESOLVED
 
@@ -201,4 +201,4 @@ def _former(out: Path) -> Catalogue:
 def _write(path: Path, entry: Frozen) -> None:
     content = (entry.model_dump_json(indent=1) + "\n").encode()
     if not path.is_file() or path.read_bytes() != content:
-        atomic_write(path, content)
+        write_atomically(path, content)

@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from taskmark.engine.stage import Cost, Stage, outside_key
 from taskmark.errors import TaskmarkError
-from taskmark.machine.memory import Room
+from taskmark.machine.memory import BatchSplitter
 from taskmark.stages.model import Model
-from taskmark.store.lineage import note
-from taskmark.store.outside import Outside
+from taskmark.store.image_files import ImageFile
+from taskmark.store.recording import note
 from taskmark.suite.provider import provider, provider_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.contract.given import PermittedSplit
+    from taskmark.contract.data_access import PermittedSplit
     from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
     from taskmark.suite.definition import Suite
@@ -102,9 +102,9 @@ class Data(Stage):
         splits = {"train": data.train, "validation": data.validation}
         for part, own in (("data_test", {"test": data.test}), ("data", splits)):
             tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
-            outside = _outside(own)
-            tensors |= {name: _items(split) for name, split in own.items() if name not in outside}
-            store.put(self, tensors, facts, part=part, outside=outside)
+            files = _image_files(own)
+            tensors |= {name: _items(split) for name, split in own.items() if name not in files}
+            store.put(self, tensors, facts, part=part, image_files=files)
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,22 @@ class Inputs(Stage):
 
     def make(self, store: StageStore) -> None:
         """Run the stem once over all items."""
-        stem, room = self.model.stem(), Room()
+        stem, room = self.model.stem(), BatchSplitter()
         for part in ("data_test", "data"):
             items = store.get(self.data, part)
-            tensors, outside = dict(items.tensors), dict(items.outside)
+            tensors, files = dict(items.tensors), dict(items.image_files)
             if stem is None:
-                tensors = {name: own for name, own in tensors.items() if name not in outside}
+                tensors = {name: own for name, own in tensors.items() if name not in files}
             else:
                 frozen = stem.to(store.device)
                 for split in _splits(items):
                     tensors[split] = self._passed(store.device, frozen, room, tensors[split])
-                outside = {}
+                files = {}
             kind = part.replace("data", "inputs")
-            store.put(self, tensors, items.facts, part=kind, outside=outside)
+            store.put(self, tensors, items.facts, part=kind, image_files=files)
 
     @torch.inference_mode()
-    def _passed(self, device: str, stem: nn.Module, room: Room, items: Tensor) -> Tensor:
+    def _passed(self, device: str, stem: nn.Module, room: BatchSplitter, items: Tensor) -> Tensor:
         batches = torch.split(items, self.batch_size)
         rows = (room.each(stem, batch.to(device)) for batch in batches)
         return torch.cat([part.cpu() for parts in rows for part in parts])
@@ -194,9 +194,9 @@ def _splits(artifact: Artifact) -> list[str]:
     return [name for name in artifact.tensors if not _is_labels(name)]
 
 
-def _outside(splits: Mapping[str, Split]) -> dict[str, Outside]:
+def _image_files(splits: Mapping[str, Split]) -> dict[str, ImageFile]:
     return {
-        name: Outside.read(
+        name: ImageFile.read(
             split.file, sha256=split.sha256, labels=f"{name}_labels", values=_labels(split)
         )
         for name, split in splits.items()

@@ -12,7 +12,7 @@ from torch import Tensor
 from taskmark.contract.recipe import recipe_named
 from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.inference.readers import passes_per_item
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.disentanglement_record import DisentanglementRecord, PairGrid
 from taskmark.records.packing import pack_counts
 from taskmark.statistics.intervals import disentanglement_interval
@@ -99,7 +99,7 @@ class Disentanglement(RecordStage):
         inside = torch.from_numpy(unit_square(grid.alphas))
         pairs: list[PairGrid] = []
         per_item: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-        with measured() as spent:
+        with measure() as spent:
             for first, second in grid.pairs:
                 work = {task: items[task] for task in (first, second)}
                 answers = read.predict_grid((rows[first], rows[second]), grid.alphas, work)

@@ -19,13 +19,13 @@ from taskmark.contract.recipe import recipe_named
 from taskmark.errors import DataRefusedError, TaskmarkError
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting, reader
-from taskmark.machine.costs import Spent, measured
-from taskmark.machine.switches import restored
+from taskmark.machine.costs import Spent, measure
+from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.stand_ins import Limits, StandIn
 from taskmark.stages.data import SuiteData
 from taskmark.stages.task_vectors import space_of
 from taskmark.store.artifacts import Artifact, Store
-from taskmark.store.lineage import note, read_from
+from taskmark.store.recording import current_account, note
 from taskmark.suite.provider import provider
 
 if TYPE_CHECKING:
@@ -105,12 +105,17 @@ class Edited:
 
 
 def give(
-    handout: Handout, *, vectors: Artifact | None = None, encoder: nn.Module | None = None
+    handout: Handout,
+    *,
+    store: Store | None = None,
+    vectors: Artifact | None = None,
+    encoder: nn.Module | None = None,
 ) -> Given:
     """Put together what a method is handed; nothing of test data is opened.
 
     Args:
         handout: says what.
+        store: the one that it names, if it was opened; what that has read is not hashed again.
         vectors: the artifact that it names, if it was read. Its memory is shared with what is
             handed over, so what `apply` finds unchanged is what the harness goes on with.
         encoder: the backbone's, if it was built; a method on weights needs none.
@@ -118,7 +123,7 @@ def give(
     Raises:
         TaskmarkError: if an artifact is not there or damaged.
     """
-    store = Store(Path(handout.store))
+    store = store or Store(Path(handout.store))
     artifact = vectors or store.get("task_vectors", handout.vectors)
     pretrained, task_vectors = artifact.tensors["pretrained"], artifact.tensors["task_vectors"]
     if handout.rows is not None:
@@ -152,6 +157,7 @@ def edit(
     method: Method,
     handout: Handout,
     *,
+    store: Store | None = None,
     vectors: Artifact | None = None,
     encoder: nn.Module | None = None,
     limits: Limits,
@@ -164,6 +170,7 @@ def edit(
     Args:
         method: it.
         handout: what it is handed.
+        store: see `give`.
         vectors: the artifact that this names, if it was read.
         encoder: see `give`.
         limits: what holds for a plug-in.
@@ -173,10 +180,11 @@ def edit(
             plug-in fails.
         Exception: whatever a built-in method raises.
     """
-    artifact = vectors or Store(Path(handout.store)).get("task_vectors", handout.vectors)
+    store = store or Store(Path(handout.store))
+    artifact = vectors or store.get("task_vectors", handout.vectors)
     if isinstance(method, StandIn):
-        return _edited_apart(method, handout, artifact, limits)
-    given = give(handout, vectors=artifact, encoder=encoder)
+        return _edited_apart(method, handout, store, artifact, limits)
+    given = give(handout, store=store, vectors=artifact, encoder=encoder)
     made, spent = apply(method, given)
     counts = given.touched, given.gradient_images, given.forward_images
     return Edited(made, spent, *counts, own_word=False)
@@ -193,7 +201,7 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     # The same memory in objects that the method does not hold, and cannot turn to other memory.
     own = [tensor.detach() for tensor in handed]
     before = [_hash(tensor) for tensor in own]
-    with measured() as spent, restored():
+    with measure() as spent, keep_settings():
         made = method.edit(given)
     kept = all(mine.is_set_to(theirs) for mine, theirs in zip(own, handed, strict=True))
     if not kept or [_hash(tensor) for tensor in own] != before:
@@ -209,8 +217,9 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     return made.checked(len(own[0]), heads), spent
 
 
-def _edited_apart(method: StandIn, handout: Handout, vectors: Artifact, limits: Limits) -> Edited:
-    store = Store(Path(handout.store))
+def _edited_apart(
+    method: StandIn, handout: Handout, store: Store, vectors: Artifact, limits: Limits
+) -> Edited:
     size = len(vectors.tensors["pretrained"])
     heads = {task: _head(store, key) for task, key in handout.heads.items()}
     numbers = size * (len(handout.tasks) + 1) + sum(
@@ -221,7 +230,7 @@ def _edited_apart(method: StandIn, handout: Handout, vectors: Artifact, limits: 
     )
     checked = made.checked(size, heads)
     for key in handout.inputs.values():  # which the other process has read
-        read_from(f"inputs/{key}", store.made("inputs", key).notes)
+        current_account().add_use(f"inputs/{key}", store.made("inputs", key).notes)
     for sentence in said.notes:
         note(sentence)
     counts = said.touched, said.gradient_images, said.forward_images

@@ -11,7 +11,7 @@ import numpy as np
 
 from taskmark.errors import TaskmarkError
 from taskmark.statistics.intervals import proportion_interval
-from taskmark.store.lineage import note
+from taskmark.store.recording import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

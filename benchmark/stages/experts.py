@@ -14,7 +14,7 @@ from taskmark.engine.stage import Cost, Stage, outside_key
 from taskmark.experts.reading import read_expert
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.stages.data import Inputs
 from taskmark.stages.heads import MakeHead
 from taskmark.stages.model import Model
@@ -99,7 +99,7 @@ class Tune(Stage):
         setting = Setting.of(encoder, store.device, Passes(self.inputs.batch_size))
         tensors = store.get(self.inputs).tensors
         checkpoints = Checkpoints(store.store, store.key(self), interval=self.checkpoint_seconds)
-        with measured() as spent:
+        with measure() as spent:
             expert = tune(
                 encoder,
                 setting.space,
@@ -158,7 +158,7 @@ class ReadExpert(Stage):
         Raises:
             TaskmarkError: if it is not an expert of the backbone, or changed since it was hashed.
         """
-        with measured() as spent:
+        with measure() as spent:
             vector = read_expert(
                 self.model,
                 self.path,

@@ -13,7 +13,7 @@ from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.errors import TaskmarkError
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.localisation_record import (
     Eigenfunction,
     LocalisationCost,
@@ -224,7 +224,7 @@ class Localisation(RecordStage):
         generator = torch.Generator().manual_seed(_SEED)
         pairs: list[_Pair] = []
         n_passes = 0
-        with measured() as spent, torch.no_grad():
+        with measure() as spent, torch.no_grad():
             n_features = _n_features(tangents, next(iter(items.values())))
             along = directions(rule.n_directions, n_features, generator)
             for one, two in self.pairs:

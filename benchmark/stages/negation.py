@@ -21,7 +21,7 @@ from taskmark.engine.stage import Cost, RecordStage, not_made_first, outside_key
 from taskmark.errors import CorruptArtifactError, TaskmarkError, sentence
 from taskmark.inference.readers import passes_per_item
 from taskmark.inference.scale_search import candidates, scale_range_of
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -219,7 +219,7 @@ class Negation(RecordStage):
         else:
             method = self.row.method.build()
             try:
-                with measured() as edited:
+                with measure() as edited:
                     directions = self._directions(store, self.row, method)
             except (CorruptArtifactError, KeyboardInterrupt):
                 raise
@@ -245,7 +245,8 @@ class Negation(RecordStage):
         directions: dict[str, Tensor] = {}
         for task in tasks:
             handout = row.handout(store, method, task=task, budget=budget)
-            own = edit(method, handout, vectors=vectors, limits=row.method.plugins.limits).edit
+            limits = row.method.plugins.limits
+            own = edit(method, handout, store=store.store, vectors=vectors, limits=limits).edit
             if own.heads or not own.one_model:
                 return None
             directions[task] = own.vector
@@ -274,7 +275,7 @@ class Negation(RecordStage):
         pretrained = store.get(experts.vectors).tensors["pretrained"]
         read = experts.reader(store, pretrained)
         grid = candidates(alphas, self.trials)
-        with measured() as spent:
+        with measure() as spent:
             items = experts.validation(store)
             curves = {
                 target: sweep(read, vector, items, target, controls[target], grid)

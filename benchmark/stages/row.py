@@ -22,7 +22,7 @@ from taskmark.inference.scale_search import (
     search,
 )
 from taskmark.machine import memory
-from taskmark.machine.costs import Spent, measured
+from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.stand_ins import StandIn
 from taskmark.records.record import (
     CountedCost,
@@ -147,6 +147,7 @@ class Row(RecordStage):
             edited = edit(
                 method,
                 self.handout(store, method),
+                store=store.store,
                 vectors=vectors,
                 encoder=encoder() if reads_here else None,
                 limits=self.method.plugins.limits,
@@ -166,7 +167,7 @@ class Row(RecordStage):
             try:
                 found = self._after(store, vectors, read, method, edited)
             except Exception as error:
-                if not memory.is_short(error):
+                if not memory.is_out_of_memory(error):
                     raise
                 found = _failed(error)
         # Made anew, since more may be worth a note now than when the row began.
@@ -244,10 +245,10 @@ class Row(RecordStage):
         racing = self.racing if chosen and self.racing and read().pays_per_scale else None
         if chosen:
             read()  # the encoder is built before time is taken
-        with measured() as selected:
+        with measure() as selected:
             trials = self._trials(store, read(), own, scales, racing) if chosen else ()
         scale = best(trials).scale if trials else scales[0]
-        with measured() as tested:
+        with measure() as tested:
             evaluated = evaluate(store, self.experts, vectors, read, own, scale)
         return {
             "state": "ok",
@@ -282,7 +283,7 @@ class Row(RecordStage):
 
 
 def _failed(error: BaseException) -> dict[str, object]:
-    reason = memory.sentence(error) if memory.is_short(error) else sentence(error)
+    reason = memory.explain(error) if memory.is_out_of_memory(error) else sentence(error)
     return {"state": "failed", "reason": reason}
 
 

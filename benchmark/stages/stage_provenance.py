@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.records.provenance import provenance
-from taskmark.store.lineage import under_way
+from taskmark.store.recording import current_account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,6 @@ def stage_provenance(
         device=store.device,
         dtype=passes.dtype_name,
         batch_size=passes.batch_size,
-        notes=under_way().notes,
+        notes=current_account().notes,
         resolved=resolved,
     )

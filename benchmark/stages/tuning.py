@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from taskmark.inference.batches import on_device
 from taskmark.inference.residence import resident
-from taskmark.machine.memory import Room
+from taskmark.machine.memory import BatchSplitter
 from taskmark.store.checkpoints import Progress
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def tune(
     optimiser = torch.optim.AdamW(
         [weights], lr=tuning.learning_rate, weight_decay=tuning.weight_decay
     )
-    course, room = _Course(len(inputs), tuning, generator), Room()
+    course, room = _Course(len(inputs), tuning, generator), BatchSplitter()
     if checkpoints and (progress := checkpoints.load()):
         course.restore(progress)
         with torch.no_grad():

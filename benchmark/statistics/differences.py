@@ -1,4 +1,4 @@
-"""The difference of two measurements on the same images, with its interval."""
+"""Differences of measurements on the same images, and the interval of one of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from taskmark.statistics.pairwise import differences
 from taskmark.statistics.resampling import (
-    LEVEL,
     RESAMPLES,
     Floats,
+    Replicates,
     Scores,
     replicates,
     resampled_sums,
 )
+from taskmark.statistics.uncertainty import ROUNDING, of_differences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     Errors: TypeAlias = Mapping[int, Mapping[str, Floats]]
     """Expert seed -> task -> each image's share of the disentanglement error, [n].
@@ -50,10 +52,10 @@ def score_difference(
 ) -> Difference:
     """Compare two competitors: mean over tasks and expert seeds, the first less the second.
 
-    Each is normalised by its own experts. The standard error comes from resamples of images that
-    are the same for both and, from three expert seeds on, from the variance of the difference over
-    seeds besides; the interval is Student's t, with the degrees of freedom of Welch and
-    Satterthwaite, infinite for one or two seeds. It is the interval of this one comparison.
+    Each is normalised by its own experts. The same images are drawn for both; the interval is
+    Student's t, by the method of `taskmark.statistics.uncertainty`: from three expert seeds on the
+    variance of the difference over seeds counts too, with one or two the interval is conditional on
+    these seeds. It is the interval of this one comparison.
 
     Args:
         first: bits, with the same expert seeds, tasks and images as the second.
@@ -65,8 +67,9 @@ def score_difference(
     Raises:
         ValueError: if the bits do not belong to the same seeds, tasks and images.
     """
-    both = replicates([first, second], resamples, np.random.default_rng(seed))
-    return _difference(both[0] if measure == "accuracy" else both[1])
+    drawn = replicates([first, second], resamples, np.random.default_rng(seed))
+    step = image_steps(drawn, count_differing_images([first, second]), measure=measure)
+    return _difference(drawn.accuracy if measure == "accuracy" else drawn.normalised, step)
 
 
 def error_difference(
@@ -96,9 +99,43 @@ def _sizes(errors: Errors) -> dict[int, dict[str, int]]:
     return {s: {task: len(image) for task, image in errors[s].items()} for s in sorted(errors)}
 
 
-def _difference(both: Floats) -> Difference:
+def image_steps(drawn: Replicates, n_differing: NDArray[np.int64], *, measure: Measure) -> Floats:
+    """What one image changes in the difference of two competitors, [M, M]; 0 if none differs.
+
+    A competitor whose accuracy is known, the same on every image, changes by none.
+    """
+    share, step = drawn.accuracy[0].mean(axis=1), np.full(len(n_differing), 1 / drawn.n_items)
+    if measure == "normalised_accuracy":
+        step /= drawn.reference[0].mean(axis=1)
+    seen = (share == 0) | (share == 1) | (drawn.accuracy.mean(axis=2).std(axis=0) > ROUNDING)
+    step = np.where(seen, step, 0.0)
+    steps: Floats = np.maximum(step[:, None], step[None, :]) * (n_differing > 0)
+    return steps
+
+
+def count_differing_images(competitors: Sequence[Scores]) -> NDArray[np.int64]:
+    """Count the images on which two competitors, or their experts, differ, [M, M]."""
+    stacked = [
+        np.stack(
+            [
+                np.concatenate([np.asarray(side[s][task], np.float32) for task in sorted(side[s])])
+                for side in (competitor.correct, competitor.reference)
+                for s in sorted(side)
+            ]
+        )  # [2 S, N]
+        for competitor in competitors
+    ]
+    n_differing = np.zeros((len(stacked), len(stacked)), dtype=np.int64)
+    for i, one in enumerate(stacked):
+        for j in range(i):
+            differs = (one != stacked[j]).any(axis=0)
+            n_differing[i, j] = n_differing[j, i] = int(differs.sum())
+    return n_differing
+
+
+def _difference(both: Floats, image_step: Floats | float = 0.0) -> Difference:
     """From replicates of two competitors, [1 + R, 2, S]."""
-    found = differences(both)
-    first, second = both[0].mean(axis=1)
-    value, margin = float(found.value[0, 1]), float(found.margin(LEVEL)[0, 1])
-    return Difference(float(first), float(second), value, value - margin, value + margin)
+    first, second = both[0].mean(axis=1).tolist()
+    margin = float(of_differences(both, image_step=image_step).margin()[0, 1])
+    value = first - second
+    return Difference(first, second, value, value - margin, value + margin)

@@ -7,25 +7,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from taskmark.statistics.pairwise import differences, p_values
+from taskmark.statistics.differences import count_differing_images, image_steps
+from taskmark.statistics.edges import ENOUGH, Z, is_near_edge, ratio_ends, share_ends
 from taskmark.statistics.resampling import (
-    LEVEL,
     RESAMPLES,
     Bits,
     Floats,
+    Replicates,
     Scores,
-    over_seeds,
-    percentiles,
     replicates,
     resampled_sums,
-    seed_weights,
+)
+from taskmark.statistics.uncertainty import (
+    LEVEL,
+    ROUNDING,
+    SEEDS_COMPARED_FROM,
+    correct_together,
+    of_differences,
+    of_scores,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -114,7 +119,10 @@ def score_intervals(
     """95 % intervals of mean accuracy and mean normalised accuracy, for one pair of seeds.
 
     Percentile intervals (2.5 % and 97.5 %) of a bootstrap that draws, within each task, n of its n
-    test images with replacement, the same images for the method and for the expert.
+    test images with replacement, the same images for the method and for the expert. Where fewer
+    than thirty images are right, or fewer than thirty wrong, the interval is Wilson's, with the
+    number of images that has the bootstrap's variance; that of a ratio comes from two of these and
+    their correlation. It is conditional on the seeds: another expert may score outside of it.
 
     Args:
         correct: task -> bits of the method, [n].
@@ -127,14 +135,72 @@ def score_intervals(
 
 
 def seed_intervals(scores: Scores, *, resamples: int = RESAMPLES, seed: int = 0) -> ScoreIntervals:
-    """95 % intervals of the means over several expert seeds, otherwise as for one.
+    """95 % intervals of the means over several expert seeds; for one or two as for one.
 
-    The same images are drawn for all seeds. From three seeds on, seeds are drawn too: S - 1 of S
-    with replacement, which makes the variance unbiased (Rao and Wu 1988).
+    The same images are drawn for all seeds. From three seeds on, the interval is Student's t. Its
+    variance is the sum of C, the covariance of two seeds over resampled images, and of W, the
+    variance over seeds divided by their number S; together they count the spread over seeds, over
+    images and over both exactly once. It has (S - 1) (C + W) / W degrees of freedom: S - 1 where
+    seeds alone vary, infinitely many where images alone do. Near 0 and 1 it bends as Wilson's does,
+    and is never narrower than the interval of these seeds.
     """
-    accuracy, normalised = replicates([scores], resamples, np.random.default_rng(seed))
-    weights = seed_weights(len(scores.correct), resamples, np.random.default_rng([seed, 1]))
-    return _intervals(over_seeds(accuracy, weights)[:, 0], over_seeds(normalised, weights)[:, 0])
+    drawn = replicates([scores], resamples, np.random.default_rng(seed))
+    (found,) = intervals_of(drawn)
+    return found
+
+
+def intervals_of(drawn: Replicates) -> list[ScoreIntervals]:
+    """Intervals of M competitors, by the rules of `seed_intervals`."""
+    ends = np.stack([_ends(drawn.accuracy, most=1.0), _ends(drawn.normalised, most=np.inf)])
+    shares = np.stack([drawn.accuracy[0], drawn.reference[0]]).mean(axis=2)  # [2, M]
+    few = (drawn.n_items * np.minimum(shares, 1 - shares) < ENOUGH).any(axis=0)
+    for m in np.flatnonzero(few):
+        ends[:, :, m] = _ends_near_edge(drawn.of_competitors([m]), ends[:, :, m])
+    return [ScoreIntervals(*ends[:, :, m].ravel().tolist()) for m in range(len(few))]
+
+
+def _ends(scores: Floats, *, most: float) -> Floats:
+    """Ends of intervals far from 0 and 1, from replicates [1 + R, M, S] -> [2, M]."""
+    means = scores.mean(axis=2)
+    if scores.shape[2] < SEEDS_COMPARED_FROM:
+        return percentiles(means[1:])
+    margin = of_scores(scores).margin()
+    return np.clip([means[0] - margin, means[0] + margin], 0.0, most)
+
+
+def _ends_near_edge(drawn: Replicates, ends: Floats) -> Floats:
+    """Ends of one competitor that has few images right or wrong, or whose experts have; [2, 2]."""
+    accuracy, reference = drawn.accuracy[:, 0].mean(axis=1), drawn.reference[:, 0].mean(axis=1)
+    shares = float(accuracy[0]), float(reference[0])
+    errors = float(accuracy[1:].std(ddof=1)), float(reference[1:].std(ddof=1))
+    near = [is_near_edge(*both, drawn.n_items) for both in zip(shares, errors, strict=True)]
+    found = ends.copy()
+    if near[0]:
+        margin = max(float(of_scores(drawn.accuracy).margin()[0]), Z * errors[0])
+        found[0] = share_ends(shares[0], margin, drawn.n_items)
+    if any(near):
+        both = [
+            share_ends(share, Z * error, drawn.n_items)
+            if error > ROUNDING or is_near
+            else (share, share)
+            for share, error, is_near in zip(shares, errors, near, strict=True)
+        ]
+        correlation = (
+            np.corrcoef(accuracy[1:], reference[1:])[0, 1] if min(errors) > ROUNDING else 0.0
+        )
+        ratio = ratio_ends(*shares, (both[0], both[1]), float(correlation))
+        # The mean of ratios is not the ratio of the means.
+        scale = float(drawn.normalised[0].mean()) * shares[1] / shares[0] if shares[0] > 0 else 1.0
+        found[1] = np.minimum(np.array(ratio) * scale, drawn.n_items)
+        if drawn.accuracy.shape[2] >= SEEDS_COMPARED_FROM:
+            found[1] = min(found[1][0], ends[1][0]), max(found[1][1], ends[1][1])
+    return found
+
+
+def percentiles(replicates: Floats) -> Floats:
+    """Ends of the 95 % percentile intervals of replicates, [R, ...] -> [2, ...]."""
+    ends: Floats = np.quantile(replicates, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    return ends
 
 
 def disentanglement_interval(
@@ -171,7 +237,8 @@ def disentanglement_interval(
         # The statistic is linear in the images, so the pairs of a task are added up beforehand.
         image = np.sum(arrays_of_task, axis=0) / (len(pairs) * len(arrays_of_task[0]))  # [N]
         statistic += resampled_sums(image[:, None], resamples, generator)[:, 0]
-    return percentiles(statistic)
+    low, high = percentiles(statistic)
+    return float(low), float(high)
 
 
 def rank_groups(
@@ -184,12 +251,12 @@ def rank_groups(
     """Rank competitors by normalised accuracy; those that cannot be told apart share a rank.
 
     For every pair of competitors the difference of normalised accuracy is divided by its standard
-    error: from resamples of images that are the same for both and, from three expert seeds on,
-    the variance over seeds besides. The two-sided p-value of that ratio comes from Student's t,
-    whose degrees of freedom (Welch and Satterthwaite) are infinite for one or two seeds. It is
-    never smaller than 2^(1 - k), the best an exact sign test could do with the k images on which
-    the pair differs; competitors with equal bits have p = 1. P-values are Holm-corrected over all
-    pairs. What is better than a better one counts as better too.
+    error, and compared with Student's t, by the method of the intervals: images are drawn once for
+    both and, from three expert seeds on, the variance of the difference over seeds counts too. All
+    pairs share the mean of that variance, but for those whose own is larger. A p-value is never
+    smaller than 2^(1 - k), the best an exact sign test could do with the k images on which the pair
+    differs; competitors with equal bits have p = 1. P-values are Holm-corrected over all pairs.
+    What is better than a better one counts as better too.
     (Counted percentiles would not do: 2,000 resamples cannot give a p-value below 0.001, and Holm
     over the 435 pairs of 30 competitors needs 0.0001.)
 
@@ -205,74 +272,59 @@ def rank_groups(
     if not scores:
         return {}
     competitors = list(scores.values())
-    accuracy, normalised = replicates(competitors, resamples, np.random.default_rng(seed))
-    weights = seed_weights(len(competitors[0].correct), resamples, np.random.default_rng([seed, 1]))
-    return standings(
-        scores,
-        over_seeds(accuracy, weights),
-        over_seeds(normalised, weights),
-        compare_pairs(competitors, normalised),
-        level=level,
-    )
+    drawn = replicates(competitors, resamples, np.random.default_rng(seed))
+    pairs = compare_pairs(competitors, drawn)
+    return dict(zip(scores, standings(drawn, pairs, level=level), strict=True))
 
 
-def compare_pairs(competitors: Sequence[Scores], normalised: Floats) -> Pairs:
-    """Compare every two of M competitors, by the test that `rank_groups` describes.
+def compare_pairs(competitors: Sequence[Scores], drawn: Replicates) -> Pairs:
+    """Compare every two of M competitors in normalised accuracy, as `rank_groups` describes.
 
     Args:
         competitors: bits; the same expert seeds, tasks and images for all.
-        normalised: normalised accuracy of their replicates, [1 + R, M, S].
+        drawn: their replicates.
     """
-    found = differences(normalised)
-    p_value = p_values(found, competitors)
+    n_differing = count_differing_images(competitors)
+    step = image_steps(drawn, n_differing, measure="normalised_accuracy")
+    uncertainty = of_differences(drawn.normalised, image_step=step)
+    means = drawn.normalised[0].mean(axis=1)
+    value = means[:, None] - means[None, :]
+    least = np.minimum(np.exp2(1.0 - n_differing), 1.0)
+    of_ratio = uncertainty.p_value(value)
+    p_value = np.where(n_differing == 0, 1.0, np.clip(of_ratio, least, 1.0))
     first, second = np.triu_indices(len(competitors), 1)
     adjusted = np.ones_like(p_value)
-    if len(first):
-        corrected = multipletests(p_value[first, second], method="holm")[1]
-        adjusted[first, second] = adjusted[second, first] = corrected
-    return Pairs(found.value, found.margin(LEVEL), adjusted, p_value)
+    corrected = correct_together(p_value[first, second])
+    adjusted[first, second] = adjusted[second, first] = corrected
+    return Pairs(value, uncertainty.margin(), adjusted, p_value)
 
 
-def standings(
-    names: Iterable[str],
-    accuracies: Floats,
-    normaliseds: Floats,
-    pairs: Pairs,
-    *,
-    level: float = LEVEL,
-) -> dict[str, Standing]:
-    """Rank competitors whose pairs were compared, as `rank_groups` describes.
+def standings(drawn: Replicates, pairs: Pairs, *, level: float = LEVEL) -> list[Standing]:
+    """Rank M competitors whose pairs were compared, as `rank_groups` describes.
 
     Args:
-        names: of the M competitors.
-        accuracies: their replicates, means over seeds, [1 + R, M].
-        normaliseds: likewise.
+        drawn: their replicates.
         pairs: see `compare_pairs`.
         level: family-wise error rate of the comparisons.
-
-    Returns:
-        name -> standing, in the order of `names`.
     """
-    n_competitors = normaliseds.shape[1]
-    observed = normaliseds[0]  # [M]
+    accuracies, normaliseds = drawn.accuracy[0].mean(axis=1), drawn.normalised[0].mean(axis=1)
     # Column better than row.
     better = _with_consequences((pairs.p_value < level) & (pairs.difference < 0))
-    best = int(observed.argmax())
-    margin = pairs.margin[:, best]  # [M]
-    return {
-        name: Standing(
+    best = int(normaliseds.argmax())
+    return [
+        Standing(
             rank=1 + int(better[m].sum()),
-            last_rank=n_competitors - int(better[:, m].sum()),
-            accuracy=float(accuracies[0, m]),
-            normalised_accuracy=float(observed[m]),
-            intervals=_intervals(accuracies[:, m], normaliseds[:, m]),
+            last_rank=len(better) - int(better[:, m].sum()),
+            accuracy=float(accuracies[m]),
+            normalised_accuracy=float(normaliseds[m]),
+            intervals=intervals,
             difference=float(pairs.difference[m, best]),
-            difference_low=float(pairs.difference[m, best] - margin[m]),
-            difference_high=float(pairs.difference[m, best] + margin[m]),
+            difference_low=float(pairs.difference[m, best] - pairs.margin[m, best]),
+            difference_high=float(pairs.difference[m, best] + pairs.margin[m, best]),
             p_value=float(pairs.p_value[m, best]),
         )
-        for m, name in enumerate(names)
-    }
+        for m, intervals in enumerate(intervals_of(drawn))
+    ]
 
 
 def _with_consequences(better: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -281,8 +333,3 @@ def _with_consequences(better: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for m in range(len(closed)):
         closed |= closed[:, [m]] & closed[[m], :]
     return closed
-
-
-def _intervals(accuracy: Floats, normalised: Floats) -> ScoreIntervals:
-    """Percentile intervals of replicates, [1 + R] each, of which the first is the data."""
-    return ScoreIntervals(*percentiles(accuracy[1:]), *percentiles(normalised[1:]))

@@ -9,21 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Bits: TypeAlias = NDArray[np.bool_]
 """One bit per test image of a task, 1 = classified correctly, [n]."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
-LEVEL = 0.05
-"""Share of errors allowed: intervals are 95 % intervals, families of tests err with at most 5 %."""
-
 RESAMPLES = 2000
 """Replicates of a bootstrap, unless said otherwise."""
-
-SEEDS_RESAMPLED_FROM = 3
-"""With fewer expert seeds than this, results are conditional on those seeds."""
 
 _COUNTS_IN_MEMORY = 4_000_000
 _DISTINCT_SHARE = 1 / 8
@@ -43,24 +37,71 @@ class Scores:
     reference: Mapping[int, Mapping[str, Bits | Floats]]
 
 
+@dataclass(frozen=True, slots=True)
+class Replicates:
+    """Scores of M competitors by resampled images, [1 + R, M, S] each; replicate 0 is the data.
+
+    Attributes:
+        accuracy: share of correct images.
+        reference: the same of the experts.
+        normalised: the first over the second, task by task.
+        n_items: number of images; for a mean over tasks, the number that would have its variance
+            if all were alike (Kish 1965).
+    """
+
+    accuracy: Floats
+    reference: Floats
+    normalised: Floats
+    n_items: float
+
+    def of_competitors(self, places: Sequence[int]) -> Replicates:
+        """Return those of some of the competitors, in this order."""
+        chosen = list(places)
+        return Replicates(
+            self.accuracy[:, chosen],
+            self.reference[:, chosen],
+            self.normalised[:, chosen],
+            self.n_items,
+        )
+
+    def of_seed(self, place: int) -> Replicates:
+        """Return those of one seed alone."""
+        one = slice(place, place + 1)
+        return Replicates(
+            self.accuracy[..., one],
+            self.reference[..., one],
+            self.normalised[..., one],
+            self.n_items,
+        )
+
+
+def mean_over_tasks(replicates: Iterable[Replicates]) -> Replicates:
+    """Average the replicates of several tasks, at least one."""
+    tasks = iter(replicates)
+    first = next(tasks)
+    sides = [first.accuracy.copy(), first.reference.copy(), first.normalised.copy()]
+    n_tasks, shares = 1, 1 / first.n_items
+    for task in tasks:
+        for side, of_task in enumerate((task.accuracy, task.reference, task.normalised)):
+            sides[side] += of_task
+        n_tasks, shares = n_tasks + 1, shares + 1 / task.n_items
+    accuracy, reference, normalised = (side / n_tasks for side in sides)
+    return Replicates(accuracy, reference, normalised, n_tasks**2 / shares)
+
+
 def replicates(
     competitors: Sequence[Scores], resamples: int, generator: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Accuracy and normalised accuracy, [1 + R, M, S] each; replicate 0 is the data itself."""
-    shape = (1 + resamples, len(competitors), len(competitors[0].correct))
-    accuracy, normalised = np.zeros(shape), np.zeros(shape)
-    n_tasks = 0
-    for _, of_task, normalised_of_task in replicates_by_task(competitors, resamples, generator):
-        accuracy += of_task
-        normalised += normalised_of_task
-        n_tasks += 1
-    return accuracy / n_tasks, normalised / n_tasks
+) -> Replicates:
+    """Resample the means over tasks."""
+    return mean_over_tasks(
+        of_task for _, of_task in replicates_by_task(competitors, resamples, generator)
+    )
 
 
 def replicates_by_task(
     competitors: Sequence[Scores], resamples: int, generator: np.random.Generator
-) -> Iterator[tuple[str, Floats, Floats]]:
-    """Yield each task with its accuracy and normalised accuracy, as `replicates` averages them."""
+) -> Iterator[tuple[str, Replicates]]:
+    """Resample each task by itself."""
     seeds = sorted(competitors[0].correct)
     tasks = sorted(competitors[0].correct[seeds[0]])
     _check_alike(competitors, seeds, tasks)
@@ -83,8 +124,9 @@ def replicates_by_task(
         of_data = stacked.sum(axis=0, dtype=np.float64)
         sums = np.vstack([of_data, resampled_sums(stacked, resamples, generator)])
         n_correct = sums[:, where[: len(correct)]].reshape(shape)
-        n_reference = sums[:, where[len(correct) :]].reshape(shape)
-        yield task, n_correct / len(stacked), n_correct / np.maximum(n_reference, 1.0)
+        n_reference = np.maximum(sums[:, where[len(correct) :]].reshape(shape), 1.0)
+        n = len(stacked)
+        yield task, Replicates(n_correct / n, n_reference / n, n_correct / n_reference, float(n))
 
 
 def _check_alike(competitors: Sequence[Scores], seeds: list[int], tasks: list[str]) -> None:
@@ -120,24 +162,3 @@ def resampled_sums(
         counts = np.stack([np.bincount(images, minlength=n) for images in drawn])
         sums[start : start + len(drawn)] = counts.astype(rows.dtype) @ rows
     return sums
-
-
-def seed_weights(n_seeds: int, resamples: int, generator: np.random.Generator) -> Floats:
-    """Weights of the expert seeds in each replicate, [1 + R, S]; rows add up to 1."""
-    weights = np.full((1 + resamples, n_seeds), 1 / n_seeds)
-    if n_seeds >= SEEDS_RESAMPLED_FROM:
-        drawn = generator.multinomial(n_seeds - 1, weights[0], size=resamples)
-        weights[1:] = drawn / (n_seeds - 1)
-    return weights
-
-
-def over_seeds(replicates: Floats, weights: Floats) -> Floats:
-    """Weighted mean over seeds, [1 + R, M, S] and [1 + R, S] -> [1 + R, M]."""
-    mean: Floats = np.einsum("rms,rs->rm", replicates, weights)
-    return mean
-
-
-def percentiles(replicates: Floats) -> tuple[float, float]:
-    """Ends of the 95 % percentile interval of replicates, [R]."""
-    low, high = np.quantile(replicates, [LEVEL / 2, 1 - LEVEL / 2])
-    return float(low), float(high)

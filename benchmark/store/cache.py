@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.store.artifacts import DAMAGED
-from taskmark.store.durable import drafts, remove
-from taskmark.store.locks import living
+from taskmark.errors import CorruptArtifactError
+from taskmark.files import list_drafts, remove_file
+from taskmark.store.artifacts import DAMAGED, TENSORS
+from taskmark.store.layout import list_old_files, old_store_size, remove_old_files, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from taskmark.store.artifacts import Store
-    from taskmark.store.outside import Outside
+    from taskmark.store.image_files import ImageFile
 
 RECORDS = frozenset({"records", "disentanglement", "negation", "localisation"})
 """The kinds of artifacts that hold records, for whose sake all others are there."""
@@ -48,14 +47,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Waste:
-    """What can be removed: artifacts by name and other files that were left, with their bytes."""
+    """What can be removed.
+
+    Attributes:
+        artifacts: their names.
+        files: damaged and unfinished ones.
+        old_files: the store of an earlier version of taskmark.
+        n_bytes: of all of it.
+    """
 
     artifacts: tuple[str, ...]
     files: tuple[Path, ...]
+    old_files: tuple[Path, ...]
     n_bytes: int
 
 
-def entries(store: Store) -> dict[str, Entry]:
+def list_entries(store: Store) -> dict[str, Entry]:
     """All artifacts by name, in order; damaged ones that are met are set aside and left out."""
     found = {}
     for kind, key in store:
@@ -63,12 +70,12 @@ def entries(store: Store) -> dict[str, Entry]:
             made = store.made(kind, key)
         except CorruptArtifactError:
             continue
-        name, n_bytes = f"{kind}/{key}", sum(map(_size, store.files(kind, key)))
+        name, n_bytes = f"{kind}/{key}", sum(map(size_of, store.files(kind, key)))
         found[name] = Entry(name, made.label, n_bytes, made.uses, made.notes)
     return found
 
 
-def users(stored: Mapping[str, Entry]) -> dict[str, list[str]]:
+def find_users(stored: Mapping[str, Entry]) -> dict[str, list[str]]:
     """For each artifact, the names of those that were made from it directly."""
     by_name: dict[str, list[str]] = {name: [] for name in stored}
     for entry in stored.values():
@@ -78,7 +85,7 @@ def users(stored: Mapping[str, Entry]) -> dict[str, list[str]]:
     return by_name
 
 
-def needed_by_records(stored: Mapping[str, Entry]) -> set[str]:
+def find_needed(stored: Mapping[str, Entry]) -> set[str]:
     """The names of the records' artifacts and of all that these were made from."""
     waiting = [entry.name for entry in stored.values() if entry.kind in RECORDS]
     needed: set[str] = set()
@@ -90,74 +97,56 @@ def needed_by_records(stored: Mapping[str, Entry]) -> set[str]:
     return needed
 
 
-def verify(store: Store) -> tuple[int, list[CorruptArtifactError]]:
-    """Read every byte of every artifact, and of what lies outside; damaged ones are set aside.
+def verify_all(store: Store) -> tuple[int, list[CorruptArtifactError]]:
+    """Read every byte of every artifact and of its image files; damaged ones are set aside.
 
     Returns:
         How many are whole, and what is wrong with the others.
     """
     n_whole, damaged = 0, []
-    outside: set[Outside] = set()  # artifacts of several backbones lie on the same images
+    verified: set[ImageFile] = set()  # artifacts of several backbones refer to the same images
     for kind, key in store:
         try:
-            store.verify(kind, key, whole=outside)
+            store.verify(kind, key, verified=verified)
             n_whole += 1
         except CorruptArtifactError as error:
             damaged.append(error)
     return n_whole, damaged
 
 
-def waste(store: Store, *, also_needed: bool = False) -> Waste:
-    """What no record needs: artifacts, damaged ones that were set aside, and unfinished files.
+def find_waste(store: Store, *, also_needed: bool = False) -> Waste:
+    """Find what no record needs, what is damaged or unfinished, and stores of earlier versions.
 
     Args:
         store: where to look.
         also_needed: count the records' artifacts, and all that they need, as waste too.
     """
-    stored = entries(store)
-    kept = set() if also_needed else needed_by_records(stored)
+    stored = list_entries(store)
+    kept = set() if also_needed else find_needed(stored)
     artifacts = [name for name in stored if name not in kept]
     whole = {path for kind, key in store for path in store.files(kind, key)}
-    half = [path for path in store.root.glob("*/*.safetensors") if path not in whole]
-    files = [*sorted(store.root.glob(f"*/*{DAMAGED}")), *sorted(half), *drafts(store.root)]
-    n_bytes = sum(stored[name].n_bytes for name in artifacts) + sum(map(_size, files))
-    return Waste(tuple(artifacts), tuple(files), n_bytes)
+    half = [path for path in store.folder.glob(f"*/*{TENSORS}") if path not in whole]
+    set_aside = store.folder.glob(f"*/*{DAMAGED}")
+    files = [*sorted(set_aside), *sorted(half), *list_drafts(store.folder)]
+    n_bytes = sum(stored[name].n_bytes for name in artifacts) + sum(map(size_of, files))
+    old = list_old_files(store.root)
+    return Waste(tuple(artifacts), tuple(files), tuple(old), n_bytes + old_store_size(store.root))
 
 
-def prune(store: Store, rubbish: Waste) -> None:
-    """Remove waste.
+def remove_waste(store: Store, waste: Waste) -> None:
+    """Remove what was found; see `taskmark.store.locks.lock_out_runs`.
 
     Raises:
-        TaskmarkError: if a run is under way, or if something cannot be removed.
+        TaskmarkError: if something cannot be removed.
     """
-    check_idle(store)
-    for name in rubbish.artifacts:
+    for name in waste.artifacts:
         kind, _, key = name.partition("/")
         store.remove(kind, key)
-    for path in rubbish.files:
-        remove(path)
-
-
-def check_idle(store: Store) -> None:
-    """Check that no run uses the store now.
-
-    Raises:
-        TaskmarkError: if one does.
-    """
-    runs = sorted(set(living(store.locks)))
-    if runs:
-        raise TaskmarkError(
-            f"The store {str(store.root)!r} is in use by {' and '.join(runs)}; wait for the end of "
-            f"that run, or if it ended without a word on another machine, delete {store.locks}."
-        )
+    for path in waste.files:
+        remove_file(path)
+    remove_old_files(store.root)
 
 
 def total_bytes(found: Iterable[Entry]) -> int:
     """The bytes of some artifacts."""
     return sum(entry.n_bytes for entry in found)
-
-
-def _size(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        return path.stat().st_size
-    return 0

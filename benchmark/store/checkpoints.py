@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskmark.errors import CorruptArtifactError
-from taskmark.store.lineage import under_way
+from taskmark.store.recording import current_account
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +71,7 @@ class Checkpoints:
 
     def _read(self, name: str) -> Progress:
         found = self._store.get(CHECKPOINTS, name)
-        under_way().uses.pop(f"{CHECKPOINTS}/{name}", None)  # it will not be kept
+        current_account().uses.pop(f"{CHECKPOINTS}/{name}", None)  # it will not be kept
         facts = found.facts
         self.seconds, self.cpu_seconds = facts["seconds"], facts["cpu_seconds"]
         return Progress(

@@ -12,7 +12,6 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 # The library's names of what a store holds, in its order: those that come last are written first.
 _NAMES = {
@@ -70,23 +69,6 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
         if n_bytes:
             sense = "fewer" if n_bytes > 0 else "more"
             raise ValueError(f"the rows of {name!r} are {abs(n_bytes)} bytes {sense} than told")
-
-
-def places(path: Path) -> tuple[int, dict[str, int]]:
-    """Where the tensors lie in a safetensors file that was opened without complaint.
-
-    Returns:
-        How many bytes come before the first of them, and at which byte each begins, by name.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(_LENGTH), "little")
-        entries = json.loads(file.read(size))
-    header = _LENGTH + size
-    entries.pop("__metadata__", None)
-    return header, {name: header + told["data_offsets"][0] for name, told in entries.items()}
 
 
 def _header(tensors: Mapping[str, Written], order: list[str]) -> bytes:

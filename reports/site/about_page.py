@@ -8,6 +8,7 @@ from taskmark.reports import provenance
 from taskmark.reports.definitions import definitions
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import render
+from taskmark.statistics.coverage import least, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 def about_page(content: Content) -> Iterator[File]:
     """Render the page."""
+    lines = read_table()
     yield render(
         "about.html",
         addresses.ABOUT,
         content,
         definitions=definitions(),
+        coverage=lines,
+        least_coverage=least(lines, few_items=False),
+        least_in_corners=least(lines, few_items=True),
         environments=provenance.environments(content.records),
     )

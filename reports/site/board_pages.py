@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from taskmark.reports.definitions import RECIPES, TRACKS
 from taskmark.reports.site import addresses, citations
-from taskmark.reports.site.costs import cost
 from taskmark.reports.site.rendering import render
+from taskmark.reports.site.row_costs import cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def _page(content: Content, edition: Edition, whole: Board, board: Board, seed: 
 
 
 def common_notes(rows: Sequence[Row]) -> list[str]:
-    """What the records of all rows with a score say alike, so of what the board stands on."""
+    """The data notes that all rows with a score share, which hold for the whole board."""
     noted = [record.provenance.notes for row in rows if row.cells for record in row.records]
     return [note for note in noted[0] if all(note in notes for notes in noted)] if noted else []
 

@@ -11,6 +11,7 @@ from taskmark.records.catalogue import Catalogue
 from taskmark.reports import figures
 from taskmark.reports.definitions import RECIPES
 from taskmark.reports.evidence import CONTROL
+from taskmark.reports.plot_data import largest_error
 from taskmark.reports.site.addresses import slug
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Edition:
     @cached_property
     def map_views(self) -> tuple[MapView, ...]:
         """The maps on one colour scale, drawn once: by backbone, the control last, and recipe."""
-        largest = figures.largest_error(self.maps)
+        largest = largest_error(self.maps)
         order = {recipe: place for place, recipe in enumerate(RECIPES)}
         listed = sorted(
             self.maps,

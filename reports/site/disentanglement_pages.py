@@ -10,6 +10,7 @@ from taskmark.records.localisation_record import LocalisationEstimate, Localisat
 from taskmark.records.negation_record import NegationRecord
 from taskmark.reports import figures
 from taskmark.reports.definitions import paragraphs
+from taskmark.reports.plot_data import largest_error
 from taskmark.reports.site import addresses
 from taskmark.reports.site.number_formats import mean_of
 from taskmark.reports.site.rendering import render
@@ -47,7 +48,7 @@ def disentanglement_pages(content: Content) -> Iterator[File]:
                 content,
                 edition=edition,
                 maps=side_by_side(edition),
-                colour_scale=figures.colour_scale(figures.largest_error(edition.maps)),
+                colour_scale=figures.colour_scale(largest_error(edition.maps)),
                 before=before,
                 about_maps=paragraphs(DisentanglementRecord),
                 about_negation=paragraphs(NegationRecord),

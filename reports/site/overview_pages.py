@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OverviewLine:
     """A method under a recipe on all backbones, None where it has no row.
 
     `unbeaten` counts the backbones but the control on which no method is better beyond chance, of
@@ -68,13 +68,18 @@ def columns(edition: Edition) -> tuple[Board, ...]:
     return tuple(found[0] for name in names if (found := edition.boards_of(name)))
 
 
-def lines(boards: tuple[Board, ...]) -> dict[str, list[Line]]:
+def lines(boards: tuple[Board, ...]) -> dict[str, list[OverviewLine]]:
     """Lines by kind: those that compete, those apart, references, and those without a score."""
     keys = dict.fromkeys(row.key for board in boards for row in board.rows)
-    groups: dict[str, list[Line]] = {"ranked": [], "apart": [], "references": [], "unranked": []}
+    groups: dict[str, list[OverviewLine]] = {
+        "ranked": [],
+        "apart": [],
+        "references": [],
+        "unranked": [],
+    }
     for key in keys:
         found = tuple(next((row for row in board.rows if row.key == key), None) for board in boards)
-        line = Line(
+        line = OverviewLine(
             rows=found,
             unbeaten=sum(
                 row is not None and row.standing is not None and row.standing.rank == 1
@@ -102,7 +107,7 @@ def _group(rows: tuple[Row | None, ...]) -> str:
     return "apart" if any(row.state == "ok" for row in known) else "unranked"
 
 
-def _order(line: Line) -> tuple[float, float, str]:
+def _order(line: OverviewLine) -> tuple[float, float, str]:
     """Most often unbeaten first; then by the mean score, which alone ranks nothing."""
     scores = [row.normalised_accuracy for row in line.rows if row and row.cells]
     return -line.unbeaten, -sum(scores) / max(len(scores), 1), line.row.key

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.reports import figures, frontier, scaling
+from taskmark.reports import figures, plot_data
 from taskmark.reports.site import addresses
 from taskmark.reports.site.overview_pages import columns
 from taskmark.reports.site.rendering import render
 from taskmark.reports.svg import DASHES, N_COLOURS
-from taskmark.statistics.resampling import LEVEL
+from taskmark.statistics.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,15 +57,15 @@ def plot_pages(content: Content) -> Iterator[File]:
         keys = sorted({row.key for board in edition.boards for row in board.rows})
         places = {key: place for place, key in enumerate(keys)}
         for board in columns(edition):
-            drawn = figures.curves(board)
-            steps = scaling.ladder(board, everywhere)
+            drawn = plot_data.curves(board)
+            steps = plot_data.ladder(board, everywhere)
             yield render(
                 "plots.html",
                 addresses.plots(edition, board.backbone),
                 content,
                 edition=edition,
                 board=board,
-                points=(points := frontier.points(board)),
+                points=(points := plot_data.priced_rows(board)),
                 cost=figures.cost_scatter(board, points) if points else None,
                 curves=figures.scale_curves(board, drawn, places) if drawn else None,
                 legend=_legend([curve.row.key for curve in drawn], places),

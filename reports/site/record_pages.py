@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from taskmark.reports import provenance
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
-from taskmark.reports.site.costs import extra_bytes
 from taskmark.reports.site.rendering import File, render
+from taskmark.reports.site.row_costs import extra_bytes
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TaskLine:
     """A result with the intervals that the record leaves out."""
 
     result: TaskResult
@@ -57,10 +57,10 @@ def record_pages(content: Content) -> Iterator[File]:
                     yield File(addresses.record_json(record), text.encode())
 
 
-def _results(board: Board, record: Record) -> list[Line]:
+def _results(board: Board, record: Record) -> list[TaskLine]:
     ratios = _normalised(board, record)
     return [
-        Line(
+        TaskLine(
             result=result,
             normalised=ratios[result.task],
             disagreement=proportion_interval(round(result.disagreement * result.n), result.n),

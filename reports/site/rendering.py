@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from taskmark.reports import finding_filters
 from taskmark.reports.definitions import CLAIMS
-from taskmark.reports.site import addresses, number_formats
+from taskmark.reports.site import addresses, finding_formats, number_formats
 
 if TYPE_CHECKING:
     from taskmark.reports.site.content import Content
@@ -35,7 +34,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(**number_formats.FILTERS, **finding_filters.FILTERS)
+    environment.filters.update(**number_formats.FILTERS, **finding_formats.FILTERS)
     environment.globals.update(address=addresses, measure=number_formats.measure, claims=CLAIMS)
     return environment
 

@@ -11,9 +11,15 @@ from huggingface_hub import constants, errors
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_TOO_MANY, _OUT_OF_ORDER = 429, 500
+_UNKNOWN_TOKEN, _TOO_MANY, _OUT_OF_ORDER = 401, 429, 500
+_KEPT = "whole files are kept, and one that was broken off starts anew"
+
+
+class OutOfReachError(TaskmarkError):
+    """The hub cannot be asked, so nobody knows what it has."""
+
 
 _KNOWN: dict[type[Exception], str] = {
     errors.RevisionNotFoundError: "The hub has no commit {revision} of {repository}; its owner may "
@@ -47,7 +53,8 @@ def in_sentences(
     except Exception as error:
         if (told := sentence(error, repository, revision, command=command)) is None:
             raise
-        raise TaskmarkError(told) from error
+        kind = OutOfReachError if _is_of_network(error) else TaskmarkError
+        raise kind(told) from error
 
 
 def sentence(
@@ -76,13 +83,21 @@ def sentence(
             f"{at} is not complete in the hub's cache, and HF_HUB_OFFLINE shuts the network: run "
             f"`{command} fetch` where there is one, and bring the cache (HF_HOME) along."
         )
-    if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
-        told = " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
+    if any(_is_of_transfer(cause) for cause in causes):
         return (
-            f"{at} could not be fetched ({told}); see that there is a network, and go on with the "
-            "same command: whole files are kept."
+            f"The transfer of {at} broke off ({_told(causes)}); go on with the same command, and "
+            f"if it breaks off again, with HF_HUB_DISABLE_XET=1 before it: {_KEPT}."
+        )
+    if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
+        return (
+            f"{at} could not be fetched ({_told(causes)}); see that there is a network, and go on "
+            f"with the same command: {_KEPT}."
         )
     return None
+
+
+def _told(causes: Sequence[BaseException]) -> str:
+    return " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
 
 
 def _of_one(
@@ -91,7 +106,7 @@ def _of_one(
     if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
         return (
             f"No space is left for {at} in the hub's cache; make room, or name another folder by "
-            "HF_HOME; whole files are kept."
+            f"HF_HOME; {_KEPT}."
         )
     for kind, template in _KNOWN.items():
         if isinstance(cause, kind):
@@ -104,12 +119,19 @@ def _refused(error: errors.HfHubHTTPError, at: str) -> str:
     if status == _TOO_MANY:
         wait = error.response.headers.get("Retry-After")
         after = f"in {wait} s" if wait else "later"
-        return (
-            f"The hub refuses {at}: too many requests (429); go on {after}, whole files are kept."
-        )
+        return f"The hub refuses {at}: too many requests (429); go on {after}, {_KEPT}."
     if status >= _OUT_OF_ORDER:
-        return f"The hub is out of order ({status}) for {at}; go on later, whole files are kept."
+        return f"The hub is out of order ({status}) for {at}; go on later, {_KEPT}."
+    if status == _UNKNOWN_TOKEN:
+        return f"The hub refuses {at} (401): give a valid token with `hf auth login`."
     return f"The hub refuses {at} ({status}); see on its page whether you may fetch it."
+
+
+def _is_of_transfer(error: BaseException) -> bool:
+    """Whether it comes from the part of the library that moves large files in pieces."""
+    names = {base.__name__ for base in type(error).__mro__}
+    # The native part raises bare RuntimeErrors; what derives from them has a meaning of its own.
+    return "XetDownloadError" in names or type(error) is RuntimeError
 
 
 def _is_of_network(error: BaseException) -> bool:

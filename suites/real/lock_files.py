@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import tomllib
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,6 +10,7 @@ import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
 from taskmark.errors import TaskmarkError
+from taskmark.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,12 +81,5 @@ def write(locks: Mapping[str, BaseModel], file: Path, *, head: str, elsewhere: s
         name: locks[name].model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         for name in sorted(locks)
     }
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_text(head + "\n" + tomli_w.dumps(tables), "utf-8")
-        os.replace(draft, file)  # noqa: PTH105 - atomic on every system
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise TaskmarkError(
-            f"The lock file {file} cannot be written ({error.strerror}); name another {elsewhere}."
-        ) from error
+    content = (head + "\n" + tomli_w.dumps(tables)).encode()
+    write_atomically(file, content, cure=f"name another {elsewhere}")

@@ -73,7 +73,8 @@ def sizes(name: str, place: Place | None = None) -> Sizes | None:
     split = manifest(official["train"])
     rows = (len(split.train), len(split.validation), official["test"])
     side = data.native_size or tasks.RESOLUTION
-    return Sizes(*rows, n_bytes=arrays.n_bytes(sum(rows), side), is_here=False)
+    to_fetch = sum(file.size for file in locked.files.values()) if locked else 0
+    return Sizes(*rows, n_bytes=arrays.n_bytes(sum(rows), side) + to_fetch, is_here=False)
 
 
 def untrained(weights: str) -> Encoder:

@@ -22,7 +22,7 @@ from bad_methods import (
 )
 
 from taskmark.conformance import CHECKS, Finding, check_method, miniature, run_check
-from taskmark.machine.switches import switches
+from taskmark.machine.global_settings import read_settings
 from taskmark.plugins.registry import find
 
 BUILT_IN = {name: found.method for name, found in find().items() if found.origin == "built-in"}
@@ -81,9 +81,9 @@ def test_a_bad_method_fails_nothing_else(method):
 
 
 def test_the_switches_are_left_as_they_were():
-    before = switches()
+    before = read_settings()
     check_method(Switching)
-    assert switches() == before
+    assert read_settings() == before
 
 
 def test_a_written_reason_lets_order_matter():

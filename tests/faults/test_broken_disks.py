@@ -40,10 +40,6 @@ def test_a_fault_at_any_step_of_writing_loses_nothing(undisturbed, tmp_path, som
         shutil.rmtree(trial.folder)
 
 
-def test_a_heart_that_cannot_beat_stops_nothing(undisturbed, tmp_path):
-    assert start(undisturbed.elsewhere(tmp_path), Fault("utime", 0, "EIO")).end() == 0
-
-
 def test_a_clock_that_jumps_changes_no_record(undisturbed, tmp_path, chance):
     trial = undisturbed.elsewhere(tmp_path)
     running = start(trial, JumpingClock())

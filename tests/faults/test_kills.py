@@ -61,5 +61,5 @@ def test_an_interrupted_run_tidies_up_and_goes_on(undisturbed, tmp_path, chance,
         assert code in (0, 130)
         TALLY["interrupts"] += 1
         TALLY[f"of them ended within {END_SECONDS:.0f} s"] += seconds <= END_SECONDS
-        assert not list(trial.store.locks.iterdir())
+        assert not list((trial.store.folder / "locks").iterdir())
         undisturbed.check_resumed(trial)

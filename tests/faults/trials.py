@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from taskmark.config import RunConfig
 from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
+from taskmark.files import list_drafts
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import CHECKPOINTS
-from taskmark.store.durable import drafts
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -51,7 +51,7 @@ class Fault:
     def install(self) -> Counter[str]:
         """Break this process; return what counts the calls."""
         calls: Counter[str] = Counter()
-        owners: dict[str, Any] = {"fsync": os, "open": os, "utime": os, "replace": pathlib.Path}
+        owners: dict[str, Any] = {"fsync": os, "open": os, "replace": pathlib.Path}
         for name, owner in owners.items():
             setattr(owner, name, self._broken(name, getattr(owner, name), calls))
         return calls
@@ -229,10 +229,11 @@ class Undisturbed:
     def check_tidy(trial: Trial, *, damaged: bool = False) -> None:
         """Nothing is there but whole artifacts and whole records."""
         store = trial.store
-        assert list(drafts(store.root)) == []
-        assert list(drafts(trial.folder / "out")) == []
-        assert list(store.locks.iterdir()) == []
+        assert list_drafts(store.folder) == []
+        assert list_drafts(trial.folder / "out") == []
+        assert list((store.folder / "locks").iterdir()) == []
         files = {path for path in store.root.rglob("*") if path.is_file()}
+        files.discard(store.folder / "in-use.lock")
         if damaged:
             files -= set(store.root.rglob("*.damaged"))
         assert files == {path for kind, key in store for path in store.files(kind, key)}

@@ -51,16 +51,16 @@ def methods_of() -> dict[str, set[str]]:
     """The names of the methods that each file of methods has a part in, by its path."""
     stems = {path.stem: path for path in sorted((ROOT / "methods").glob("[!_]*.py"))}
     imports = {stem: _imports(path) & set(stems) for stem, path in stems.items()}
-    names = {stem: name for stem, path in stems.items() if (name := _method_name(path))}
+    names = {stem: _method_names(path) for stem, path in stems.items()}
     parts: dict[str, set[str]] = {f"methods/{stem}.py": set() for stem in stems}
-    for stem, name in names.items():
+    for stem, own in names.items():
         waiting, seen = [stem], {stem}
         while waiting:
             found = imports[waiting.pop()] - seen
             seen |= found
             waiting += found
         for part in seen:
-            parts[f"methods/{part}.py"].add(name)
+            parts[f"methods/{part}.py"] |= own
     return parts
 
 
@@ -88,10 +88,11 @@ def _imports(path: Path) -> set[str]:
     }
 
 
-def _method_name(path: Path) -> str | None:
-    """The value of `name` in the body of a class, which is what a method is called by."""
-    for node in ast.parse(path.read_text("utf-8")).body:
-        for line in node.body if isinstance(node, ast.ClassDef) else ():
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "name":
-                return str(ast.literal_eval(line.value))
-    return None
+def _method_names(path: Path) -> set[str]:
+    """The values of `name` in the bodies of classes, which is what methods are called by."""
+    return {
+        str(ast.literal_eval(line.value))
+        for node in ast.parse(path.read_text("utf-8")).body
+        for line in (node.body if isinstance(node, ast.ClassDef) else ())
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "name"
+    }

@@ -31,18 +31,28 @@ def trimmed(row: Sequence[float], density: float) -> list[float]:
     return [value if abs(value) >= kth else 0.0 for value in row]
 
 
-def ties(rows: Rows, cuts: Sequence[int], *, density: float, mean: bool) -> list[float]:
-    """TIES with trimming between the cuts 0 .. P."""
+def ties(
+    rows: Rows,
+    cuts: Sequence[int],
+    *,
+    density: float,
+    mean: bool,
+    weights: Sequence[float] | None = None,
+) -> list[float]:
+    """TIES with trimming between the cuts 0 .. P, and a weight a task before the election."""
+    weights = weights or [1.0] * len(rows)
     kept = [
         [value for a, b in itertools.pairwise(cuts) for value in trimmed(row[a:b], density)]
         for row in rows
     ]
     merged = []
     for column in zip(*kept, strict=True):
-        elected = math.fsum(column)
-        agreeing = [value for value in column if value * elected > 0]
-        total = math.fsum(agreeing)
-        merged.append(total / len(agreeing) if agreeing and mean else total)
+        weighted = [weight * value for weight, value in zip(weights, column, strict=True)]
+        elected = math.fsum(weighted)
+        agreeing = [(v, abs(w)) for v, w in zip(weighted, weights, strict=True) if v * elected > 0]
+        total = math.fsum(value for value, _ in agreeing)
+        share = math.fsum(size for _, size in agreeing)
+        merged.append(total / share if agreeing and mean else total)
     return merged
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from taskmark import Given, Head, WeightSpace, methods
 from taskmark.inference.readers import Setting, reader
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 N_TASKS = 3
 WIDTH = 512
@@ -96,7 +96,7 @@ def extra_bytes(name: str) -> int:
 
     method.edit(given_of(12))  # what is imported and set up once is not counted
     given = given_of(WIDTH)
-    with measured() as spent:
+    with measure() as spent:
         edit = method.edit(given)
     held = [edit.vector, *edit.per_task.values(), *(mask.kept for mask in edit.masks.values())]
     own = {given.pretrained.data_ptr(), given.task_vectors.untyped_storage().data_ptr()}

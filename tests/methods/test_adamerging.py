@@ -11,9 +11,7 @@ from pydantic import ValidationError
 from small_inputs import rows
 
 from taskmark.conformance import miniature
-from taskmark.methods.adamerging import AdaMerging
-from taskmark.methods.adamerging_plus import AdaMergingPlus, Agreeing
-from taskmark.methods.adamerging_task import AdaMergingTask
+from taskmark.methods.adamerging import AdaMerging, AdaMergingPlus, AdaMergingTask, Agreeing
 from taskmark.methods.task_loss import TaskLoss
 
 METHODS = (AdaMerging, AdaMergingTask, AdaMergingPlus)

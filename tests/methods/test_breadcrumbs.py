@@ -14,9 +14,7 @@ from pydantic import ValidationError
 from small_inputs import cuts, given_rows, rows
 
 from taskmark.methods import chunks
-from taskmark.methods.bands import band, within
-from taskmark.methods.breadcrumbs import Breadcrumbs
-from taskmark.methods.breadcrumbs_ties import BreadcrumbsTies
+from taskmark.methods.breadcrumbs import Breadcrumbs, BreadcrumbsTies, band, within
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from naive_formulas import adamw
 
-from taskmark.methods.coefficient_learning import Training, learn
+from taskmark.methods.coefficient_learning import Training, descent, learn
 
 SLICES = (slice(0, 2), slice(2, 4))
 DIRECTIONS = torch.tensor([[1.0, 2.0, 1.0, 0.0], [0.0, 1.0, 1.0, 3.0]])
@@ -161,3 +161,24 @@ def test_its_inputs_are_not_written_to():
     assert not start.any()
     assert not base.any()
     assert torch.equal(DIRECTIONS, directions)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e-3, 1e3])
+def test_the_gradient_of_all_coefficients_is_clipped_to_a_norm(clip_norm):
+    loss, coefficients = Bowl(torch.tensor([1.0, -2.0, 3.0, 4.0])), torch.zeros(2, 2)
+    optimiser = torch.optim.SGD([coefficients], lr=1.0)
+    steps = descent(
+        loss,
+        loss.batches(4),
+        coefficients,
+        optimiser,
+        DIRECTIONS,
+        SLICES,
+        base=0,
+        clip_norm=clip_norm,
+    )
+    next(steps)
+    next(steps)
+    gradient = torch.tensor([-3.0, 3.0, -2.0, 15.0])  # <target, direction>, slice by slice
+    expected = 1e-3 * gradient / gradient.norm() if clip_norm == 1e-3 else gradient
+    assert coefficients.flatten().tolist() == pytest.approx(expected.tolist(), rel=1e-3)

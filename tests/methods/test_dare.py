@@ -1,6 +1,9 @@
 """DARE against its formula on the masks that its seed draws, and what it reduces to."""
 
+import math
+
 import naive_formulas
+import numpy as np
 import pytest
 import torch
 from hypothesis import given as given_that
@@ -10,9 +13,7 @@ from pydantic import ValidationError
 from small_inputs import given_rows, rows
 
 from taskmark.methods import chunks
-from taskmark.methods.dare_task_arithmetic import DareTaskArithmetic
-from taskmark.methods.dare_ties import DareTies
-from taskmark.methods.dropping import drawn_seed, dropped, task_streams
+from taskmark.methods.dare import DareTaskArithmetic, DareTies
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 
@@ -21,14 +22,22 @@ METHODS = pytest.mark.parametrize("method", [DareTaskArithmetic, DareTies])
 
 
 def thinned(tau, given, rate, seed):
-    """tau' by the definition, with the masks that this seed draws."""
-    streams = task_streams(drawn_seed(torch.Generator().manual_seed(seed)), given.tasks)
-    kept = dropped(torch.ones(len(tau), len(tau[0])), streams, rate) > 0
-    share = 1 - int(rate * 65_536) / 65_536
-    return [
-        [value / share if keep else 0.0 for value, keep in zip(row, mask, strict=True)]
-        for row, mask in zip(tau, kept.tolist(), strict=True)
-    ]
+    """tau' by the definition, with draws of 16 bits worked out by whole numbers of Python."""
+    own = int(torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(seed)))
+    n_dropped = math.floor(rate * 65_536)
+    result = []
+    for row, task in zip(tau, given.tasks, strict=True):
+        words = np.random.SFC64([own, *task.encode()]).random_raw(math.ceil(len(row) / 4))
+        quarters = [int(word) >> shift & 0xFFFF for word in words for shift in (0, 16, 32, 48)]
+        # The sixteen bits are a number with a sign: 0x8000 is the smallest.
+        ranks = [(quarter + 0x8000) % 0x10000 for quarter in quarters]
+        result.append(
+            [
+                value * 65_536 / (65_536 - n_dropped) if rank >= n_dropped else 0.0
+                for value, rank in zip(row, ranks, strict=False)
+            ]
+        )
+    return result
 
 
 @settings(deadline=None)

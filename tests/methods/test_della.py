@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from small_inputs import given_rows, rows
 
-from taskmark.methods import magprune
-from taskmark.methods.della import Della
-from taskmark.methods.della_linear import DellaLinear
-from taskmark.methods.dropping import drawn_seed, draws, task_streams
+from taskmark.methods import della as module
+from taskmark.methods.dare import drawn_seed, draws, task_streams
+from taskmark.methods.della import Della, DellaLinear
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 
@@ -75,17 +74,17 @@ def test_the_pruned_elect_a_sign(tau, window, seed, merge_function):
 
 
 def test_the_probabilities_fall_in_equal_steps_with_the_rank():
-    found = magprune.drop_probabilities(5, 0.5, 0.2).tolist()
+    found = module.drop_probabilities(5, 0.5, 0.2).tolist()
     assert found == pytest.approx([0.6, 0.55, 0.5, 0.45, 0.4], abs=2**-17)
-    assert magprune.drop_probabilities(1, 0.5, 0.2).tolist() == [0.5]
-    assert magprune.drop_probabilities(3, 0.0, 0.0).tolist() == [0.0] * 3
-    assert magprune.drop_probabilities(2, 0.5, 0.99999).tolist() == [1 - 2**-16, 0.0]
+    assert module.drop_probabilities(1, 0.5, 0.2).tolist() == [0.5]
+    assert module.drop_probabilities(3, 0.0, 0.0).tolist() == [0.0] * 3
+    assert module.drop_probabilities(2, 0.5, 0.99999).tolist() == [1 - 2**-16, 0.0]
 
 
 @settings(deadline=None)
 @given_that(tau=rows(max_tasks=3))
 def test_ranks_rise_with_the_magnitude_and_equals_rank_from_the_left(tau):
-    found = magprune.columns_by_rank(torch.tensor(tau))
+    found = module.columns_by_rank(torch.tensor(tau))
     expected = [
         sorted(range(len(row)), key=lambda column: (abs(row[column]), column)) for row in tau
     ]
@@ -95,8 +94,8 @@ def test_ranks_rise_with_the_magnitude_and_equals_rank_from_the_left(tau):
 def test_large_entries_survive_more_often_and_the_mean_rate_is_p():
     n_rows, width = 20_000, 11
     tau = torch.arange(1.0, width + 1).expand(n_rows, width)
-    probabilities = magprune.drop_probabilities(width, 0.5, 0.8)
-    (found,) = magprune.magprune(tau[None], probabilities, task_streams(3, ["a"]))
+    probabilities = module.drop_probabilities(width, 0.5, 0.8)
+    (found,) = module.magprune(tau[None], probabilities, task_streams(3, ["a"]))
     kept = (found != 0).double().mean(0)
     expected = 0.1 + 0.08 * torch.arange(width, dtype=torch.float64)
     assert torch.allclose(kept, expected, atol=4 * 0.5 / math.sqrt(n_rows))
@@ -142,7 +141,7 @@ def test_sign_and_size_of_all_vectors_pass_through(method, tau):
 def test_long_tensors_are_worked_through_in_whole_rows(method, monkeypatch):
     tau = torch.randn(2, 60 * 8, generator=torch.Generator().manual_seed(0)).tolist()
     whole = method().merge(given_rows(tau, {"w": [60, 8]}))
-    monkeypatch.setattr(magprune, "_BLOCK", 20)  # two rows, sixteen draws
+    monkeypatch.setattr(module, "_BLOCK", 20)  # two rows, sixteen draws
     assert torch.equal(method().merge(given_rows(tau, {"w": [60, 8]})), whole)
 
 

@@ -1,5 +1,7 @@
 """DOGE against the paper's loss under autograd, by hand, and what it reduces to."""
 
+import math
+
 import naive_descents
 import pytest
 import torch
@@ -126,3 +128,31 @@ def test_the_defaults_are_the_papers():
 def test_fields_outside_their_range_are_refused(fields):
     with pytest.raises(ValidationError):
         Doge(**fields)
+
+
+@pytest.mark.parametrize("scale", [1e37, 1e20, 1e10, 1e-10, 1e-20, 1e-36])
+def test_vectors_beyond_all_usual_lengths_are_merged_as_usual_ones_are(scale):
+    rows, shapes = task_vectors(3, 12 * 8), [(12, 8)]
+    usual = merged(rows, shapes, steps="relative", n_steps=40)
+    power = 2.0 ** round(math.log2(scale))
+    found = merged((rows.double() * power).float(), shapes, n_steps=40)
+    assert torch.allclose(found, usual, rtol=1e-3, atol=1e-6)
+
+
+def test_denormal_vectors_give_finite_results():
+    found = merged(1e-42 * task_vectors(3, 12 * 8), [(12, 8)], n_steps=40)
+    assert found.isfinite().all()
+    assert found.any()
+
+
+def test_a_vector_far_shorter_than_the_others_counts_as_zero():
+    rows = task_vectors(3, 12 * 8)
+    without = rows.clone()
+    rows[2] *= 1e-20
+    without[2] = 0
+    assert torch.equal(merged(rows, [(12, 8)]), merged(without, [(12, 8)]))
+
+
+def test_absolute_steps_are_no_part_of_a_row():
+    assert "steps" not in Doge().hyperparameters()
+    assert Doge(steps="relative").hyperparameters()["steps"] == "relative"

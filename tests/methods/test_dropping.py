@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskmark.methods.dropping import drawn_seed, draws, dropped, survivors, task_streams
+from taskmark.methods.dare import drawn_seed, draws, dropped, survivors, task_streams
 
 RATES = [0.0, 0.1, 0.5, 0.9, 0.99, 0.99999]
 

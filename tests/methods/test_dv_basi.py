@@ -8,11 +8,8 @@ from taskmark.conformance import miniature
 from taskmark.methods.atlas import Atlas
 from taskmark.methods.coefficient_learning import Training, learn
 from taskmark.methods.coefficients import groups
-from taskmark.methods.direct_scaling import DirectScaling
-from taskmark.methods.direct_scaling_unsupervised import DirectScalingUnsupervised
-from taskmark.methods.dv_basi import DvBasi
-from taskmark.methods.dv_basi_start import DvBasiStart
-from taskmark.methods.dv_basi_unsupervised import DvBasiUnsupervised
+from taskmark.methods.direct_scaling import DirectScaling, DirectScalingUnsupervised
+from taskmark.methods.dv_basi import DvBasi, DvBasiStart, DvBasiUnsupervised
 from taskmark.methods.task_loss import TaskLoss
 
 METHODS = (DvBasi, DvBasiUnsupervised, DirectScaling, DirectScalingUnsupervised)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from taskmark.conformance import miniature
-from taskmark.methods.dv_basi import DvBasi
-from taskmark.methods.dv_basi_single_task import DvBasiSingleTask
+from taskmark.methods.dv_basi import DvBasi, DvBasiSingleTask
 from taskmark.methods.task_loss import TaskLoss
 
 FAST = {"learning_rate": 0.05, "batch_size": 8}

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from taskmark.conformance import miniature
 from taskmark.methods.fisher import Fisher, fisher
-from taskmark.methods.regression import samples
+from taskmark.methods.regmean import samples
 
 
 def test_the_draws_average_to_the_exact_fisher():

@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from small_inputs import given_rows
 from test_spectra import of_rank, randn
 
-from taskmark.methods.iso_c import IsoC, isotropic_sum
-from taskmark.methods.iso_cts import IsoCts, isotropic_union, subspace_sizes
+from taskmark.methods.iso import IsoC, IsoCts, isotropic_sum, isotropic_union, subspace_sizes
 
 TASKS, SIZES, SEEDS = st.integers(1, 5), st.integers(1, 9), st.integers(0, 99)
 

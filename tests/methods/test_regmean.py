@@ -7,9 +7,7 @@ from pydantic import ValidationError
 
 from taskmark.conformance import miniature
 from taskmark.contract.weights import WeightSpace
-from taskmark.methods.regmean import RegMean
-from taskmark.methods.regmean_plus import RegMeanPlus, block_of
-from taskmark.methods.regression import samples
+from taskmark.methods.regmean import RegMean, RegMeanPlus, block_of, samples
 
 METHODS = (RegMean, RegMeanPlus)
 

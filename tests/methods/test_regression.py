@@ -8,8 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from taskmark.conformance import miniature
-from taskmark.methods.regmean import RegMean
-from taskmark.methods.regression import NormalEquations, samples, shrink
+from taskmark.methods.regmean import NormalEquations, RegMean, samples, shrink
 
 
 def solved(weights, inputs, alpha):

@@ -40,7 +40,8 @@ def test_experts_are_not_one_merged_vector():
 @settings(deadline=None)
 @given_that(tau=rows())
 def test_task_vectors_are_summed(method, tau):
-    assert method().merge(given_rows(tau)).tolist() == naive_formulas.summed(tau)
+    given = given_rows(tau, recipe=method.recipe)
+    assert method().merge(given).tolist() == naive_formulas.summed(tau)
 
 
 @settings(deadline=None)
@@ -85,3 +86,23 @@ def test_the_three_sums_differ_in_their_recipe(method, recipe):
 def test_weights_alone_come_without_data():
     with pytest.raises(TaskmarkError, match="weights alone"):
         given_rows(TAU).images("task_1")
+
+
+def test_weights_of_tasks_multiply_their_vectors():
+    merged = TaskArithmetic(weights=(1.0, -0.5)).merge(given_rows(TAU))
+    assert merged.tolist() == [1.0 - 1.5, -2.0 - 1.0, 0.5 - 0.125]
+
+
+def test_weights_of_one_change_nothing():
+    weighted = TaskArithmetic(weights=(1.0, 1.0)).merge(given_rows(TAU))
+    assert weighted.tolist() == TaskArithmetic().merge(given_rows(TAU)).tolist()
+
+
+def test_as_many_weights_as_tasks_are_needed():
+    with pytest.raises(TaskmarkError, match="3 weights for 2 tasks; give one a task, in the order"):
+        TaskArithmetic(weights=(1.0, 1.0, 1.0)).merge(given_rows(TAU))
+
+
+def test_weights_are_no_part_of_a_row_that_has_none():
+    assert TaskArithmetic().hyperparameters() == {}
+    assert TaskArithmetic(weights=(1.0, 2.0)).hyperparameters() == {"weights": [1.0, 2.0]}

@@ -39,6 +39,8 @@ def test_of_two_it_is_the_middle_of_the_arc(seed, apart):
     given = given_rows(tau.tolist())
     one, other = experts(given).tolist()
     expected = naive_sparsifying.slerp(one, other, 0.5)
+    if math.hypot(*expected) > max(math.hypot(*one), math.hypot(*other)):
+        expected = [(a + b) / 2 for a, b in zip(one, other, strict=True)]
     assert merged_model(given).tolist() == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
@@ -127,3 +129,39 @@ def test_chunks_do_not_show(monkeypatch):
 def test_there_is_no_coefficient():
     assert Slerp.scale_range is None
     assert Slerp().hyperparameters() == {}
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[1.0, 0.2], [-0.6, 0.9], [-0.5, -1.0]],  # coefficients grew to millions
+        [[-0.3024, 0.0628], [0.3661, 0.2228], [0.1416, -0.4905]],  # the root of a negative number
+    ],
+)
+def test_directions_all_around_are_averaged(points):
+    rows = torch.tensor(points, dtype=torch.float64)
+    assert spherical_mean(rows @ rows.T).tolist() == pytest.approx([1 / 3] * 3)
+
+
+@settings(deadline=None, max_examples=300)
+@given_that(
+    n_tasks=st.integers(1, 8),
+    size=st.integers(1, 12),
+    seed=st.integers(0, 10_000),
+    far=st.booleans(),
+)
+def test_the_result_is_no_longer_than_the_longest_expert(n_tasks, size, seed, far):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(n_tasks, size, generator=generator, dtype=torch.float64)
+    if far:
+        rows *= torch.logspace(-3, 3, n_tasks, dtype=torch.float64)[:, None]
+    found = spherical_mean(rows @ rows.T) @ rows
+    assert float(found.norm()) <= float(rows.norm(dim=1).max()) * (1 + 1e-6)
+
+
+def test_two_directions_that_are_far_apart_are_averaged_where_the_formula_overshoots():
+    one, other = torch.tensor([1.0, 0.0]), 0.1 * torch.tensor([math.cos(3.1), math.sin(3.1)])
+    points = torch.stack([one, other]).double()
+    shoemake = naive_sparsifying.slerp(*points.tolist(), 0.5)
+    assert math.hypot(*shoemake) > 10
+    assert spherical_mean(points @ points.T).tolist() == pytest.approx([0.5, 0.5])

@@ -132,5 +132,5 @@ def test_the_rounding_level_is_that_of_the_norm():
 def test_matrices_are_merged_by_the_rule_and_all_else_is_averaged():
     shapes = {"w": [2, 2], "b": [2], "conv": [2, 1, 1, 1], "none": [0, 3], "s": [], "one": [1, 1]}
     tau = [[1.0] * 10, [3.0] * 10]
-    merged = merge_matrices(given_rows(tau, shapes), lambda matrices: 10 * matrices.sum(0))
+    merged = merge_matrices(given_rows(tau, shapes), lambda matrices, _: 10 * matrices.sum(0))
     assert merged.tolist() == [40.0] * 4 + [2.0] * 5 + [40.0]

@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from small_inputs import given_rows
 from test_spectra import of_rank, randn
 
-from taskmark.methods.subspace_boosting import SubspaceBoosting, boosted
-from taskmark.methods.subspace_boosting_ties import SubspaceBoostingTies
+from taskmark.methods.subspace_boosting import SubspaceBoosting, SubspaceBoostingTies, boosted
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 

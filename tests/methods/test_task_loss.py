@@ -8,7 +8,7 @@ import torch
 from taskmark.conformance import miniature
 from taskmark.errors import DataRefusedError, TaskmarkError
 from taskmark.methods.atlas import Atlas
-from taskmark.methods.dv_basi_unsupervised import DvBasiUnsupervised
+from taskmark.methods.dv_basi import DvBasiUnsupervised
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.task_loss import TaskLoss, entropy
 

@@ -149,3 +149,19 @@ def test_trimming_keeps_what_reaches_the_threshold_of_its_row(tau, thresholds):
     assert trim(vectors, least, out=torch.empty_like(vectors)).tolist() == expected
     trim(vectors, least, out=vectors)
     assert vectors.tolist() == expected
+
+
+@settings(deadline=None)
+@given_that(tau=rows(), density=DENSITIES, merge_function=MERGES, data=st.data())
+def test_weights_multiply_what_trimming_left(tau, density, merge_function, data):
+    some = st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+    weights = data.draw(st.lists(some, min_size=len(tau), max_size=len(tau)))
+    expected = naive_formulas.ties(
+        tau, [0, len(tau[0])], density=density, mean=merge_function == "mean", weights=weights
+    )
+    found = merged(tau, density=density, merge_function=merge_function, weights=weights)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_are_no_part_of_a_row_that_has_none():
+    assert "weights" not in Ties().hyperparameters()

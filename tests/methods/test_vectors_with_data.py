@@ -32,7 +32,7 @@ def test_another_seed_gives_the_same(name):
     """Batches hold all images and a drawn class makes no difference, so that nobody's draws do."""
     case = CASES[name]
     method = get(case["method"])
-    given = given_of(case, method.track)
+    given = given_of(case, method)
     given.generator = torch.Generator().manual_seed(99)
     vector = method(**case["hyperparameters"]).edit(given).vector
     assert vector.tolist() == pytest.approx(case["expected"], rel=0, abs=case["tolerance"])
@@ -43,7 +43,7 @@ def test_the_file_says_every_hyperparameter_and_grants_what_is_spent(name):
     case = CASES[name]
     method = get(case["method"])(**case["hyperparameters"])
     assert set(case["hyperparameters"]) == set(method.hyperparameters())
-    given = given_of(case, method.track)
+    given = given_of(case, method)
     method.edit(given)
     assert (given.gradient_images > 0) == ("gradient_images" in case)
 

@@ -9,7 +9,7 @@ import torch
 from small_inputs import given_rows
 from torch import nn
 
-from taskmark import Given, Head, WeightSpace
+from taskmark import Given, Head, Method, WeightSpace
 from taskmark.inference.readers import Setting, reader
 
 if TYPE_CHECKING:
@@ -31,10 +31,13 @@ class Data:
         return torch.tensor(self._data[task][split]["labels"])
 
 
-def given_of(case: dict[str, Any], track: str) -> Given:
-    """What a method of the track is handed."""
+def given_of(case: dict[str, Any], method: type[Method]) -> Given:
+    """What a method is handed."""
     if "network" not in case:
-        return given_rows(case["task_vectors"], case["shapes"])
+        given = given_rows(case["task_vectors"], case["shapes"], recipe=method.recipe)
+        given.precision = case.get("precision", given.precision)
+        given.pretrained = torch.tensor(case.get("pretrained", given.pretrained.tolist()))
+        return given
     encoder = network(case)
     space = WeightSpace.of(encoder)
     assert {part.name: list(part.shape) for part in space} == case["shapes"]
@@ -55,7 +58,7 @@ def given_of(case: dict[str, Any], track: str) -> Given:
         task_vectors=vectors,
         space=space,
         tasks=[f"task_{i}" for i in range(1, len(vectors) + 1)],
-        track=track,
+        track=method.track,
         heads=heads,
         features=read.features,
         gram_matrices=read.gram_matrices,

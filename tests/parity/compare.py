@@ -17,12 +17,12 @@ from pathlib import Path
 
 import torch
 from cases import CASES, Case
-from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file, save_file
 
 import taskmark.methods
 from taskmark import Given, WeightSpace
+from taskmark.console import PlainConsole
 
 AGREES = 1e-3  # of the norm: float32 against float32, through the SVDs of either
 # Sizes are multiples of 20, so that rounding a share of the entries to a count is no question.
@@ -103,7 +103,7 @@ def main(*libraries: str) -> int:
                 expected, *said = row(case, merged[str(place)] - pretrained, own)
                 unexplained += not expected
                 table.add_row(*names, *said)
-    Console(width=200).print(table)
+    PlainConsole(width=200).print(table)
     return unexplained
 
 

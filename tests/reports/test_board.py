@@ -12,8 +12,8 @@ from made_up_records import (
     made_up_provenance,
     made_up_record,
 )
-from rich.console import Console
 
+from taskmark.console import PlainConsole
 from taskmark.records.envelope import Experts
 from taskmark.records.packing import pack_bits
 from taskmark.records.record import Storage
@@ -242,7 +242,7 @@ def test_the_order_of_the_records_does_not_matter(records):
 def test_the_terminal_shows_ranks_intervals_states_and_no_markup():
     records = [*made_up_board(backbones=("image-text",), n=50)]
     records.append(made_up_record(n=50, method=made_up_method("[red]odd[/red]")))
-    console = Console(width=80, record=True, file=None, quiet=False)
+    console = PlainConsole(width=80, record=True, file=None, quiet=False)
     with console.capture() as capture:
         console.print(terminal_table(records))
     text = capture.get()

@@ -11,7 +11,7 @@ import pytest
 
 from taskmark.errors import TaskmarkError
 from taskmark.reports import build
-from taskmark.reports.manifest import read_manifest
+from taskmark.reports.writing import read_manifest
 
 DERIVED = (
     "records.parquet",

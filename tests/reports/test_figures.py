@@ -14,9 +14,9 @@ from made_up_records import (
     made_up_record,
 )
 
-from taskmark.reports import figures
+from taskmark.reports import figures, plot_data
 from taskmark.reports.board import boards
-from taskmark.reports.frontier import points
+from taskmark.reports.plot_data import priced_rows
 
 ODD_NAMES = [
     "<script>x</script>",
@@ -37,9 +37,9 @@ def parsed(figure):
 
 def drawn(board):
     places = {row.key: place for place, row in enumerate(board.rows)}
-    curves = figures.curves(board)
+    curves = plot_data.curves(board)
     return {
-        "cost": figures.cost_scatter(board, points(board)),
+        "cost": figures.cost_scatter(board, priced_rows(board)),
         "profile": figures.profile(board),
         "curves": figures.scale_curves(board, curves, places),
     }
@@ -82,7 +82,7 @@ def test_odd_names_are_drawn_as_they_are_and_escaped(name):
 
 def test_a_curve_is_the_mean_over_seeds_with_every_chosen_scale():
     one, two = (made_up_record(n=20, expert_seed=s, skill=0.3 + 0.5 * s) for s in (0, 1))
-    [curve] = figures.curves(boards([one, two])[0])
+    [curve] = plot_data.curves(boards([one, two])[0])
     assert curve.heights[0] == pytest.approx(
         (one.curve[0].normalised_accuracy + two.curve[0].normalised_accuracy) / 2
     )
@@ -92,14 +92,14 @@ def test_a_curve_is_the_mean_over_seeds_with_every_chosen_scale():
 def test_a_row_whose_scale_was_not_searched_has_no_curve():
     record = made_up_record(n=20)
     record = record.model_copy(update={"curve": record.curve[:1]})
-    assert figures.curves(boards([record])[0]) == []
+    assert plot_data.curves(boards([record])[0]) == []
 
 
 def test_the_colour_scale_ends_at_the_largest_error_of_all_maps():
     maps = [made_up_disentanglement(depth=depth) for depth in (0.1, 0.4)]
-    largest = max(figures.mean_over_pairs(record).max() for record in maps)
-    assert largest <= figures.largest_error(maps) <= largest + 0.1
-    assert figures.largest_error([]) == 0.1
+    largest = max(plot_data.mean_over_pairs(record).max() for record in maps)
+    assert largest <= plot_data.largest_error(maps) <= largest + 0.1
+    assert plot_data.largest_error([]) == 0.1
 
 
 @pytest.mark.parametrize("alphas", [(0.0, 1.0), (0.5,), (-1.5, 0.0, 0.4, 1.5)])

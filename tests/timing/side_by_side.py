@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.machine.costs import Spent, measured
+from taskmark.machine.costs import Spent, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def in_turn(
 
     def call(number: int) -> None:
         give_back()
-        with measured() as cost:
+        with measure() as cost:
             functions[number]()
         spent[number].append(cost)
 

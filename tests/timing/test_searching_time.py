@@ -9,21 +9,21 @@ import pytest
 import torch
 from side_by_side import in_turn, say
 
-from taskmark.context import Context
+from taskmark.config import RunConfig
 from taskmark.engine.executor import execute
-from taskmark.engine.plan import Selection, plan
-from taskmark.engine.run import default_store
-from taskmark.inference.scale_search import Racing, candidates, race, search, splits_of_validation
-from taskmark.plugins.method_choice import MethodChoice
-from taskmark.plugins.registry import build
-from taskmark.stages.editing import own_reader
-from taskmark.suite.definition import load
-from taskmark.suites.task_data import Split
+from taskmark.engine.job import jobs_of
+from taskmark.engine.plan import plan
+from taskmark.engine.run import prepare
+from taskmark.engine.stage import RecordStage
+from taskmark.inference.scale_search import Racing, candidates, race, search
+from taskmark.stages.editing import edit
+from taskmark.stages.row import Row
 
 if TYPE_CHECKING:
     from taskmark import Edit
+    from taskmark.engine.run import Prepared
+    from taskmark.inference.items import Items
     from taskmark.inference.readers import StandardReader
-    from taskmark.stages.row import Row
 
 pytestmark = pytest.mark.timing
 
@@ -36,7 +36,7 @@ class Stage:
 
     read: StandardReader
     edit: Edit
-    splits: dict[str, Split]
+    splits: dict[str, Items]
     experts: dict[str, float]
     scales: tuple[float, ...]
     racing: Racing
@@ -45,37 +45,34 @@ class Stage:
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Stage]:
     """The real thing: experts of mini, tuned on the first call and kept in the user's store."""
-    context = Context(load("mini"), default_store(), "cpu")
-    choices = tuple(MethodChoice(name) for name in SEARCHED)
-    selection = Selection(backbones=("image_text",), methods=choices, recipes=("standard",))
-    planned = plan(context, selection)
-    first = [job for job in planned.jobs if job.kind not in ("records", "disentanglement")]
-    todo = [job for job in first if not job.is_done(context.store)]
-    execute(todo, context, workers=0, listener=lambda _event: None)
-    rows = {row.choice.name: row for row in planned.rows.values()}
-    return {name: _stage(context, rows[name]) for name in SEARCHED}
+    config = RunConfig(
+        backbones=("image_text",), methods=SEARCHED, recipes=("standard",), device="cpu"
+    )
+    ready = prepare(config)
+    planned = plan(ready.request)
+    first = [stage for stage in planned if not isinstance(stage, RecordStage)]
+    jobs = jobs_of(first, ready.store)
+    todo = [job for job in jobs if not ready.store.has(job.stage)]
+    execute(todo, ready.store, workers=0, listener=lambda _event: None)
+    rows = {row.method.name: row for row in planned if isinstance(row, Row)}
+    return {name: _stage(ready, rows[name]) for name in SEARCHED}
 
 
-def _stage(context: Context, row: Row) -> Stage:
-    method = build(context.methods()[row.choice.name].method, dict(row.choice.hyperparameters))
-    vectors = context.store.get("vectors", row.stand.vectors)
-    bits = context.store.get("normaliser", row.stand.normaliser).tensors
-    protocol = context.suite.protocol
+def _stage(ready: Prepared, row: Row) -> Stage:
+    store, suite, experts = ready.store, ready.request.suite, row.experts
+    method = row.method.build()
+    vectors = store.get(experts.vectors)
+    bits = store.get(experts.reference).tensors
+    limits = row.method.plugins.limits
     return Stage(
-        read=own_reader(context, row.stand, vectors.tensors["pretrained"]),
-        edit=edit(
-            method,
-            handout_of(context, row.stand, method, 0),
-            vectors=vectors,
-            limits=limits_of(context),
-        ).edit,
-        splits=splits_of_validation(context, row.stand),
+        read=experts.reader(store, vectors.tensors["pretrained"]),
+        edit=edit(method, row.handout(store, method), vectors=vectors, limits=limits).edit,
+        splits=experts.validation(store),
         experts={
-            task: float(bits[f"validation/{task}/correct"].double().mean())
-            for task in context.suite.tasks
+            task: float(bits[f"validation/{task}/correct"].double().mean()) for task in suite.tasks
         },
-        scales=candidates(method.scale_range, protocol.trials),
-        racing=Racing(seed=int(context.suite.sha256[:16], 16), block=2 * protocol.batch_size),
+        scales=candidates(method.scale_range, suite.protocol.trials),
+        racing=Racing(seed=int(suite.sha256[:16], 16), block=2 * suite.protocol.batch_size),
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from taskmark.files import write_atomically
 from taskmark.suites.mini.pretraining.images import block
 
 if TYPE_CHECKING:
@@ -153,10 +153,7 @@ def restore(scheme: Scheme, optimiser: torch.optim.AdamW, path: Path) -> int:
 
 def write(path: Path, content: bytes) -> str:
     """Write a file whole or not at all, and give its SHA-256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -4,7 +4,8 @@ The same numbers lie on disk in three layouts: open_clip's (`visual.transformer.
 that of transformers' CLIPVisionModel (with or without `vision_model.`, queries, keys and values
 apart), and timm's. What runs is timm's tower, in which queries, keys and values are one packed
 matrix, as they are in open_clip: methods that look at single tensors, such as singular values, find
-the matrices that published code found.
+the matrices that published code found, but for one. Position embeddings are [1, n, d] in timm and
+[n, d] in open_clip: such methods average them here, where published code decomposes them.
 """
 
 from __future__ import annotations

@@ -7,26 +7,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.hf_api import RepoFile
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.hub_errors import in_sentences
+from taskmark.suites.real.data import layout
+from taskmark.suites.real.data.space import require_space
+from taskmark.suites.real.hub_errors import OutOfReachError, in_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskmark.suites.real.data.definition import DataSet
 
+_CONVERTED = "refs/convert/parquet"
 # How the hub numbers the parts of a split; older uploads add a hash of each part.
 _OF = re.compile(r"-(\d{5})-of-(\d{5})(?:-[0-9a-f]{8,64})?\.")
 
 
-def fetch(data: DataSet, revision: str, *, cache: Path | None = None) -> Path:
+def fetch(
+    data: DataSet,
+    revision: str,
+    *,
+    files: Mapping[str, int] | None = None,
+    cache: Path | None = None,
+    decoded: Mapping[Path, float] | None = None,
+) -> Path:
     """Bring the files of a data set to this machine; those in the cache are not fetched again.
 
     Args:
         data: which files of which repository.
         revision: the full commit hash.
+        files: the bytes of each file by path, where they are known; else the hub is asked.
         cache: folder of the hub's cache; its own default (HF_HOME, HF_HUB_CACHE) if not said.
+        decoded: bytes by folder that decoding will need beside.
 
     Returns:
         The folder of the snapshot.
@@ -34,28 +48,83 @@ def fetch(data: DataSet, revision: str, *, cache: Path | None = None) -> Path:
     Raises:
         TaskmarkError: if the files are not in the cache and cannot be fetched.
     """
+    sizes = files or _needed(data, revision)
+    folder = cache or Path(constants.HF_HUB_CACHE)
+    lacking = [p for p in sizes if not _is_cached(data, p, revision, cache)]
+    if lacking:
+        n_bytes = float(sum(sizes[path] for path in lacking))
+        needs = dict(decoded or {})
+        needs[folder] = needs.get(folder, 0) + n_bytes
+        require_space(f"The files of {data.repository}", needs)
     with in_sentences(data.repository, revision):
-        folder = huggingface_hub.snapshot_download(
+        snapshot = huggingface_hub.snapshot_download(
             data.repository,
             repo_type="dataset",
             revision=revision,
-            allow_patterns=data.patterns(),
+            allow_patterns=list(sizes) or data.patterns(),
             cache_dir=cache,
         )
-    return Path(folder)
+    return Path(snapshot)
 
 
 def newest(data: DataSet) -> str:
-    """The newest commit of a data set's repository.
+    """The newest commit of a data set's repository that has its files.
+
+    That is the main branch's, or else that of the branch where the hub keeps its own conversion.
 
     Raises:
-        TaskmarkError: if the hub cannot be asked.
+        TaskmarkError: if the hub cannot be asked, or neither has the files.
     """
-    with in_sentences(data.repository, "main"):
-        found = huggingface_hub.HfApi().dataset_info(data.repository).sha
+    commit = _commit(data, "main")
+    there = _listed(data, commit)
+    if layout.find(data, there):
+        return commit
+    try:
+        converted = _commit(data, _CONVERTED)
+        if layout.find(data, _listed(data, converted)):
+            return converted
+    except TaskmarkError as error:
+        raise layout.absent(data, there, commit) from error
+    raise layout.absent(data, there, commit)
+
+
+def _commit(data: DataSet, branch: str) -> str:
+    with in_sentences(data.repository, branch):
+        found = huggingface_hub.HfApi().dataset_info(data.repository, revision=branch).sha
     if found is None:
         raise TaskmarkError(f"The hub names no commit of {data.repository}; ask again later.")
     return found
+
+
+def _needed(data: DataSet, revision: str) -> dict[str, int]:
+    """The bytes of each file that is needed by its path; none where there is no way to the hub."""
+    if constants.HF_HUB_OFFLINE:
+        return {}
+    try:
+        there = _listed(data, revision)
+    except OutOfReachError:
+        return {}  # it may all be in the cache
+    if (files := layout.find(data, there)) is None:
+        raise layout.absent(data, there, revision)
+    patterns = [pattern for split in files.values() for pattern in split]
+    paths = layout.matching([*patterns, *filter(None, [data.class_file])], there)
+    return {path: there[path] for path in paths}
+
+
+def _listed(data: DataSet, revision: str) -> dict[str, int]:
+    """All files of a repository at a commit: bytes by path."""
+    with in_sentences(data.repository, revision):
+        entries = huggingface_hub.HfApi().list_repo_tree(
+            data.repository, repo_type="dataset", revision=revision, recursive=True
+        )
+        return {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+
+
+def _is_cached(data: DataSet, path: str, revision: str, cache: Path | None) -> bool:
+    found = huggingface_hub.try_to_load_from_cache(
+        data.repository, path, cache_dir=cache, revision=revision, repo_type="dataset"
+    )
+    return isinstance(found, str)
 
 
 def matching(

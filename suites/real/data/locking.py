@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.suites.real import lock_files
-from taskmark.suites.real.data import hub, preparing, tasks
+from taskmark.suites.real.data import hub, layout, preparing, tasks
 from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
 from taskmark.suites.real.data.lock import Locked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from taskmark.store.checkpoints import Progress
+    from taskmark.suites.real.data.definition import SourceSplit
     from taskmark.suites.real.data.tasks import Place
 
 
@@ -46,6 +49,8 @@ def resolve(
     source, files = tasks.fetched(task, commit, place)
     folder = place.of(task, commit.revision, size=size)
     facts = preparing.prepare(source, folder, size=size, workers=workers, progress=progress)
+    found = layout.find(data, files) or data.files
+    moved = () if found == data.files else (f"its files are {_named(found)}, not as defined",)
     rows = {s: sum(chunk.n_rows for chunk in source.chunks[s]) for s in SOURCE_SPLITS}
     surprises = tuple(
         f"{split} has {rows[split]} images, the official split {official}"
@@ -60,4 +65,8 @@ def resolve(
         validation=facts.validation,
         pixels={f"{split}@{facts.size}": digest for split, digest in facts.pixels.items()},
     )
-    return lock, surprises
+    return lock, (*moved, *surprises)
+
+
+def _named(files: Mapping[SourceSplit, Sequence[str]]) -> str:
+    return " and ".join(pattern for split in SOURCE_SPLITS for pattern in files[split])

@@ -22,6 +22,7 @@ from taskmark.suites.real.data.arrays import FACTS, SPLITS, Arrays, Facts
 from taskmark.suites.real.data.decoding import CorruptImageError, decode
 from taskmark.suites.real.data.definition import SOURCE_SPLITS
 from taskmark.suites.real.data.duplicates import copies, sketch
+from taskmark.suites.real.data.space import require_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -189,13 +190,7 @@ def _begin(draft: Path, source: Source, size: int, rows: Mapping[str, int]) -> N
         return
     shutil.rmtree(draft, ignore_errors=True)
     needed = sum(arrays.n_bytes(n_rows, size) for n_rows in rows.values()) * _SPARE
-    free = shutil.disk_usage(draft.parent).free
-    if needed > free:
-        raise TaskmarkError(
-            f"The decoded images of {source.task!r} need {needed / 1e9:.1f} GB, but "
-            f"{draft.parent} has {free / 1e9:.1f} GB left; make room there, or name another "
-            "folder by TASKMARK_DATA."
-        )
+    require_space(f"The decoded images of {source.task!r}", {draft.parent: needed})
     draft.mkdir()
     for split, n_rows in rows.items():
         arrays.create(draft, split, n_rows, size)

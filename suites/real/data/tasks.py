@@ -15,6 +15,7 @@ from taskmark.suites.real.data import (
     checking,
     duplicate_list,
     hub,
+    layout,
     preparing,
     shards,
 )
@@ -25,10 +26,10 @@ from taskmark.suites.real.data.validation import manifest
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
+    from taskmark.store.checkpoints import Progress
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.definition import DataSet
     from taskmark.suites.real.data.lock import LockedFile
-    from taskmark.store.checkpoints import Progress
     from taskmark.suites.real.data.preparing import Source
 
 RESOLUTION = 224
@@ -120,9 +121,17 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         TaskmarkError: if they cannot be had, or are not the files of the lock.
     """
     data = definition(task)
-    snapshot = hub.fetch(data, lock.revision, cache=place.cache)
+    snapshot = hub.fetch(
+        data,
+        lock.revision,
+        files={path: file.size for path, file in lock.files.items()},
+        cache=place.cache,
+        decoded={place.arrays: _decoded_bytes(data, lock)},
+    )
+    here = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*")]
+    patterns = layout.find(data, lock.files or here) or data.files
     files = {
-        split: hub.matching(snapshot, data.files[split], data, some_parts=split in data.some_parts)
+        split: hub.matching(snapshot, patterns[split], data, some_parts=split in data.some_parts)
         for split in SOURCE_SPLITS
     }
     class_file = None
@@ -150,6 +159,11 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         files=preparing.files_digest({path: file.sha256 for path, file in found.items()}),
     )
     return source, found
+
+
+def _decoded_bytes(data: DataSet, lock: Locked) -> int:
+    rows = lock.rows or data.official_rows
+    return arrays.n_bytes(sum(rows.values()), data.native_size or RESOLUTION)
 
 
 def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:

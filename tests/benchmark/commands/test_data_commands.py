@@ -197,6 +197,42 @@ def test_what_cannot_be_done_is_said(data):
         data("fetch", TASK)
 
 
+def test_a_task_that_fails_does_not_keep_the_others_of_its_suite_from_being_locked(
+    tmp_path, monkeypatch
+):
+    """Half of them lie in the cache already, as the hub's library shares blobs between them."""
+    names = data_sets("clip-20", [])
+    made = {definition(task).repository: make(definition(task)).files for task in names}
+    broken = definition("gtsrb").repository
+    made[broken] = {path: body for path, body in made[broken].items() if "test" not in path}
+    moved = definition("rendered-sst2").repository
+    made[moved] = {path.replace("data/", "default/"): body for path, body in made[moved].items()}
+    pcam = definition("pcam").repository  # whose parts' names end in a hash
+    made[pcam] = {
+        path.replace(".parquet", f"-{k:016x}.parquet"): body
+        for k, (path, body) in enumerate(made[pcam].items())
+    }
+    for repository in [name for name in made if name not in {broken, moved}][::2]:
+        fill(tmp_path / "hub", repository, made[repository], shared=True)
+    there = Hub(broken, REVISION, made[broken], others=made)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(tasks, "RESOLUTION", 32)
+    lock = tmp_path / "lock.toml"
+    with serve(there):
+        template = there.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", there.endpoint)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        words = ["--suite", "clip-20", "--lock", str(lock), "--folder", str(tmp_path / "arrays")]
+        done = CliRunner().invoke(app, ["data", "lock", *words, "--workers", "0"])
+    assert isinstance(done.exception, TaskmarkError)
+    assert str(done.exception).splitlines()[0] == "1 of 20 failed, 19 are done."
+    assert f"\ngtsrb: {broken} has no file data/test-*.parquet" in str(done.exception)
+    assert set(read_lock(lock)) == set(names) - {"gtsrb"}
+    assert not any(found.missing for found in read_lock(lock).values())
+    assert "rendered-sst2: its files are default/train-*.parquet" in done.output
+
+
 def test_a_user_fetches_from_a_hub_and_goes_on_without_one(tmp_path):
     made = make(definition(TASK))
     there = Hub(definition(TASK).repository, REVISION, made.files, faults={"content": [cut]})

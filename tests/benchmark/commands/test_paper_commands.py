@@ -247,7 +247,7 @@ def test_two_papers_do_not_fit_into_one_file(reproduce, tmp_path):
 
 def test_a_submission_has_no_dry_run(reproduce, tmp_path):
     (tmp_path / "folder").mkdir()
-    one_sentence(reproduce(tmp_path / "folder", "--dry-run"), "no dry run of a submission")
+    one_sentence(reproduce(tmp_path / "folder", "--dry-run"), "has no dry run")
 
 
 def test_without_data_and_weights_it_says_how_to_get_them(reproduce, monkeypatch, tmp_path):
@@ -257,7 +257,7 @@ def test_without_data_and_weights_it_says_how_to_get_them(reproduce, monkeypatch
     assert code == 0
     told = row_of(out, "cannot run here yet")
     for word in (
-        "clip-8 1.0+ties",
+        "clip-8@1.0+ties",
         "cars",
         "svhn",
         "clip-l-14-openai",

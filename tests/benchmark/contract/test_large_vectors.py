@@ -10,37 +10,52 @@ import pytest
 # A process of its own, since what this one held before would hide a peak.
 STACK = """
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 import torch
 from torch import nn
-from taskmark.machine.costs import measured
-from taskmark.stages.experts import stack_vectors
+from taskmark.engine.stage import Stage
+from taskmark.engine.stage_store import StageStore
+from taskmark.machine.costs import measure
+from taskmark.stages.task_vectors import TaskVectors
 from taskmark.store.artifacts import Store
-from taskmark.contract.weights import WeightSpace
 
 N_TASKS, SIZE = 10, 4_000_000
-store = Store(Path(sys.argv[1]))
-for task in range(N_TASKS):
-    store.put("experts", f"{task}", {"vector": torch.full((SIZE,), float(task))},
-              {"seconds": 1.0, "cpu_seconds": 1.0})
-encoder = nn.Linear(2000, 2000, bias=False)
 
-def setting(encoder):
-    weights = dict(encoder.named_parameters())
-    return SimpleNamespace(pretrained=WeightSpace.of(encoder).flatten(weights))
 
-context = SimpleNamespace(
-    store=store,
-    encoder=lambda backbone: encoder,
-    setting=setting,
-)
-with measured() as spent:
-    stack_vectors(context, "key", backbone="b", experts={f"t{t}": f"{t}" for t in range(N_TASKS)})
-found = store.get("vectors", "key")
+@dataclass(frozen=True)
+class Expert(Stage):
+    name = "experts"
+    version = 1
+    number: int
+    label = "expert"
+
+    def make(self, store):
+        facts = {"seconds": 1.0, "cpu_seconds": 1.0}
+        store.put(self, {"vector": torch.full((SIZE,), float(self.number))}, facts)
+
+
+@dataclass(frozen=True)
+class Model:
+    weights: str = "any"
+
+    def encoder(self):
+        return ENCODER
+
+
+ENCODER = nn.Linear(2000, 2000, bias=False)
+store = StageStore(Store(Path(sys.argv[1])), "cpu")
+experts = {f"t{number}": Expert(number) for number in range(N_TASKS)}
+for expert in experts.values():
+    expert.make(store)
+stage = TaskVectors(Model(), experts)
+with measure() as spent:
+    stage.make(store)
+found = store.get(stage)
 assert found.tensors["task_vectors"].shape == (N_TASKS, SIZE)
 assert found.tensors["task_vectors"][:, ::999_999].tolist() == [[t] * 5 for t in range(N_TASKS)]
-assert found.facts == {"tasks": [f"t{t}" for t in range(N_TASKS)], "seconds": 10, "cpu_seconds": 10}
+assert found.facts["tasks"] == list(experts)
+assert (found.facts["seconds"], found.facts["cpu_seconds"]) == (10, 10)
 print(spent.peak_bytes / (4 * SIZE))
 """
 
@@ -58,13 +73,13 @@ def test_ten_vectors_are_stacked_in_the_memory_of_a_few(tmp_path):
 GIVE = """
 import torch
 from taskmark import Given
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 N_TASKS, SIZE = 5, 4_000_000
 base = {"a": torch.zeros(SIZE // 2), "b": torch.zeros(2000, SIZE // 4000).T}
 experts = [{"module." + n: t.clone() + 1 for n, t in base.items()} for _ in range(N_TASKS)]
 Given.of_models({"a": torch.zeros(1)}, [{"a": torch.ones(1)}])
-with measured() as spent:
+with measure() as spent:
     given = Given.of_models(base, experts)
 assert given.task_vectors.shape == (N_TASKS, SIZE)
 print(spent.peak_bytes / (4 * SIZE))

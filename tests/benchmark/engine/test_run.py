@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING
-
 import pytest
 import tiny_provider
 from tiny_setting import REFERENCES
@@ -12,9 +9,6 @@ from tiny_setting import REFERENCES
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
 from taskmark.records.packing import unpack_bits
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BASELINES = ("linear_probing", *REFERENCES)
 
@@ -134,57 +128,6 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny_run, tmp_path):
     )
     assert len(second.todo) == len(first.todo) - 9
     assert contents(resumed) == contents(whole)
-
-
-def _damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(bytes(content))
-
-
-@pytest.mark.parametrize(
-    ("damaged", "lost"),
-    [
-        ("records/*.json", ("records",)),
-        ("disentanglement/*.json", ("disentanglement",)),
-        ("inputs_test/*.safetensors", ("records", "disentanglement")),
-        ("data_test/*.safetensors", ("inputs", "records", "disentanglement")),
-        ("expert_reference/*.safetensors", ("records",)),
-        ("task_vectors/*.safetensors", ("records", "disentanglement")),
-    ],
-)
-def test_damaged_artifacts_are_made_again_with_identical_records(
-    tiny_run, tmp_path, tiny_store, damaged, lost
-):
-    whole = tiny_run(tasks=("hills", "lakes"), recipes=("standard",))
-    store = tmp_path / "store"
-    shutil.copytree(tiny_store, store)
-    for kind in lost:
-        shutil.rmtree(store / kind)
-    if "records/*.json" in damaged or "disentanglement/*.json" in damaged:
-        shutil.copytree(tiny_store / lost[0], store / lost[0])
-    keys = {
-        path.stem
-        for path in store.glob(damaged)
-        if not damaged.startswith(("records", "disentanglement")) or _is_of_run(path, whole)
-    }
-    for path in store.glob(damaged):
-        if path.stem in keys:
-            _damage(path)
-    for _ in range(3):
-        try:
-            mended = tiny_run(store=store, tasks=("hills", "lakes"), recipes=("standard",))
-            break
-        except TaskmarkError:
-            continue
-    assert contents(mended) == contents(whole)
-    assert list(store.rglob("*.damaged"))
-
-
-def _is_of_run(path: Path, outcome) -> bool:
-    text = path.read_text("utf-8")
-    ids = [r.record_id for r in (*outcome.records, *outcome.of("disentanglement"))]
-    return any(record_id in text for record_id in ids)
 
 
 def test_other_hyperparameters_give_other_rows_and_leave_the_rest_as_it_was(tiny_run):

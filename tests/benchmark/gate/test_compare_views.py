@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from taskmark.console import PlainConsole
 from taskmark.gate import views
 from taskmark.gate.compare import RowResult, compare
 from taskmark.records.identity import RowIdentity
@@ -56,7 +56,7 @@ def test_the_sentences_name_tolerance_and_rows(comparison):
 
 
 def test_the_table_shows_what_flipped_and_nothing_else(comparison, quiet):
-    console = Console(width=200, record=True, quiet=True)
+    console = PlainConsole(width=200, record=True, quiet=True)
     with console.capture() as _:
         console.print(views.table(comparison))
     drawn = views.table(comparison)

@@ -16,7 +16,7 @@ from taskmark.inference.passes import Passes
 from taskmark.inference.readers import StandardReader
 from taskmark.machine.costs import Spent
 from taskmark.stages import expert_reference
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 USUAL = Passes(8)
 
@@ -61,7 +61,7 @@ def test_on_a_cpu_it_is_the_protocols_way_and_one_reader_does_it_all(experts, re
 def test_the_largest_images_say_how_many_fit(experts, read, monkeypatch):
     passed = []
     monkeypatch.setattr(ReadExperts, "pass_some", lambda _self, _read, n: passed.append(n))
-    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    monkeypatch.setattr(passes_module, "measure", _that_measures(80))
     chosen = choose_passes(experts, read, usual=USUAL, fast=None, memory=4 * 2 * 80)
     assert chosen.passes == Passes(16)
     assert passed == [1, 8]
@@ -106,7 +106,7 @@ def test_a_faster_precision_is_taken_where_it_keeps_accuracies(experts, encoder,
         setting = setting_of(copy.deepcopy(encoder).float(), batch_size=passes.batch_size)
         return _Quick(setting, wrong if passes.dtype == torch.bfloat16 else 0)
 
-    with making("test") as account:
+    with recording("test") as account:
         chosen = choose_passes(experts, read, usual=USUAL, fast=torch.bfloat16, memory=None)
     assert chosen.passes == Passes(8, dtype)
     lost = dtype == torch.float32
@@ -123,7 +123,7 @@ def test_every_record_says_how_its_images_passed(tiny_run, tmp_path, monkeypatch
     """As on a GPU, in bfloat16 on the CPU."""
     usual = tiny_run("task_arithmetic", recipes=(recipe,))
     monkeypatch.setattr(expert_reference, "total_bytes", lambda _device: 4 * 4 * 80)
-    monkeypatch.setattr(passes_module, "measured", _that_measures(80))
+    monkeypatch.setattr(passes_module, "measure", _that_measures(80))
     monkeypatch.setattr(expert_reference, "fast_dtype", lambda _device: torch.bfloat16)
     found = tiny_run("task_arithmetic", recipes=(recipe,), store=tmp_path / "store")
     expected = {"standard": ("bfloat16", 256), "tangent": ("float32", 256)}[recipe]

@@ -18,6 +18,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.inference.readers import reader
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.data import fingerprint
+from taskmark.store.layout import folder_of
 
 METHODS = ("task_arithmetic", "linear_probing", "regmean", "adamerging")
 SMALLEST = 60 * 3 * 4 * 4
@@ -69,7 +70,7 @@ def test_images_in_files_give_what_images_in_memory_give(streamed):
     assert _results(outcome) == _results(streamed(*METHODS, in_memory=True)[1])
     # Nothing of an image was copied to the store, in whichever form.
     for kind in ("data", "data_test", "inputs", "inputs_test"):
-        files = list((home / "store" / kind).glob("*.safetensors"))
+        files = list((folder_of(home / "store") / kind).glob("*.safetensors"))
         assert len(files) == len(streamed_provider.SIDES)
         assert max(file.stat().st_size for file in files) < SMALLEST
 

@@ -8,11 +8,11 @@ import mmap
 import numpy as np
 import torch
 
-from taskmark.machine.costs import measured
+from taskmark.machine.costs import measure
 
 
 def test_a_block_of_memory_shows_in_the_peak():
-    with measured() as spent:
+    with measure() as spent:
         # Asked of the system itself: an allocator may hand out what an earlier test gave back.
         block = np.frombuffer(mmap.mmap(-1, 40_000_000), dtype=np.uint8)
         block[:] = 1
@@ -23,14 +23,14 @@ def test_a_block_of_memory_shows_in_the_peak():
 
 
 def test_a_block_that_raises_is_measured_as_well():
-    with contextlib.suppress(ValueError), measured() as spent:
+    with contextlib.suppress(ValueError), measure() as spent:
         raise ValueError
     assert spent.seconds > 0
 
 
 def test_without_a_cuda_device_in_use_nothing_is_said_of_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
-    with measured() as spent:
+    with measure() as spent:
         pass
     assert spent.device_peak_bytes is None
 
@@ -44,6 +44,6 @@ def test_memory_on_a_device_is_what_the_block_adds_to_what_was_there(monkeypatch
     monkeypatch.setattr(
         torch.cuda, "reset_peak_memory_stats", lambda device: peak.__setitem__(device, now[device])
     )
-    with measured() as spent:
+    with measure() as spent:
         peak[0] = 150
     assert spent.device_peak_bytes == 50

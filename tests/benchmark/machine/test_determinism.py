@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from taskmark.machine import determinism
-from taskmark.machine.switches import restored
+from taskmark.machine.global_settings import keep_settings
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def set_back(monkeypatch):
     convolutions = torch.backends.cudnn
     before = convolutions.benchmark, convolutions.allow_tf32
     filled = torch.utils.deterministic.fill_uninitialized_memory
-    with restored():
+    with keep_settings():
         yield
     convolutions.benchmark, convolutions.allow_tf32 = before
     torch.utils.deterministic.fill_uninitialized_memory = filled
@@ -25,7 +25,7 @@ def set_back(monkeypatch):
 @pytest.mark.usefixtures("set_back")
 def test_float32_is_float32_in_convolutions_too():
     torch.backends.cudnn.allow_tf32 = True
-    determinism.ask_for_it()
+    determinism.require_determinism()
     assert not torch.backends.cudnn.allow_tf32
     assert torch.get_float32_matmul_precision() == "highest"
     assert torch.are_deterministic_algorithms_enabled()

@@ -27,7 +27,7 @@ from taskmark.store.artifacts import Store
     ],
 )
 def test_workers_take_the_gpus_in_turn(device, n_workers, n_gpus, expected):
-    assert devices.of_workers(device, n_workers, n_gpus=n_gpus) == expected
+    assert devices.assign_devices(device, n_workers, n_gpus=n_gpus) == expected
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_there_is_one_process_a_gpu_unless_one_is_named(
 ):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     assert devices.count_gpus(device) == usable
-    assert devices.usual_workers(usable, 16) == workers
+    assert devices.count_default_workers(usable, 16) == workers
 
 
 def test_a_number_does_not_make_another_kind():

@@ -16,8 +16,8 @@ from tiny_setting import setting_of
 from taskmark import Head
 from taskmark.inference.readers import reader
 from taskmark.machine import memory
-from taskmark.machine.memory import Room
-from taskmark.store.lineage import making
+from taskmark.machine.memory import BatchSplitter
+from taskmark.store.recording import recording
 
 GPU = (
     "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB "
@@ -42,19 +42,19 @@ NUMPY = "Unable to allocate 7.45 GiB for an array with shape (1000000000,) and d
     ],
 )
 def test_errors_that_say_that_memory_is_short_are_told_with_what_was_asked_for(error, asked):
-    assert memory.is_short(error)
-    assert memory.asked_bytes(error) == asked
-    assert memory.sentence(error).startswith("out of memory: ")
-    assert ("more asked for" in memory.sentence(error)) == (asked is not None)
+    assert memory.is_out_of_memory(error)
+    assert memory.parse_asked_bytes(error) == asked
+    assert memory.explain(error).startswith("out of memory: ")
+    assert ("more asked for" in memory.explain(error)) == (asked is not None)
 
 
 def test_the_sentence_adds_what_was_asked_for_to_what_was_held(monkeypatch):
     monkeypatch.setattr("taskmark.machine.costs.peak_bytes", lambda: 3 * 2**29)
-    assert memory.sentence(MemoryError("Unable to allocate 2.00 GiB")) == (
+    assert memory.explain(MemoryError("Unable to allocate 2.00 GiB")) == (
         "out of memory: at least 3.50 GiB would have been needed "
         "(1.50 GiB held, 2.00 GiB more asked for)"
     )
-    assert memory.sentence(MemoryError()) == (
+    assert memory.explain(MemoryError()) == (
         "out of memory: more than 1.50 GiB would have been needed"
     )
 
@@ -64,7 +64,7 @@ def test_the_sentence_adds_what_was_asked_for_to_what_was_held(monkeypatch):
     [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError(12, "out of memory")],
 )
 def test_other_errors_are_none_of_memory(error):
-    assert not memory.is_short(error)
+    assert not memory.is_out_of_memory(error)
 
 
 def test_what_torch_really_raises_is_recognised():
@@ -73,7 +73,11 @@ def test_what_torch_really_raises_is_recognised():
         try:
             torch.empty(2**40, dtype=torch.uint8)
         except RuntimeError as error:
-            os._exit(0 if memory.is_short(error) and memory.asked_bytes(error) == 2**40 else 1)
+            os._exit(
+                0
+                if memory.is_out_of_memory(error) and memory.parse_asked_bytes(error) == 2**40
+                else 1
+            )
         os._exit(2)
 
     child = os.fork()
@@ -98,8 +102,8 @@ class Small:
 @settings(max_examples=20)
 @for_all(st.integers(0, 50), st.integers(1, 60))
 def test_parts_together_are_the_batch_and_none_is_too_large(n, most):
-    batch, call, room = torch.arange(n), Small(most), Room()
-    with making("test"):
+    batch, call, room = torch.arange(n), Small(most), BatchSplitter()
+    with recording("test"):
         found = [*room.each(call, batch), *room.each(call, batch)]
     assert (
         torch.cat([*found, torch.tensor([])]).tolist() == (2 * torch.cat([batch, batch])).tolist()
@@ -110,8 +114,8 @@ def test_parts_together_are_the_batch_and_none_is_too_large(n, most):
 
 
 def test_halving_is_noted_once_and_remembered():
-    call, room = Small(3), Room()
-    with making("test") as account:
+    call, room = Small(3), BatchSplitter()
+    with recording("test") as account:
         list(room.each(call, torch.arange(12)))
         list(room.each(call, torch.arange(12)))
     assert call.sizes == [3] * 8
@@ -123,9 +127,9 @@ def test_halving_is_noted_once_and_remembered():
 
 def test_one_image_that_does_not_fit_is_an_error_and_so_is_any_other_error():
     with pytest.raises(torch.OutOfMemoryError):
-        list(Room().each(Small(0), torch.arange(4)))
+        list(BatchSplitter().each(Small(0), torch.arange(4)))
     with pytest.raises(ZeroDivisionError):
-        list(Room().each(lambda _: 1 / 0, torch.arange(4)))
+        list(BatchSplitter().each(lambda _: 1 / 0, torch.arange(4)))
 
 
 @pytest.mark.parametrize("mode", ["standard", "tangent"])
@@ -146,8 +150,8 @@ def test_readers_go_on_with_smaller_batches_to_the_same_predictions(
         return forward(module, batch)
 
     monkeypatch.setattr(type(encoder), "forward", short)
-    small = dataclasses.replace(setting, room=Room())
-    with making("test") as account:
+    small = dataclasses.replace(setting, room=BatchSplitter())
+    with recording("test") as account:
         parts = reader(mode, small).predict(vector, [0.0, 1.0], work)
     assert {task: rows.tolist() for task, rows in parts.items()} == {
         task: rows.tolist() for task, rows in whole.items()

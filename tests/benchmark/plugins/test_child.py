@@ -15,7 +15,7 @@ from taskmark.plugins.registry import find
 from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.stages.editing import edit
 from taskmark.store.artifacts import Store
-from taskmark.store.lineage import making, note
+from taskmark.store.recording import note, recording
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 
@@ -219,11 +219,11 @@ def test_a_method_on_weights_needs_no_model(apart, tmp_path):
 def test_what_a_plugin_read_is_what_its_row_is_made_from(apart, tmp_path):
     handout = tiny_handout(tmp_path, track="unlabelled")
     store = Store(tmp_path)
-    with making("data"):
+    with recording("data"):
         note("It was cold.")
         own = store.get("inputs", handout.inputs["hills"])
         store.put("inputs", handout.inputs["hills"], own.tensors, own.facts)
-    with making("row") as account:
+    with recording("row") as account:
         edit(apart["transforms"], handout, limits=LIMITS)
     assert {f"inputs/{key}" for key in handout.inputs.values()} < set(account.uses)
     assert "It was cold." in account.notes

@@ -234,3 +234,9 @@ def test_a_method_is_got_by_name_or_suggested():
     assert registry.get("ties") is Ties
     with pytest.raises(TaskmarkError, match="no method 'tie'; did you mean 'ties'"):
         registry.get("tie")
+
+
+def test_built_in_methods_come_by_name_and_a_file_may_define_several():
+    found = list(registry.built_in())
+    assert [one.method.name for one in found] == sorted(one.method.name for one in found)
+    assert {one.method.name for one in found if one.source.name == "iso.py"} == {"iso_c", "iso_cts"}

@@ -14,6 +14,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import find, get
 from taskmark.records.catalogue import Catalogue, HyperParameter, method_path, read_catalogue
 from taskmark.records.write_catalogue import method_entry
+from taskmark.store.layout import folder_of
 
 
 def test_a_run_writes_an_entry_for_each_method_and_for_its_suite(tiny_run, tmp_path):
@@ -58,7 +59,7 @@ def test_pictures_of_an_earlier_run_are_kept_where_the_store_has_no_images_any_m
     out, store = tmp_path / "out", tmp_path / "store"
     tiny_run(out=out, store=store)
     before = read_catalogue(out)
-    for path in (store / "data").iterdir():
+    for path in (folder_of(store) / "data").iterdir():
         path.unlink()
     tiny_run(out=out, store=store)
     assert read_catalogue(out) == before

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taskmark.errors import TaskmarkError
 from taskmark.stages.expert_checks import Scored, doubts, judge, largest_gain
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 
 
 def bits(share: float, n: int, seed: int = 0) -> np.ndarray:
@@ -122,7 +122,7 @@ def test_a_foreign_expert_that_is_no_better_stops_the_run_in_one_sentence():
 
 @pytest.mark.parametrize("choice", [{"foreign": False}, {"read_as_tuned": False}])
 def test_one_that_was_tuned_here_or_is_read_in_another_model_is_noted_alone(choice):
-    with making("a") as account:
+    with recording("a") as account:
         judge([scored(validation=0.6, test=0.6)], **how(**choice))
     (note,) = account.notes
     assert note.startswith("Experts to be careful with: signs has 60.0% right on validation")
@@ -136,7 +136,7 @@ def test_test_images_that_were_trained_on_stop_any_run(name, foreign):
 
 
 def test_a_weak_expert_is_noted_and_a_sound_one_is_not():
-    with making("a") as account:
+    with recording("a") as account:
         judge([SOUND["a usual expert"]], **how())
         assert not account.notes
         judge([PLANTED["tuned too little"][0]], **how())
@@ -144,7 +144,7 @@ def test_a_weak_expert_is_noted_and_a_sound_one_is_not():
 
 
 def test_who_accepts_an_expert_says_why_and_is_quoted():
-    with making("a") as account:
+    with recording("a") as account:
         judge([PLANTED["validation known"][0]], **how(accepted="tuned on the whole train split"))
     (note,) = account.notes
     assert note.startswith("Experts accepted (tuned on the whole train split) although: signs has")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 
 import numpy as np
@@ -10,17 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from scipy import stats
 
 from taskmark.statistics import intervals as statistics
 from taskmark.statistics.resampling import Scores
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_garbage_collection_on_every_call():
-    # statsmodels.multipletests collects garbage each time: 50 ms, hundreds of times here.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gc, "collect", lambda *_: 0)
-        yield
 
 
 def one_seed(correct, reference):
@@ -64,12 +56,73 @@ def test_an_expert_without_a_correct_image_counts_as_one_correct_image():
     assert (standing.rank, standing.last_rank, standing.p_value) == (1, 1, 1.0)
 
 
-def test_a_bootstrap_of_two_images_takes_the_values_worked_out_by_hand():
-    # One image of two is correct: resampled accuracy is 0, 1/2, 1 with chances 1/4, 1/2, 1/4.
+def test_one_of_two_right_has_about_the_interval_of_wilson():
     correct = {"a": np.array([1, 0], bool)}
     reference = {"a": np.array([1, 1], bool)}
-    intervals = statistics.score_intervals(correct, reference)
-    assert (intervals.accuracy_low, intervals.accuracy_high) == (0.0, 1.0)
+    intervals = statistics.score_intervals(correct, reference, resamples=20_000)
+    found = intervals.accuracy_low, intervals.accuracy_high
+    assert found == pytest.approx(statistics.proportion_interval(1, 2), abs=0.01)
+
+
+def test_fifty_of_fifty_right_have_the_interval_of_wilson_and_a_ratio_that_is_not_certain():
+    bits = {"a": np.ones(50, bool)}
+    found = statistics.score_intervals(bits, bits)
+    assert (found.accuracy_low, found.accuracy_high) == pytest.approx((0.9287, 1.0), abs=1e-4)
+    # The ratio of two such shares that may differ on any image: 0.9287 / 1 and 1 / 0.9287.
+    ratio = found.normalised_low, found.normalised_high
+    assert ratio == pytest.approx((0.9287, 1.0768), abs=1e-3)
+    none = statistics.score_intervals({"a": ~bits["a"]}, bits)
+    assert (none.accuracy_low, none.accuracy_high) == pytest.approx((0.0, 0.0713), abs=1e-4)
+    assert (none.normalised_low, none.normalised_high) == pytest.approx((0.0, 0.0713), abs=1e-3)
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 5])
+@pytest.mark.parametrize("n_seeds", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_wrong", [0, 1, 2])
+def test_few_images_near_the_edges_never_give_a_width_of_zero(n_tasks, n_seeds, n_wrong):
+    nearly_all = {f"task {t}": np.arange(20) >= n_wrong for t in range(n_tasks)}
+    hardly_any = {task: ~bits for task, bits in nearly_all.items()}
+    for correct in (nearly_all, hardly_any):
+        scores = Scores(
+            correct=dict.fromkeys(range(n_seeds), correct),
+            reference=dict.fromkeys(range(n_seeds), nearly_all),
+        )
+        found = statistics.seed_intervals(scores, resamples=200)
+        assert found.accuracy_high - found.accuracy_low > 0.02
+        assert found.normalised_high - found.normalised_low > 0.02
+        assert 0 <= found.accuracy_low <= found.accuracy_high <= 1
+
+
+def test_seeds_that_agree_by_chance_give_no_interval_of_width_zero():
+    generator = np.random.default_rng(3)
+    correct = {s: {"a": generator.permutation(np.arange(400) < 200)} for s in range(3)}
+    found = statistics.seed_intervals(Scores(correct=correct, reference=correct))
+    # A twentieth of (1 - 0.95)'s chance: t of 2 times sqrt(0.0513 x 0.25 / 1200).
+    assert found.accuracy_high - found.accuracy_low == pytest.approx(0.0281, rel=0.15)
+
+
+def test_three_seeds_have_the_interval_of_students_t_worked_out_by_hand():
+    # The mean is .80, the standard deviation .02, and t of 2 degrees of freedom 4.3027.
+    shares = dict(enumerate([0.78, 0.80, 0.82]))
+    known = {s: {"a": np.full(1200, share)} for s, share in shares.items()}
+    ones = {s: {"a": np.ones(1200)} for s in shares}
+    found = statistics.seed_intervals(Scores(correct=known, reference=ones))
+    expected = 0.8 - 4.3027 * 0.02 / np.sqrt(3), 0.8 + 4.3027 * 0.02 / np.sqrt(3)
+    assert (found.accuracy_low, found.accuracy_high) == pytest.approx(expected, abs=1e-4)
+    assert (found.normalised_low, found.normalised_high) == pytest.approx(expected, abs=1e-4)
+
+
+def test_images_that_all_seeds_share_add_their_variance_to_that_of_seeds():
+    # Seed s is right on the first 936, 960, 984 of 1,200 images, the same images for all.
+    correct = {s: {"a": np.arange(1200) < n} for s, n in enumerate([936, 960, 984])}
+    ones = {s: {"a": np.ones(1200, bool)} for s in range(3)}
+    found = statistics.seed_intervals(Scores(correct=correct, reference=ones), resamples=20_000)
+    # The covariance of two seeds is p (1 - q) / n for p <= q, mean .152 / 1200.
+    common = np.mean([0.78 * 0.20, 0.78 * 0.18, 0.80 * 0.18]) / 1200
+    seeds = 0.02**2 / 3
+    margin = stats.t.ppf(0.975, 2 * (common + seeds) / seeds) * np.sqrt(common + seeds)
+    assert found.accuracy_high - 0.8 == pytest.approx(margin, rel=0.02)
+    assert 0.8 - found.accuracy_low == pytest.approx(margin, rel=0.02)
 
 
 def test_paired_images_make_the_ratio_of_equal_bits_certain():

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from dataclasses import replace
 
 import pytest
 
 from taskmark import cli
-from taskmark.errors import TaskmarkError
 from taskmark.store import cache
 from taskmark.store.artifacts import Store
-from taskmark.store.locks import Locks
-from taskmark.store.owners import Owner
+from taskmark.store.locks import ArtifactLocks
 
 CHOICE = {"tasks": ("hills",), "recipes": ("standard",)}
 
@@ -55,8 +52,8 @@ def test_a_kind_that_the_store_has_not_is_one_sentence(command):
 
 
 def test_records_need_all_that_they_stand_on(store):
-    stored = cache.entries(store)
-    needed = cache.needed_by_records(stored)
+    stored = cache.list_entries(store)
+    needed = cache.find_needed(stored)
     kinds = {stored[name].kind for name in needed}
     assert {"records", "normaliser", "vectors", "experts", "heads", "inputs", "inputs_test"} < kinds
     assert {"data", "data_test"} < kinds
@@ -64,8 +61,8 @@ def test_records_need_all_that_they_stand_on(store):
 
 
 def test_what_uses_what_is_known_in_both_directions(store):
-    stored = cache.entries(store)
-    used = cache.users(stored)
+    stored = cache.list_entries(store)
+    used = cache.find_users(stored)
     (vectors,) = (name for name in stored if name.startswith("vectors/"))
     (expert,) = (user for user in stored[vectors].uses if user.startswith("experts/"))
     assert used[expert] == [vectors]
@@ -76,7 +73,7 @@ def test_what_uses_what_is_known_in_both_directions(store):
 def test_verifying_names_what_is_damaged_and_sets_it_aside(store, command):
     assert command("verify")[0] == 0
     n_artifacts = len(list(store))
-    (path,) = (store.root / "vectors").glob("*.safetensors")
+    (path,) = (store.folder / "vectors").glob("*.safetensors")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
@@ -100,18 +97,18 @@ def test_the_list_has_sizes_and_what_is_used_by_what(store, command):
 
 
 def test_pruning_says_first_and_then_does_and_leaves_what_records_need(store, command, tiny_run):
-    (store.root / "experts" / "broken.json.damaged").write_text("x")
-    (store.root / "experts" / f".file.{Owner.this().tag}.0.draft").write_text("x")
-    (store.root / "experts" / "half.safetensors").write_text("x")
+    (store.folder / "experts" / "broken.json.damaged").write_text("x")
+    (store.folder / "experts" / ".file.0.0.draft").write_text("x")
+    (store.folder / "experts" / "half.safetensors").write_text("x")
     before = set(store)
     _, out, _ = command("prune")
     assert "4 entries" in out
-    assert "would be removed; say --yes" in out
+    assert "would be removed; do it with --yes" in out
     assert set(store) == before
     _, out, _ = command("prune", "--yes")
     assert "4 entries" in out
     assert before - set(store) == {("experts", "f" * 64)}
-    left = {path.suffix for path in store.root.rglob("*") if path.is_file()}
+    left = {path.suffix for path in store.folder.glob("*/*") if path.is_file()}
     assert left == {".json", ".safetensors"}
     begun = []
     watcher = _watcher(begun)
@@ -134,21 +131,32 @@ def test_everything_is_pruned_only_where_asked(store, command):
 
 def test_nothing_is_pruned_while_a_run_is_under_way(store, command):
     before = set(store)
-    with Locks(store.locks) as locks:
-        assert locks.take("run-1")
+    with ArtifactLocks(store.root):
+        assert command("prune")[0] == 0
         code, _, err = command("prune", "--yes")
         assert code == 2
-        assert "is in use by process" in err
-        with pytest.raises(TaskmarkError, match="in use"):
-            cache.prune(store, cache.waste(store))
+        assert "is in use by a run; wait for the end" in err
     assert set(store) == before
+    assert command("prune", "--yes")[0] == 0
+    assert set(store) < before
 
 
-def test_a_run_that_was_killed_here_is_not_under_way(store):
-    gone = replace(Owner.this(), start=1)
-    store.locks.mkdir(exist_ok=True)
-    (store.locks / "run-1.lock").write_text(f'{{"owner": "{gone.tag}"}}')
-    cache.check_idle(store)
+def test_the_store_of_an_earlier_version_is_counted_and_pruned(store, command):
+    assert "earlier version" not in command("list")[1]
+    old = [store.root / "experts" / f"{'e' * 64}{end}" for end in (".json", ".safetensors")]
+    mine = store.root / "experts" / "mine.txt"
+    old[0].parent.mkdir()
+    for path in (*old, mine):
+        path.write_bytes(b"x" * 10**6)
+    assert "An earlier version of taskmark left 2.0 MB there" in command("list")[1]
+    _, out, _ = command("prune")
+    assert "2 files of an earlier version of taskmark" in out
+    assert "3 entries" in out
+    assert old[0].exists()
+    command("prune", "--yes")
+    assert not any(path.exists() for path in old)
+    assert mine.exists()
+    assert "earlier version" not in command("list")[1]
 
 
 def test_a_store_that_is_not_there_is_one_sentence(command, store):
@@ -160,6 +168,6 @@ def test_a_store_that_is_not_there_is_one_sentence(command, store):
 
 
 def test_what_cannot_be_read_is_left_out_of_the_list(store):
-    (facts,) = (store.root / "vectors").glob("*.json")
+    (facts,) = (store.folder / "vectors").glob("*.json")
     facts.write_text("[" * 100_000)
-    assert not any(name.startswith("vectors/") for name in cache.entries(store))
+    assert not any(name.startswith("vectors/") for name in cache.list_entries(store))

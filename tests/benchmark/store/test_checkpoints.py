@@ -11,7 +11,7 @@ from taskmark.contract.recipe import recipe_named
 from taskmark.stages.tuning import tune
 from taskmark.store.artifacts import Store
 from taskmark.store.checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
-from taskmark.store.lineage import making
+from taskmark.store.recording import recording
 from taskmark.suite.protocol import Tuning
 
 TUNING = Tuning(
@@ -84,7 +84,7 @@ def test_killed_while_it_keeps_progress_it_goes_on_from_what_it_kept_before(
         path.write_bytes(b"".join(content))
 
     with monkeypatch.context() as patched:
-        patched.setattr("taskmark.store.artifacts.atomic_write", killed)
+        patched.setattr("taskmark.store.artifacts.write_atomically", killed)
         with pytest.raises(KilledError):
             tuned(KilledAfter(store))
     assert len(store.keys(CHECKPOINTS)) == 2  # one of them is half there
@@ -147,11 +147,11 @@ def test_what_is_tuned_in_less_than_the_interval_leaves_none(tuned, tmp_path):
     assert list(store) == []
 
 
-def test_a_checkpoint_goes_with_what_it_led_to_and_is_in_nobodys_lineage(tuned, tmp_path):
+def test_a_checkpoint_goes_with_what_it_led_to_and_is_in_nobodys_account(tuned, tmp_path):
     store = Store(tmp_path)
     with pytest.raises(KilledError):
         tuned(KilledAfter(store, steps=4))
-    with making("test") as account:
+    with recording("test") as account:
         assert Checkpoints(store, "key").load() is not None
     assert not account.uses
     discard_outlived(store, "experts")
@@ -171,7 +171,7 @@ def test_tuning_that_is_short_of_memory_adds_up_the_same_gradients(tuned, encode
         return forward(module, batch)
 
     monkeypatch.setattr(type(encoder), "forward", short)
-    with making("test") as account:
+    with recording("test") as account:
         parts = tuned()
     assert torch.allclose(parts.vector, whole.vector, rtol=0, atol=1e-9)
     assert parts.losses == pytest.approx(whole.losses, abs=1e-12)

@@ -2,149 +2,139 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import fcntl
+import multiprocessing
 import os
-import time
+import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
+from taskmark import files
 from taskmark.errors import TaskmarkError
-from taskmark.store import locks as module
-from taskmark.store.locks import Locks, living
-from taskmark.store.owners import Owner
+from taskmark.store.locks import ArtifactLocks, lock_out_runs
 
-
-@pytest.fixture
-def clock(monkeypatch):
-    """The clock that locks are watched by, in a list of one number."""
-    now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    return now
-
-
-def _left_by(folder, owner, name="job"):
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.lock"
-    path.write_text(json.dumps({"owner": owner.tag, "pid": owner.pid, "host": "there"}))
-    return path
-
-
-ELSEWHERE = Owner("0" * 12, 77, 1)
-
-
-@pytest.fixture
-def gone():
-    return replace(Owner.this(), start=1)
+PROCESSES = multiprocessing.get_context("spawn")
 
 
 def test_a_lock_is_held_by_one_and_then_by_the_next(tmp_path):
-    with Locks(tmp_path) as one, Locks(tmp_path) as other:
+    with ArtifactLocks(tmp_path) as one, ArtifactLocks(tmp_path) as other:
         assert one.take("job")
         assert not other.take("job")
+        assert not one.take("job")
         assert other.take("another")
-        assert other.holder("job").startswith(f"process {os.getpid()} on ")
         one.release("job")
         assert other.take("job")
-    assert not list(tmp_path.iterdir())
+    assert not list(one.folder.iterdir())
 
 
-def test_of_many_who_want_it_at_once_one_gets_it(tmp_path, gone):
-    for round_ in range(20):
-        name = f"job {round_}"
-        if round_ % 2:
-            _left_by(tmp_path, gone, name)
-        with ThreadPoolExecutor(8) as threads:
-            crowd = [Locks(tmp_path) for _ in range(8)]
+def test_of_many_who_want_it_at_once_one_has_it(tmp_path):
+    crowd = [ArtifactLocks(tmp_path) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        for round_ in range(50):
+            name = f"job {round_}"
             taken = list(threads.map(lambda locks, name=name: locks.take(name), crowd))
-        if sum(taken) == 0:  # each found another's claim to take it over, and looks again later
-            taken = [crowd[0].take(name)]
-        assert sum(taken) == 1
-        assert not list(tmp_path.glob("*.takeover"))
+            assert sum(taken) == 1
 
 
-def test_the_lock_of_a_process_that_ended_is_taken_over_at_once(tmp_path, gone):
-    path = _left_by(tmp_path, gone)
-    with Locks(tmp_path) as locks:
-        assert locks.take("job")
-        assert Owner.parse(path.read_text()) == Owner.this()
-    assert not path.exists()
+def test_a_lock_is_not_taken_on_a_file_that_went_with_its_former_lock(tmp_path, monkeypatch):
+    """Between opening and locking, one process gives the lock back and another takes it."""
+    flock, winner = fcntl.flock, ArtifactLocks(tmp_path)
+    assert winner.take("job")
+
+    def late(handle, how):
+        monkeypatch.undo()
+        winner.release("job")
+        assert winner.take("job")
+        flock(handle, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    assert not ArtifactLocks(tmp_path).take("job")
 
 
-@pytest.mark.parametrize("content", [None, "", "{half"])
-def test_a_lock_that_nobody_touches_is_taken_over_after_a_while(tmp_path, clock, content):
-    path = _left_by(tmp_path, ELSEWHERE)
-    if content is not None:
-        path.write_text(content)
-    locks = Locks(tmp_path, stale=60)
-    assert not locks.take("job")
-    clock[0] += 59
-    assert not locks.take("job")
-    clock[0] += 1
-    assert locks.take("job")
+def _take_and_wait(root, line):
+    locks = ArtifactLocks(root)
+    locks.__enter__()
+    line.send(locks.take("job"))
+    signal.pause()
 
 
-def test_a_lock_that_is_touched_is_left_alone_whatever_the_clocks_say(tmp_path, clock):
-    path = _left_by(tmp_path, ELSEWHERE)
-    locks = Locks(tmp_path, stale=60)
-    for beat in (0, 4_000_000_000, 7, 8):  # the clock of the other machine jumps
-        os.utime(path, (beat, beat))
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds a lock and is killed on demand."""
+    here, there = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_take_and_wait, args=(tmp_path, there))
+    process.start()
+    assert here.recv() is True
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_the_lock_of_a_process_that_is_killed_is_free_at_once(tmp_path, holder):
+    with ArtifactLocks(tmp_path) as locks:
         assert not locks.take("job")
-        clock[0] += 59
-    assert not locks.take("job")
-
-
-def test_a_claim_to_take_over_that_was_left_is_removed(tmp_path, gone):
-    path = _left_by(tmp_path, gone)
-    claim = path.with_suffix(".takeover")
-    claim.write_text(path.read_text())
-    locks = Locks(tmp_path)
-    assert not locks.take("job")
-    assert not claim.exists()
-    assert locks.take("job")
-
-
-def test_who_was_taken_for_gone_does_not_release_the_lock_of_its_successor(tmp_path):
-    with Locks(tmp_path) as late:
-        assert late.take("job")
-        path = _left_by(tmp_path, ELSEWHERE)
-        late.release("job")
-        assert path.exists()
-
-
-def test_a_heart_beats_while_a_lock_is_held(tmp_path):
-    with Locks(tmp_path, heartbeat=0.01) as locks:
+        holder.kill()
+        holder.join()
         assert locks.take("job")
-        path = tmp_path / "job.lock"
-        os.utime(path, (1, 1))
-        end = time.monotonic() + 20
-        while path.stat().st_mtime == 1 and time.monotonic() < end:
-            time.sleep(0.01)
-        assert path.stat().st_mtime > 1
+    assert not list(locks.folder.iterdir())
 
 
-def test_sweeping_removes_what_ended_processes_left(tmp_path, gone):
-    _left_by(tmp_path, gone, "old")
-    _left_by(tmp_path, gone, "claimed").rename(tmp_path / "claimed.takeover")
-    _left_by(tmp_path, ELSEWHERE, "there")
-    with Locks(tmp_path) as locks:
+@pytest.mark.usefixtures("holder")
+def test_files_that_killed_processes_left_are_removed_and_no_others(tmp_path):
+    (ArtifactLocks(tmp_path).folder / "old.lock").touch()
+    with ArtifactLocks(tmp_path) as locks:
         assert locks.take("mine")
-        assert locks.sweep() == ["old"]
-        assert {path.name for path in tmp_path.iterdir()} == {"mine.lock", "there.lock"}
-        assert len(list(living(tmp_path))) == 2
+        assert {path.name for path in locks.folder.iterdir()} == {"mine.lock", "job.lock"}
+        with ArtifactLocks(tmp_path):
+            assert {path.name for path in locks.folder.iterdir()} == {"mine.lock", "job.lock"}
+
+
+def test_a_store_in_use_is_not_pruned_until_the_run_ends_or_is_killed(tmp_path, holder):
+    with ArtifactLocks(tmp_path), ArtifactLocks(tmp_path):  # runs do not keep each other out
+        pass
+    with pytest.raises(TaskmarkError, match="is in use by a run"), lock_out_runs(tmp_path):
+        pytest.fail("the store is in use")
+    holder.kill()
+    holder.join()
+    with lock_out_runs(tmp_path):
+        pass
+
+
+def test_a_run_waits_for_the_end_of_pruning(tmp_path):
+    order = []
+
+    def run():
+        with ArtifactLocks(tmp_path):
+            order.append("run")
+
+    with ThreadPoolExecutor(1) as thread:
+        with lock_out_runs(tmp_path):
+            waiting = thread.submit(run)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+            order.append("prune")
+        waiting.result()
+    assert order == ["prune", "run"]
+
+
+def test_where_there_are_no_locks_everybody_may_work(tmp_path, monkeypatch):
+    def refuse(_handle, _how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with ArtifactLocks(tmp_path) as one, ArtifactLocks(tmp_path) as other:
+        assert one.take("job")
+        assert other.take("job")
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(TaskmarkError, match=r"lock .* cannot be written"), Locks(tmp_path / "file"):
+    with (
+        pytest.raises(TaskmarkError, match=r"lock .* cannot be written"),
+        ArtifactLocks(tmp_path / "file"),
+    ):
         pass
     with pytest.raises(TaskmarkError, match=r"lock .* cannot be written"):
-        Locks(tmp_path / "missing").take("job")
-
-
-def test_anything_in_a_lock_has_a_holder_for_people(tmp_path):
-    locks = Locks(tmp_path)
-    for content in (b"", b"\xff\x00", b"[1]", b'{"pid": "x"}', b"[" * 5000, b'{"pid": 1}'):
-        (tmp_path / "job.lock").write_bytes(content)
-        assert locks.holder("job") == "another process"
+        ArtifactLocks(tmp_path / "file").take("job")

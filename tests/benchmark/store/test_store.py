@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
+import copy
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,8 +14,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from taskmark.errors import CorruptArtifactError, TaskmarkError
+from taskmark.files import write_atomically
 from taskmark.store.artifacts import Store
-from taskmark.store.durable import atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FACTS = {"accuracy": 0.1 + 0.2, "names": ["a", "ä"], "nothing": None, "deep": {"n": 1}}
 TENSORS = {"x": torch.arange(6.0).view(2, 3), "bits": torch.tensor([True, False])}
@@ -101,67 +104,77 @@ def test_a_damaged_artifact_is_set_aside_and_can_be_made_again(store, damage):
     assert store.get("kind", "key").facts == FACTS
 
 
-def test_a_file_is_replaced_as_a_whole_and_leaves_no_temporary_one(tmp_path):
-    path = tmp_path / "deep" / "file.json"
-    atomic_write(path, b"old")
-    atomic_write(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
-    assert path.stat().st_mode & 0o777 == 0o644
-
-
-@pytest.mark.parametrize("call", ["fsync", "fdopen", "replace"])
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch, call):
-    path = tmp_path / "file.json"
-    atomic_write(path, b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    if call == "replace":
-        monkeypatch.setattr(Path, "replace", full)
-    else:
-        monkeypatch.setattr(os, call, full)
-    with pytest.raises(TaskmarkError, match=r"cannot be written \(No space left on device\); free"):
-        atomic_write(path, b"new")
-    monkeypatch.undo()
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file.json"]
-
-
-def test_an_interrupt_leaves_no_temporary_file(tmp_path, monkeypatch):
-    def interrupted(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        atomic_write(tmp_path / "file.json", b"new")
-    assert not list(tmp_path.iterdir())
-
-
 def test_an_artifact_is_not_there_before_all_of_it_is(tmp_path, monkeypatch):
     store = Store(tmp_path)
     written = []
 
-    def only_once(path: Path, content: bytes) -> None:
+    def only_once(path: Path, content: object) -> None:
         if written:
             raise TaskmarkError("The disk is full.")
         written.append(path)
-        atomic_write(path, content)
+        write_atomically(path, content)
 
-    monkeypatch.setattr(sys.modules["taskmark.store.artifacts"], "atomic_write", only_once)
+    monkeypatch.setattr(sys.modules["taskmark.store.artifacts"], "write_atomically", only_once)
     with pytest.raises(TaskmarkError):
         store.put("kind", "key", TENSORS, FACTS)
     assert written
     assert not store.has("kind", "key")
 
 
-@pytest.mark.parametrize("place", ["a file in the folder's place", "the kernel's folder"])
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, place):
-    if place.startswith("a file"):
-        (tmp_path / "blocked").write_text("x")
-        folder = tmp_path / "blocked" / "deeper"
-    else:
-        folder = Path("/proc/taskmark")
-    with pytest.raises(TaskmarkError, match="cannot be written"):
-        atomic_write(folder / "file", b"x")
+def _touch(path: Path) -> None:
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+
+
+def test_an_artifact_is_hashed_once_however_often_it_is_read(store):
+    for _ in range(3):
+        store.get("kind", "key")
+    assert store.n_read == {"kind/key": 3}
+    assert store.n_hashed == {"kind/key": 1}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_an_artifact_that_was_touched_is_hashed_again(store, suffix):
+    store.get("kind", "key")
+    (path,) = _files(store, suffix)
+    _touch(path)
+    assert store.get("kind", "key").facts == FACTS
+    assert store.n_hashed == {"kind/key": 2}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_shows_after_the_first_reading_too(store, damage):
+    store.get("kind", "key")
+    (data,), (facts,) = _files(store, ".safetensors"), _files(store, ".json")
+    DAMAGES[damage](data, facts)
+    for path in (data, facts):
+        if path.exists():
+            _touch(path)
+    with pytest.raises(CorruptArtifactError, match="was set aside"):
+        store.get("kind", "key")
+
+
+def test_an_artifact_that_is_made_again_is_hashed_again(store):
+    store.get("kind", "key")
+    store.remove("kind", "key")
+    store.put("kind", "key", {"x": torch.zeros(2, 3)}, FACTS)
+    assert store.get("kind", "key").tensors["x"].sum() == 0
+    assert store.n_hashed == {"kind/key": 2}
+
+
+def test_verifying_reads_what_was_read_before(store):
+    store.get("kind", "key")
+    (data,) = _files(store, ".safetensors")
+    times = data.stat()
+    _flip(data, -1)
+    os.utime(data, ns=(times.st_atime_ns, times.st_mtime_ns))
+    store.get("kind", "key")  # nothing shows the change
+    with pytest.raises(CorruptArtifactError, match="was set aside"):
+        store.verify("kind", "key")
+
+
+def test_what_one_process_has_verified_another_verifies_for_itself(store):
+    store.get("kind", "key")
+    other = copy.copy(store)  # as a process that starts gets it
+    assert other.root == store.root
+    other.get("kind", "key")
+    assert other.n_hashed == {"kind/key": 1}

@@ -7,7 +7,7 @@ from made_up_records import made_up_board
 from site_elements import text_of
 
 from taskmark.reports.board import boards
-from taskmark.reports.finding_filters import signed_in_unit
+from taskmark.reports.site.finding_formats import signed_in_unit
 from taskmark.reports.summaries import summaries
 
 FINDINGS = "mini@1.0/findings.html"

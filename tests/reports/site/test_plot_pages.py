@@ -5,7 +5,7 @@ from __future__ import annotations
 from site_elements import text_of
 
 from taskmark.reports.board import boards
-from taskmark.reports.frontier import points
+from taskmark.reports.plot_data import priced_rows
 
 PLOTS = "mini@1.0/plots-image-text.html"
 
@@ -28,6 +28,6 @@ def test_cosines_are_those_of_the_records(site):
 
 def test_the_list_under_the_costs_says_who_is_on_the_front(site, records):
     text = text_of(site[PLOTS])
-    for point in points(boards(records)[0]):
+    for point in priced_rows(boards(records)[0]):
         assert point.row.label in text
     assert "on the front" in text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from dataset_fixtures import REVISION, fill, make, place_of
-from loopback_hub import Hub, cut, refuse, serve, trickle
+from huggingface_hub import errors
+from loopback_hub import CONVERTED, Hub, cut, refuse, serve, trickle
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import checking, hub, tasks
+from taskmark.suites.real.data import checking, hub, layout, locking, tasks
 from taskmark.suites.real.data.definition import definition
 from taskmark.suites.real.data.lock import Locked, LockedFile
 
@@ -106,6 +109,101 @@ def test_a_wrong_repository_is_told(tmp_path):
     other = DATA.model_copy(update={"repository": "nobody/nothing"})
     with pytest.raises(TaskmarkError, match="no repository nobody/nothing that you may see"):
         hub.fetch(other, REVISION, cache=tmp_path)
+
+
+def test_an_unknown_token_is_told(tmp_path, loopback):
+    loopback.faults["tree"] = [refuse(401)] * 9
+    with pytest.raises(TaskmarkError, match=r"\(401\): give a valid token"):
+        fetched(tmp_path)
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Data processing error: File reconstruction error"),
+        errors.XetDownloadError("the storage hung up"),
+    ],
+    ids=["native", "library"],
+)
+def test_a_transfer_that_breaks_off_is_told_with_a_cure(tmp_path, monkeypatch, error):
+    def broken(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", broken)
+    with pytest.raises(TaskmarkError, match=r"The transfer of tanganke/dtd .*HF_HUB_DISABLE_XET=1"):
+        fetched(tmp_path)
+
+
+def move(there, *, to):
+    """The hub's files, in another folder or branch than the definition names."""
+    return {to(path): body for path, body in wanted(there).items()}
+
+
+@pytest.mark.parametrize("folder", ["default/", "", "dtd_1/"], ids=str)
+def test_files_in_another_folder_are_found_by_the_list_of_all_files(tmp_path, loopback, folder):
+    loopback.files = move(loopback, to=lambda path: path.replace("data/", folder))
+    assert fetched(tmp_path) == loopback.files
+    place = replace(place_of(tmp_path, []), cache=tmp_path)
+    lock, surprises = locking.resolve("dtd", place)
+    assert set(lock.files) == set(loopback.files)
+    assert f"its files are {folder}train-*.parquet and {folder}test-" in surprises[0]
+    n_asked = len(loopback.asked)
+    assert tasks.fetched("dtd", lock, place)[1] == lock.files
+    assert "tree" not in loopback.kinds()[n_asked:]  # what is locked is not looked for
+
+
+def test_the_folder_data_counts_before_others_and_one_of_two_others_is_not_guessed(loopback):
+    elsewhere = definition("rendered-sst2").model_copy(
+        update={"files": {"train": ("x/train-*.parquet",), "test": ("x/test-*.parquet",)}}
+    )
+    one, other = (
+        [path.replace("data", folder) for path in wanted(loopback)] for folder in ("one", "two")
+    )
+    assert layout.find(elsewhere, [*wanted(loopback), *one])["train"] == ("data/train-*.parquet",)
+    assert layout.find(elsewhere, one)["test"] == ("one/test-*.parquet",)
+    assert layout.find(elsewhere, [*one, *other]) is None
+    assert layout.find(elsewhere, [path for path in one if "test" not in path]) is None
+
+
+def test_the_hubs_own_conversion_is_taken_where_the_main_branch_has_other_files(tmp_path, loopback):
+    converted = move(
+        loopback, to=lambda path: path.replace("data/", "default/").replace("-", "/", 1)
+    )
+    loopback.files = {"dtd.py": b"a script", "README.md": b"words"}
+    loopback.converted[DATA.repository] = converted
+    place = place_of(tmp_path, [])
+    lock, surprises = locking.resolve("dtd", place)
+    assert lock.revision == CONVERTED
+    assert set(lock.files) == set(converted)
+    assert "default/train/*.parquet" in surprises[0]
+
+
+def test_files_that_are_nowhere_are_told_with_the_folders_that_there_are(tmp_path, loopback):
+    loopback.files = move(loopback, to=lambda path: path.replace("test", "held-out"))
+    told = (
+        r"tanganke/dtd has no file data/test-\*\.parquet at the commit 0123456789ab, nor .* its "
+        r"folders are data \(4 files\)"
+    )
+    with pytest.raises(TaskmarkError, match=told):
+        fetched(tmp_path)
+    with pytest.raises(TaskmarkError, match=told):
+        hub.newest(DATA)
+    assert "content" not in loopback.kinds()
+
+
+def test_what_is_fetched_and_what_is_decoded_must_fit_on_the_disk(tmp_path, loopback, monkeypatch):
+    fetching = sum(map(len, wanted(loopback).values()))
+    decoded = {tmp_path / "arrays": 5e6}
+    usage = SimpleNamespace(free=fetching + 5e6 - 1)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(TaskmarkError, match=r"need 0\.0 GB in .*arrays and 0\.0 GB in .*HF_HOME"):
+        hub.fetch(DATA, REVISION, cache=tmp_path, decoded=decoded)
+    assert "content" not in loopback.kinds()
+    usage.free += 1
+    hub.fetch(DATA, REVISION, cache=tmp_path, decoded=decoded)
+    usage.free = 0  # what is in the cache needs no room
+    hub.fetch(DATA, REVISION, cache=tmp_path)
 
 
 def test_gated_data_says_how_to_get_in(tmp_path, loopback):
