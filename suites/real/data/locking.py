@@ -12,8 +12,8 @@ from taskmark.suites.real.data.lock import Locked
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskmark.store.checkpoints import Progress
     from taskmark.suites.real.data.definition import SourceSplit
+    from taskmark.suites.real.data.preparing import Progress
     from taskmark.suites.real.data.tasks import Place
 
 

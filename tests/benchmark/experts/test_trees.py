@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 from tiny_setting import store_at
@@ -193,11 +192,12 @@ def test_experts_of_two_recipes_are_not_for_one_run(tree):
         read_experts(tree, TASKS, backbones=BACKBONES, seeds=SEEDS)
 
 
-def test_an_export_writes_over_its_own_family_alone(context, tree):
+def test_an_export_writes_over_its_own_family_alone(run_, tree):
     choice = {"backbones": ["worded"], "recipe": "standard", "seeds": [1]}
-    assert len(export_experts(context, tree, **choice)) == len(TASKS)
-    other = replace(context, suite=context.suite.model_copy(update={"sha256": "0" * 64}))
+    suite, store = run_
+    assert len(export_experts(suite, store, tree, **choice)) == len(TASKS)
+    other = suite.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(
         TaskmarkError, match=r"worded/1' holds experts of the family tiny-.*another"
     ):
-        export_experts(other, tree, **choice)
+        export_experts(other, store, tree, **choice)

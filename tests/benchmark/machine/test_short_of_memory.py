@@ -31,7 +31,7 @@ def test_batches_are_halved_and_every_record_says_so(tiny_run, tmp_path, monkeyp
     monkeypatch.setattr(part, "forward", _that_fits(20, part))
     short = tiny_run("task_arithmetic", store=tmp_path / "store", **CHOICE)
     note = "out of memory: 16 images at a time instead of "
-    for record in (*short.records, *short.disentanglement):
+    for record in (*short.records, *short.of("disentanglement")):
         assert any(text.startswith(note) for text in record.provenance.notes)
     for record, before in zip(short.records, whole.records, strict=True):
         assert before.provenance.notes == ()

@@ -21,7 +21,7 @@ def test_a_note_of_a_task_stands_on_its_records_and_their_board(tiny_run, tmp_pa
     chosen = {"store": tmp_path / "store", "recipes": ("standard",)}
     with_it = tiny_run("ties", tasks=("hills", "lakes"), out=tmp_path / "leaky", **chosen)
     assert {record.provenance.notes for record in with_it.records} == {(LEAK,)}
-    assert {record.provenance.notes for record in with_it.disentanglement} == {(LEAK,)}
+    assert {record.provenance.notes for record in with_it.of("disentanglement")} == {(LEAK,)}
     reports.build(tmp_path / "leaky")
     (board,) = (tmp_path / "leaky" / "site").rglob("board-plain.html")
     assert LEAK in board.read_text("utf-8")
