@@ -89,7 +89,7 @@ def said(record):
     """All that a record says but of the experts, the suite's name for them, and of the machine."""
     values = record.model_dump(mode="json", exclude={"record_id", "experts", "measured", "seconds"})
     del values["provenance"]["created_at"]
-    del values["suite"]["version"], values["suite"]["sha256"]
+    del values["suite"]["variant"], values["suite"]["sha256"]
     return values
 
 
