@@ -115,11 +115,11 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
     read = [(folder, *read_submission(folder)) for folder in folders]
     disputed = False
     for folder, submission, claimed in read:
-        files = (folder / submission.file,) if submission.file else ()
+        plugins = (folder / submission.file,) if submission.file else ()
         asked = plan_rerun(submission, claimed, config)
         with Display(console, quiet=False) as display:
             watcher = Watcher(display.begin, display.event)
-            outcome = run(asked.model_copy(update={"plugins": files, "since": None}), watcher)
+            outcome = run(asked.model_copy(update={"plugins": plugins, "since": None}), watcher)
         comparison = compared(claimed, outcome.records)
         after = submission.with_reproduction(reproduction(comparison, outcome.records))
         write_state(folder, after)

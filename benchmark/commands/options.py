@@ -81,8 +81,9 @@ def _parameter(name: str, defaults: dict[str, Any]) -> inspect.Parameter:
         default = list(default) or None
         kind = kind | None
         told = f"{told} May be repeated."
+    low, high = _limits(field)
     option = typer.Option(
-        option_name(name), help=told, metavar=_METAVARS.get(name), **_limits(field)
+        option_name(name), help=told, metavar=_METAVARS.get(name), min=low, max=high
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
@@ -98,16 +99,17 @@ def _type_of(field: FieldInfo) -> Any:
     return list[item] if item in (int, Path) else list[str]  # type: ignore[valid-type]
 
 
-def _limits(field: FieldInfo) -> dict[str, float]:
+def _limits(field: FieldInfo) -> tuple[float | None, float | None]:
+    """The least and the largest value of a number, or of each of several."""
     args = get_args(field.annotation)
     inner = get_args(args[0]) if args and get_origin(args[0]) is Annotated else ()
-    found: dict[str, float] = {}
+    low = high = None
     for limit in (*field.metadata, *(m for own in inner for m in getattr(own, "metadata", ()))):
         if isinstance(limit, Ge):
-            found["min"] = limit.ge  # type: ignore[assignment]
+            low = float(limit.ge) if isinstance(limit.ge, float) else limit.ge
         if isinstance(limit, Lt):
-            found["max"] = limit.lt - 1  # type: ignore[operator]
-    return found
+            high = limit.lt - 1  # type: ignore[operator]
+    return low, high  # type: ignore[return-value]
 
 
 Submissions = Annotated[

@@ -163,9 +163,18 @@ class DataAccess:
         return found
 
     def logits(self, vector: Tensor, task: str, inputs: Tensor) -> Tensor:
-        """Logits [B, C] of theta0 + vector under the suite's head of the task."""
-        features = self.features(vector, inputs)
-        return self.heads[task].to(features.device).logits(features)
+        """Logits [B, C] of theta0 + vector under the suite's head of the task.
+
+        Raises:
+            TaskmarkError: if the task's head is not linear.
+        """
+        features, head = self.features(vector, inputs), self.heads[task]
+        if not hasattr(head, "logits"):
+            raise TaskmarkError(
+                f"The task {task!r} has no linear head, so there are no logits of classes; "
+                "use given.features, whose rows are what its head is given."
+            )
+        return head.to(features.device).logits(features)
 
     def _of_suite(self, part: _Part | None, lack: str) -> _Part:
         if part is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from taskmark.contract.head import Head
+from taskmark.contract.head import Head, TaskHead
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Edit:
         """Each task that has weights of its own with its vector [P], one at a time."""
         return ((task, self.for_task(task)) for task in self.served_apart)
 
-    def checked(self, size: int, heads: Mapping[str, Head]) -> Edit:
+    def checked(self, size: int, heads: Mapping[str, TaskHead]) -> Edit:
         """Return a float32 copy on the CPU that shares no memory with the method.
 
         Args:
@@ -125,7 +125,11 @@ class Edit:
         return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks)
 
 
-def _head(value: object, suites: Head, task: str) -> Head:
+def _head(value: object, suites: TaskHead, task: str) -> Head:
+    if not isinstance(suites, Head):
+        raise TaskmarkError(
+            f"The head of the task {task!r} has no weights that an edit could replace; leave it out."
+        )
     if not isinstance(value, Head):
         raise TaskmarkError(
             f"The head of the task {task!r} is a {type(value).__name__}; return a taskmark.Head."

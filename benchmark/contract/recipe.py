@@ -64,8 +64,8 @@ class Standard(Recipe):
 
     name = "standard"
     summary = "tuned and read as the model itself"
-    tuned = "standard"
-    read = "standard"
+    tuned: ClassVar[Mode] = "standard"
+    read: ClassVar[Mode] = "standard"
 
     def outputs(
         self,

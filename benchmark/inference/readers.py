@@ -88,11 +88,12 @@ class Setting:
             pretrained: theta0, [P]; the encoder's own weights unless given.
         """
         space = WeightSpace.of(encoder)
-        own = pretrained is None
+        if pretrained is None:
+            pretrained = space.flatten(dict(encoder.named_parameters()))
         return cls(
             encoder,
             space,
-            space.flatten(dict(encoder.named_parameters())) if own else pretrained,
+            pretrained,
             torch.device(device),
             passes.batch_size,
             passes.dtype,

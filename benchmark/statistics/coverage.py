@@ -99,13 +99,20 @@ def simulated_boards() -> tuple[SimulatedBoard, ...]:
         SimulatedBoard(1200, 1, 1, 0.98),
         SimulatedBoard(1200, 8, 1, 0.7),
     ]
-    shares = {3: (0.0, 0.5, 0.8, 0.97), 5: (0.0, 0.5, 0.97), 10: (0.5, 0.97)}
     several = [
         SimulatedBoard(100, 4, n_seeds, 0.7, share)
-        for n_seeds, of_seeds in shares.items()
-        for share in of_seeds
+        for n_seeds in (3, 5, 10)
+        for share in (0.0, 0.5, 0.8, 0.97)
     ]
-    return (*one_seed, SimulatedBoard(50, 1, 3, 0.98), *several)
+    wide = [
+        SimulatedBoard(50, 20, 3, 0.5, 0.5),
+        SimulatedBoard(1200, 8, 3, 0.7, 0.5),
+        SimulatedBoard(1200, 1, 3, 0.98, 0.5),
+        SimulatedBoard(10_000, 1, 3, 0.7, 0.8),
+        SimulatedBoard(10_000, 1, 10, 0.02, 0.5),
+    ]
+    corners = [SimulatedBoard(50, 1, n_seeds, 0.98) for n_seeds in (3, 10)]
+    return (*one_seed, *corners, *several, *wide)
 
 
 def simulate(kind: SimulatedBoard, *, boards: int = BOARDS, seed: int = 0) -> Coverage:
@@ -127,8 +134,8 @@ def simulate(kind: SimulatedBoard, *, boards: int = BOARDS, seed: int = 0) -> Co
         for first in range(0, N_METHODS, 2):
             covered[2] += _is_zero_covered(competitors[first : first + 2], drawn, first)
     counts = boards * np.array([N_METHODS, N_METHODS, N_METHODS // 2])
-    found = (covered / counts).round(4).tolist()
-    return Coverage(*found, separated=round(separated / boards, 4), boards=boards)
+    accuracy, normalised, difference = (covered / counts).round(4).tolist()
+    return Coverage(accuracy, normalised, difference, round(separated / boards, 4), boards)
 
 
 def _is_zero_covered(competitors: Sequence[Scores], drawn: Replicates, first: int) -> bool:

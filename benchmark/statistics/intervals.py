@@ -154,7 +154,7 @@ def intervals_of(drawn: Replicates) -> list[ScoreIntervals]:
     ends = np.stack([_ends(drawn.accuracy, most=1.0), _ends(drawn.normalised, most=np.inf)])
     shares = np.stack([drawn.accuracy[0], drawn.reference[0]]).mean(axis=2)  # [2, M]
     few = (drawn.n_items * np.minimum(shares, 1 - shares) < ENOUGH).any(axis=0)
-    for m in np.flatnonzero(few):
+    for m in np.flatnonzero(few).tolist():
         ends[:, :, m] = _ends_near_edge(drawn.of_competitors([m]), ends[:, :, m])
     return [ScoreIntervals(*ends[:, :, m].ravel().tolist()) for m in range(len(few))]
 
@@ -165,7 +165,7 @@ def _ends(scores: Floats, *, most: float) -> Floats:
     if scores.shape[2] < SEEDS_COMPARED_FROM:
         return percentiles(means[1:])
     margin = of_scores(scores).margin()
-    return np.clip([means[0] - margin, means[0] + margin], 0.0, most)
+    return np.clip(np.stack([means[0] - margin, means[0] + margin]), 0.0, most)
 
 
 def _ends_near_edge(drawn: Replicates, ends: Floats) -> Floats:

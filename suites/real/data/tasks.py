@@ -26,7 +26,7 @@ from taskmark.suites.real.data.validation import manifest
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
-    from taskmark.store.checkpoints import Progress
+    from taskmark.suites.real.data.preparing import Progress
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.definition import DataSet
     from taskmark.suites.real.data.lock import LockedFile
