@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -26,9 +25,7 @@ def for_each(names: Sequence[str], do: Callable[[str], None]) -> None:
             if len(names) == 1:
                 raise
             failures[name] = error
-            Console(stderr=True).print(
-                f"{name}: {error}", soft_wrap=True, markup=False, highlight=False
-            )
+            PlainConsole(stderr=True).say(f"{name}: {error}")
     if failures:
         told = "\n".join(f"{name}: {error}" for name, error in failures.items())
         n_done = len(names) - len(failures)

@@ -128,7 +128,7 @@ class Edit:
 def _head(value: object, suites: TaskHead, task: str) -> Head:
     if not isinstance(suites, Head):
         raise TaskmarkError(
-            f"The head of the task {task!r} has no weights that an edit could replace; leave it out."
+            f"The head of the task {task!r} has no weights to replace; return no head for it."
         )
     if not isinstance(value, Head):
         raise TaskmarkError(

@@ -94,11 +94,12 @@ def describe_cost(todo: Sequence[Job], suite: Suite, store: StageStore, processe
     )
     unit = "GPU" if store.device.startswith("cuda") else "CPU"
     wall = f", {_hours(total / processes)} in {processes} processes" if processes > 1 else ""
-    said = [
+    estimate = (
         f"Estimate from batches passed here: about {_hours(total)} of {unit} time{wall} "
         f"({kinds or 'nothing to compute'}), {_size(_n_bytes(todo, sizes))} on disk, and "
         f"{_size(held)} of memory per process, besides activations."
-    ]
+    )
+    said = [estimate]
     if absent := {task: size for task, size in sizes.items() if not size.is_here}:
         said.append(
             f"The items of {', '.join(absent)} are not on this machine yet; decoded, they take "

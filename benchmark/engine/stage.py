@@ -1,8 +1,8 @@
 """A stage: one artifact of a run, declared once: what it is made of, how, and what it costs.
 
 A stage is a frozen dataclass. Its fields are settings and the stages that it is made of; together
-with its name and version they are its identity, and the key of its artifact follows from that. Plan,
-progress, cache and engine read this declaration and list no stages of their own.
+with its name and version they are its identity, and the key of its artifact follows from that.
+Plan, progress, cache and engine read this declaration and list no stages of their own.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class StageStore:
         return torch.device(self.device)
 
     def key(self, stage: Stage) -> str:
-        """The key of a stage's artifact; results differ in the last bits between kinds of device."""
+        """The key of a stage's artifact, which differs between kinds of device as results do."""
         return artifact_key(stage.identity, kind_of(self.device))
 
     def has(self, stage: Stage) -> bool:

@@ -165,7 +165,8 @@ def _ends(scores: Floats, *, most: float) -> Floats:
     if scores.shape[2] < SEEDS_COMPARED_FROM:
         return percentiles(means[1:])
     margin = of_scores(scores).margin()
-    return np.clip(np.stack([means[0] - margin, means[0] + margin]), 0.0, most)
+    ends: Floats = np.stack([means[0] - margin, means[0] + margin])
+    return ends.clip(0.0, most)
 
 
 def _ends_near_edge(drawn: Replicates, ends: Floats) -> Floats:
