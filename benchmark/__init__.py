@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from taskmark.contract.given import Given
     from taskmark.contract.head import Head
     from taskmark.contract.method import Method
+    from taskmark.contract.recipe import Recipe
     from taskmark.contract.weights import WeightSpace
 
-__all__ = ["Edit", "Given", "Head", "Mask", "Method", "WeightSpace"]
+__all__ = ["Edit", "Given", "Head", "Mask", "Method", "Recipe", "WeightSpace"]
 
 _HOME = {
     "Edit": "taskmark.contract.edit",
@@ -20,6 +21,7 @@ _HOME = {
     "Head": "taskmark.contract.head",
     "Mask": "taskmark.contract.edit",
     "Method": "taskmark.contract.method",
+    "Recipe": "taskmark.contract.recipe",
     "WeightSpace": "taskmark.contract.weights",
 }
 

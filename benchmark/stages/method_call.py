@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskmark.engine.stage import outside_key
 from taskmark.plugins.registry import build
 from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.records.identity import hyperparameters_for_identity
 from taskmark.records.provenance import method_facts
 from taskmark.store.keys import method_code_hash
 
@@ -52,7 +53,7 @@ class MethodCall:
 
     Attributes:
         name: of the method.
-        hyperparameters: those that were chosen; the others have their defaults.
+        hyperparameters: those that differ from their defaults.
         code: hash of the code that makes its results.
         source_sha256: of the file that defines it, as on the record.
         plugins: where it is found.
@@ -76,7 +77,9 @@ class MethodCall:
         build(found.method, dict(hyperparameters))  # a wrong value is told before anything runs
         return cls(
             found.method.name,
-            dict(sorted(hyperparameters.items())),
+            hyperparameters_for_identity(
+                found.hyperparameters(), dict(sorted(hyperparameters.items()))
+            ),
             method_code_hash(tuple(sorted(found.code()))),
             found.source_sha256(),
             plugins,
