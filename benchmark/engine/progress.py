@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from taskmark.console import PlainConsole
     from taskmark.engine.executor import Event
     from taskmark.engine.job import Job
-    from taskmark.engine.time_left import KindLeft
 
 
 class Display:
@@ -102,17 +101,14 @@ class Display:
             )
 
     def _line(self, event: Event) -> str:
-        left = [of_kind for of_kind in self._time_left.kinds() if of_kind.n_left]
         how = {
             "died": "its process was ended",
             "found": "another process did it",
         }.get(event.state, f"{event.seconds:.1f} s")
         parts = [f"{duration(time.perf_counter() - self._start)} so far"]
         parts += filter(None, [_about(self._time_left.seconds())])
-        if len(left) > 1:
-            parts.append(f"left: {', '.join(map(_of_kind, left))}")
         counted = f"[{self._time_left.n_ended}/{self._time_left.n_jobs}]"
-        return f"{counted} {event.job.label}: {how} ({'; '.join(parts)})"
+        return f"{counted} {event.job.label}: {how} ({', '.join(parts)})"
 
     def _print_line(self, line: str) -> None:
         if not self._console.is_terminal:
@@ -126,11 +122,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes_left} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _of_kind(left: KindLeft) -> str:
-    seconds = "not timed yet" if left.seconds is None else duration(left.seconds)
-    return f"{left.kind} {seconds}"
 
 
 def _about(seconds: float | None) -> str:

@@ -54,9 +54,9 @@ def test_each_job_is_a_line_with_its_time_and_what_is_left(told):
     display.event(Event("done", JOBS[0], 4.0))
     line = text.getvalue().splitlines()[-1]
     assert line.startswith("[1/3] making a [of data]: 4.0 s (")
-    assert line.endswith(" so far; left: data 4 s, experts not timed yet)")
+    assert line.endswith(" so far)")  # no expert was timed yet
     display.event(Event("done", JOBS[2], 10.0))
-    assert text.getvalue().splitlines()[-1].endswith(" so far; about 4 s left)")
+    assert text.getvalue().splitlines()[-1].endswith(" so far, about 4 s left)")
 
 
 def test_no_time_is_forecast_before_a_job_of_every_kind_was_timed(told):
