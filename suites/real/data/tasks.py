@@ -26,11 +26,10 @@ from taskmark.suites.real.data.validation import manifest
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.data.preparing import Progress
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.definition import DataSet
     from taskmark.suites.real.data.lock import LockedFile
-    from taskmark.suites.real.data.preparing import Source
+    from taskmark.suites.real.data.preparing import Progress, Source
 
 RESOLUTION = 224
 _SUN_FOLDER = re.compile(r"^/?[a-z]/")  # SUN397 sorts its scenes into folders by initial
