@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel
 
 from taskmark.records.frozen import digest
+from taskmark.records.identity import settings_for_identity
 
 if TYPE_CHECKING:
     from taskmark.engine.plan import Request
@@ -147,7 +148,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Stage):
         return value.identity
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_defaults=True)
+        return settings_for_identity(value)
     if isinstance(value, Mapping):  # the order of tasks counts
         return [[name, _plain(own)] for name, own in value.items()]
     if isinstance(value, tuple):

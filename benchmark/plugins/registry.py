@@ -144,11 +144,6 @@ def build(method: type[Method], hyperparameters: dict[str, Any]) -> Method:
         ) from error
 
 
-def has_packages() -> bool:
-    """Whether an installed package offers methods; nothing of it is imported."""
-    return bool(entry_points(group=ENTRY_POINT_GROUP))
-
-
 def built_in() -> Iterator[Found]:
     """The methods of taskmark itself, in the order of their names; a file may define several."""
     package = importlib.import_module(_BUILT_IN_PACKAGE)
