@@ -303,5 +303,13 @@ def test_a_built_in_method_as_a_plugin_has_the_same_record(tiny_run, copies, nam
     assert own.state == copied.state == "ok", copied.reason
     assert (own.method.origin, copied.method.origin) == ("built-in", "file")
     assert copied.method.hyperparameters == own.method.hyperparameters
-    of_the_run = {"method", "measured", "provenance", "record_id"}
+    assert copied.counted.own_word
+    assert not own.counted.own_word
+    of_the_run = {
+        "method": True,
+        "measured": True,
+        "provenance": True,
+        "record_id": True,
+        "counted": {"own_word"},
+    }
     assert copied.model_dump(exclude=of_the_run) == own.model_dump(exclude=of_the_run)
