@@ -22,7 +22,7 @@ SPACE = WeightSpace.of(tiny_provider.Encoder())
 
 
 def tiny_handout(
-    root: Path, *, track: str = "weights", recipe: str = "standard", told: bool = True
+    root: Path, *, track: str = "weights", recipe: str = "standard"
 ) -> Handout:
     """All artifacts of two tasks, test data among them, and what names those for a method.
 
@@ -30,14 +30,13 @@ def tiny_handout(
         root: of the store.
         track: of the method.
         recipe: of the experts.
-        told: whether the vectors' artifact tells their layout.
     """
     store = Store(root)
     source = torch.Generator().manual_seed(7)
     pretrained = 0.3 * torch.randn(SPACE.size, generator=source)
     vectors = 0.1 * torch.randn(len(TASKS), SPACE.size, generator=source)
-    facts = {"tasks": list(TASKS)} | ({"space": space_facts(SPACE)} if told else {})
-    store.put("vectors", "f" * 64, {"pretrained": pretrained, "task_vectors": vectors}, facts)
+    facts = {"tasks": list(TASKS), "space": space_facts(SPACE)}
+    store.put("task_vectors", "f" * 64, {"pretrained": pretrained, "task_vectors": vectors}, facts)
     keys = {task: str(number) * 64 for number, task in enumerate(TASKS)}
     for task, key in keys.items():
         data = tiny_provider.task(task)
@@ -45,7 +44,7 @@ def tiny_handout(
         store.put("inputs", key, permitted, {})
         store.put("inputs_test", key, _rows(test=data.test), {})
         head = {"weight": torch.randn(3, 8, generator=source), "bias": torch.zeros(3)}
-        store.put("heads", key, head, {"normalise": task == "lakes"})
+        store.put("heads", key, head, {"kind": "linear", "normalise": task == "lakes"})
     return Handout(
         store=str(root),
         device="cpu",

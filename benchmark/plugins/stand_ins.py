@@ -162,6 +162,10 @@ class StandIn(Method):
         super().__init__(**apart.checked[text])
         self._chosen = json.loads(text)
 
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those that the class itself says, which knows what it leaves out."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
     @classmethod
     def conform_apart(cls, *, seconds: float, large: bool) -> Heard:
         """Let the class be checked, see `taskmark.conformance.apart`."""
