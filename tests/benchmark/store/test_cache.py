@@ -55,7 +55,15 @@ def test_records_need_all_that_they_stand_on(store):
     stored = cache.list_entries(store)
     needed = cache.find_needed(stored)
     kinds = {stored[name].kind for name in needed}
-    assert {"records", "expert_reference", "task_vectors", "experts", "heads", "inputs", "inputs_test"} < kinds
+    assert {
+        "records",
+        "expert_reference",
+        "task_vectors",
+        "experts",
+        "heads",
+        "inputs",
+        "inputs_test",
+    } < kinds
     assert {"data", "data_test"} < kinds
     assert set(stored) - needed == {f"experts/{'f' * 64}"}
 
