@@ -262,6 +262,7 @@ def cache_list(
 
 
 @cache.command("verify")
+@takes("store")
 def cache_verify(**options: Any) -> None:
     """Check every stored byte; set damaged artifacts aside and exit with 1."""
     from taskmark.commands.cache import verify_cache  # noqa: PLC0415

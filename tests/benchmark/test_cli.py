@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from taskmark import cli
 
@@ -240,6 +242,32 @@ def test_a_run_becomes_a_baseline_that_it_passes(run, taskmark, tmp_path, monkey
     _one_sentence(taskmark("compare", baseline, tmp_path / "two"), "is no valid baseline")
     assert taskmark("compare", baseline, tmp_path / "two", *accepting, "It was cut")[0] == 0
     assert taskmark("compare", baseline, tmp_path / "two")[0] == 0
+
+
+def _commands(group, path=()):
+    """Each command of the program with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = {" ".join(words): own for words, own in _commands(typer.main.get_command(cli.app))}
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_help_of_every_command_lists_all_that_it_takes_and_nothing_without_words(words):
+    told = CliRunner().invoke(cli.app, [*words.split(), "--help"], env={"COLUMNS": "200"})
+    assert told.exit_code == 0
+    taken = COMMANDS[words].params
+    assert "options" not in {parameter.name for parameter in taken}  # `**options` is not for users
+    for parameter in taken:
+        assert parameter.help
+        assert parameter.help.split()[0] in told.stdout
+        if parameter.param_type_name == "option":
+            for option in parameter.opts:
+                assert option in told.stdout.split()
 
 
 def test_help_imports_neither_torch_nor_anything_heavy():

@@ -60,10 +60,10 @@ def test_the_command_is_one_that_can_be_typed_and_names_what_there_is(suite, ver
     record = made_up_record(n=10, provenance=provenance_, method_seed=2, suite=facts)
     words = shlex.split(provenance.command(record))
     given = parsed(words)
-    assert list(given["task"] or ()) == task
+    assert list(given["tasks"] or ()) == task
     assert load(given["suite"]).only(tuple(task)).variant.tasks == facts.variant.tasks
     assert given["accept_experts"] == "it (really) is"
-    assert list(given["seed"]) == [2]
+    assert list(given["seeds"]) == [2]
 
 
 def parsed(words):
@@ -80,7 +80,7 @@ def test_a_record_of_a_paper_is_made_again_by_reproducing_the_paper():
     words = shlex.split(provenance.command(record))
     given = parsed(words)
     assert (words[1], list(given["names"]), given["suite"]) == ("reproduce", ["ties"], "clip-8@1.0")
-    assert list(given["backbone"]) == ["clip-b-32-openai"]
+    assert list(given["backbones"]) == ["clip-b-32-openai"]
     assert str(given["experts"]) == "FOLDER"
 
 

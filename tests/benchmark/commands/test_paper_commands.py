@@ -196,7 +196,9 @@ def test_an_estimate_is_made_for_each_recipe(reproduce, paper, tmp_path):
     assert (code, err) == (0, "")
     assert not (tmp_path / "out").exists()
     for recipe in ("standard", "tangent"):
-        assert "Estimate: " in row_of(out, f"Recipe {recipe}, if run alone.")
+        assert "Estimate from batches passed here: " in row_of(
+            out, f"Recipe {recipe}, if run alone."
+        )
     assert "not run" in row_of(out, "sum", "0.5 text")
 
 

@@ -65,10 +65,13 @@ def test_a_plugin_brings_its_own_commit(repository):
 
 
 def test_the_facts_of_a_method_have_its_defaults_whatever_was_chosen():
-    facts = method_facts(find()["ties"], {"density": 0.1})
+    ties = find()["ties"]
+    facts = method_facts(ties, {"density": 0.1})
     assert facts.hyperparameters["density"] == 0.1
     assert facts.defaults["density"] == 0.2
-    assert set(facts.defaults) == set(facts.hyperparameters)
+    assert set(facts.defaults) == set(ties.method.model_fields)
+    added = set(ties.method.added_fields)
+    assert set(facts.defaults) - set(facts.hyperparameters) == added == {"weights"}
 
 
 @pytest.mark.parametrize(

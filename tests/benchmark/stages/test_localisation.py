@@ -317,7 +317,7 @@ def test_a_single_task_has_nothing_to_be_told_from(localise):
 
 
 def test_a_run_that_does_not_ask_localises_nothing(tiny_run):
-    assert tiny_run().localisation == ()
+    assert tiny_run().of("localisation") == ()
 
 
 @pytest.mark.parametrize(("n_images", "n_directions"), [(0, 4), (10, 1), (10, 0)])

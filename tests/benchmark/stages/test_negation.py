@@ -276,7 +276,7 @@ def test_the_command_line_prints_a_line_of_it_and_so_does_a_report(
 
 
 def test_a_run_that_does_not_ask_negates_nothing(tiny_run):
-    assert tiny_run().negation == ()
+    assert tiny_run().of("negation") == ()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,15 @@ def test_records_need_all_that_they_stand_on(store):
     stored = cache.list_entries(store)
     needed = cache.find_needed(stored)
     kinds = {stored[name].kind for name in needed}
-    assert {"records", "normaliser", "vectors", "experts", "heads", "inputs", "inputs_test"} < kinds
+    assert {
+        "records",
+        "expert_reference",
+        "task_vectors",
+        "experts",
+        "heads",
+        "inputs",
+        "inputs_test",
+    } < kinds
     assert {"data", "data_test"} < kinds
     assert set(stored) - needed == {f"experts/{'f' * 64}"}
 
@@ -63,23 +71,23 @@ def test_records_need_all_that_they_stand_on(store):
 def test_what_uses_what_is_known_in_both_directions(store):
     stored = cache.list_entries(store)
     used = cache.find_users(stored)
-    (vectors,) = (name for name in stored if name.startswith("vectors/"))
+    (vectors,) = (name for name in stored if name.startswith("task_vectors/"))
     (expert,) = (user for user in stored[vectors].uses if user.startswith("experts/"))
     assert used[expert] == [vectors]
-    assert {user.partition("/")[0] for user in used[vectors]} == {"normaliser", "records"}
+    assert {user.partition("/")[0] for user in used[vectors]} == {"expert_reference", "records"}
     assert used[f"experts/{'f' * 64}"] == []
 
 
 def test_verifying_names_what_is_damaged_and_sets_it_aside(store, command):
     assert command("verify")[0] == 0
     n_artifacts = len(list(store))
-    (path,) = (store.folder / "vectors").glob("*.safetensors")
+    (path,) = (store.folder / "task_vectors").glob("*.safetensors")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     code, out, _ = command("verify")
     assert code == 1
-    assert f"The stored vectors {path} is damaged" in out
+    assert f"The stored task_vectors {path} is damaged" in out
     assert f"{n_artifacts - 1} artifacts are whole, 1 were damaged." in out
     assert command("verify")[0] == 0  # since it is out of the way
 
@@ -89,10 +97,10 @@ def test_the_list_has_sizes_and_what_is_used_by_what(store, command):
     assert f"{len(list(store))} artifacts, " in out
     (line,) = (line for line in out.splitlines() if line.strip().startswith("experts"))
     assert line.split()[1] == "2"
-    assert line.split()[3:] == ["1", "vectors"]
+    assert line.split()[3:] == ["1", "task_vectors"]
     _, out, _ = command("list", "experts")
     assert "plain: tuning the standard expert of hills" in out
-    assert "vectors/" in out
+    assert "task_vectors/" in out
     assert "nothing" in out
 
 
@@ -103,7 +111,7 @@ def test_pruning_says_first_and_then_does_and_leaves_what_records_need(store, co
     before = set(store)
     _, out, _ = command("prune")
     assert "4 entries" in out
-    assert "would be removed; do it with --yes" in out
+    assert "would be removed; say --yes to do it" in out
     assert set(store) == before
     _, out, _ = command("prune", "--yes")
     assert "4 entries" in out
@@ -168,6 +176,6 @@ def test_a_store_that_is_not_there_is_one_sentence(command, store):
 
 
 def test_what_cannot_be_read_is_left_out_of_the_list(store):
-    (facts,) = (store.folder / "vectors").glob("*.json")
+    (facts,) = (store.folder / "task_vectors").glob("*.json")
     facts.write_text("[" * 100_000)
-    assert not any(name.startswith("vectors/") for name in cache.list_entries(store))
+    assert not any(name.startswith("task_vectors/") for name in cache.list_entries(store))

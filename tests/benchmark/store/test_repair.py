@@ -24,7 +24,7 @@ def made(tmp_path_factory):
 
 def _contents(outcome) -> set[str]:
     """The records with all but times and dates."""
-    records = (*outcome.records, *outcome.disentanglement)
+    records = (*outcome.records, *outcome.of("disentanglement"))
     return {record.identified().record_id for record in records}
 
 
@@ -38,10 +38,10 @@ def _damage(path: Path) -> None:
 DAMAGES = {
     "records/*.json": (),
     "disentanglement/*.json": (),
-    "normaliser/*.safetensors": RECORDS,
-    "vectors/*.safetensors": RECORDS,
-    "experts/*.safetensors": ("vectors", "normaliser", *RECORDS),
-    "heads/*.safetensors": ("vectors", "normaliser", *RECORDS),
+    "expert_reference/*.safetensors": RECORDS,
+    "task_vectors/*.safetensors": RECORDS,
+    "experts/*.safetensors": ("task_vectors", "expert_reference", *RECORDS),
+    "heads/*.safetensors": ("task_vectors", "expert_reference", *RECORDS),
     "inputs_test/*.safetensors": RECORDS,
     "inputs/*.json": ("heads", *RECORDS),
     "data_test/*.safetensors": ("inputs", *RECORDS),

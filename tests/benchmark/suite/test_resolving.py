@@ -165,7 +165,7 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
         return make(name if len(calls) <= 3 else f"other {name}")
 
     monkeypatch.setattr(tiny_provider, "task", changing)
-    config = RunConfig(str(draft), tmp_path / "out", workers=0, store=tmp_path / "store")
+    config = RunConfig(suite=str(draft), out=tmp_path / "out", workers=0, store=tmp_path / "store")
     with pytest.raises(TaskmarkError, match="The data of the task 'hills' has the hash"):
         run(config)
 

@@ -72,7 +72,7 @@ def test_what_is_damaged_is_told_with_its_own_cure(place):
 
 @pytest.mark.usefixtures("place")
 def test_a_run_without_its_data_ends_before_anything_is_made(tmp_path):
-    config = RunConfig("clip-8", tmp_path / "out", store=tmp_path / "store", workers=0)
+    config = RunConfig(suite="clip-8", out=tmp_path / "out", store=tmp_path / "store", workers=0)
     with pytest.raises(TaskmarkError) as caught:
         run(config)
     told = str(caught.value)

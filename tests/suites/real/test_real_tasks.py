@@ -274,7 +274,7 @@ def test_no_space_is_said_before_anything_is_decoded(tmp_path, monkeypatch):
     _, place = here(tmp_path, "dtd")
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(TaskmarkError, match=r"need .* GB, but .* has 0.0 GB left"):
+    with pytest.raises(TaskmarkError, match=r"need .* GB in .*, but the disk has 0.0 GB left"):
         obtain("dtd", place)
 
 
