@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from taskmark.commands.authors import reproduce_command, submit_command
+from taskmark.config import RunConfig
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import submitting
 from taskmark.plugins.registry import find
@@ -72,8 +73,8 @@ def test_a_submission_holds_the_method_its_records_and_a_claim(made, tmp_path, t
 
 
 def reproduce(folder, tmp_path, **chosen):
-    options = {"device": "cpu", "workers": 0, "store": None, "time_limit": 300, "since": None}
-    reproduce_command([folder], out=tmp_path / "again", **(options | chosen))
+    options = {"device": "cpu", "workers": 0, "time_limit": 300, **chosen}
+    reproduce_command([folder], RunConfig(out=tmp_path / "again", **options))
 
 
 def test_what_comes_out_the_same_is_reproduced(made, tmp_path, tiny_store, capsys):
