@@ -110,14 +110,8 @@ def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
     body = f"if os.environ.get('SULKING'):\n    raise ValueError('no')\n{MERGE}"
     (folder,) = write(*made(body), tmp_path / "to")
     monkeypatch.setenv("SULKING", "1")
-    from taskmark.plugins import (  # noqa: PLC0415 - its server has the environment of its start
-        process as isolation,
-    )
-
-    isolation._drop_server()
     with pytest.raises(SystemExit):
         reproduce(folder, tmp_path, store=tmp_path / "another")
-    isolation._drop_server()
     differences = read_submission(folder)[0].reproductions[0].differences
     assert differences == ("plain standard sample: ValueError: no, line 12 of sample.py",)
 
