@@ -21,9 +21,7 @@ TASKS = ("hills", "lakes")
 SPACE = WeightSpace.of(tiny_provider.Encoder())
 
 
-def tiny_handout(
-    root: Path, *, track: str = "weights", recipe: str = "standard"
-) -> Handout:
+def tiny_handout(root: Path, *, track: str = "weights", recipe: str = "standard") -> Handout:
     """All artifacts of two tasks, test data among them, and what names those for a method.
 
     Args:

@@ -18,12 +18,13 @@ from tiny_handout import tiny_handout
 
 from taskmark import Given, WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.machine.switches import switches
+from taskmark.machine.global_settings import read_settings
 from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
 from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.stages.editing import apply, edit
 from taskmark.store.artifacts import Store
+from taskmark.store.layout import folder_of
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 HONEST = "return Edit(given.task_vectors.sum(0))"
@@ -64,7 +65,7 @@ REFUSED = {
         from pathlib import Path
         from taskmark.store.artifacts import Store
         file = Path(FILE)
-        Store(file.parents[1]).get("inputs_test", file.stem).tensors["test_labels"]
+        Store(file.parents[2]).get("inputs_test", file.stem).tensors["test_labels"]
         """,
         "opened a file of the store",
     ),
@@ -205,7 +206,7 @@ def hostile(tmp_path_factory, store):
     names = {
         "PROVIDER": tiny_provider.__file__,
         "FOLDER": str(Path(tiny_provider.__file__).parent),
-        "FILE": str(min((store / "inputs_test").glob("*.json"))),
+        "FILE": str(min((folder_of(store) / "inputs_test").glob("*.json"))),
         "LINK": str(folder / "link"),
     }
     text = ["import json, os, sys, torch", "from taskmark import Edit, Head, Method"]
@@ -333,7 +334,7 @@ def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
         torch.use_deterministic_algorithms(True)
         torch.set_grad_enabled(False)
     """
-    before = switches()
+    before = read_settings()
     vectors = torch.ones(2, 3)
     given = Given.of_weights(torch.zeros(3), vectors, WeightSpace.of({"w": vectors[0]}))
     for end, outcome in (
@@ -343,7 +344,7 @@ def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
         method = find([plugin(f"{dedent(body)}\n{end}")])["sample"].method()
         with outcome:
             apply(method, given)
-        assert switches() == before
+        assert read_settings() == before
 
 
 # The lines of the table in CONTRIBUTING.md, and the tests that hold them.

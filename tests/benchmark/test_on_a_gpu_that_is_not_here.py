@@ -10,9 +10,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import taskmark.inference.residence
 from taskmark import Given, WeightSpace
 from taskmark.contract.head import Head
+from taskmark.inference.items import Items
 from taskmark.inference.readers import Setting, StandardReader, TangentReader
 
 GPU = torch.device("cuda", 0)
+SPACE = WeightSpace.of(tiny_provider.Encoder())  # of tensors that have numbers
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +36,7 @@ class _There(tiny_provider.Encoder):
 def setting():
     with GPU:
         encoder = _There()
-    space = WeightSpace.of(encoder)
-    return Setting(encoder, space, torch.zeros(space.size), GPU, batch_size=7)
+    return Setting(encoder, SPACE, torch.zeros(SPACE.size), GPU, batch_size=7)
 
 
 @pytest.fixture
@@ -68,7 +69,8 @@ def test_predictions_come_back_whether_images_stay_on_the_gpu_or_not(
     setting, vector, monkeypatch, free
 ):
     monkeypatch.setattr(taskmark.inference.residence, "_free_bytes", lambda _device: free)
-    work = {"a": (Head(torch.zeros(3, 8), torch.zeros(3)), torch.zeros(20, 48))}
+    head, classes = Head(torch.zeros(3, 8), torch.zeros(3)), torch.zeros(20, dtype=torch.int64)
+    work = {"a": Items(head, torch.zeros(20, 48), classes)}
     read = StandardReader(setting)
     (classes,) = read.predict(vector, [0.0, 0.5, 1.0], work).values()
     assert classes.shape == (3, 20)

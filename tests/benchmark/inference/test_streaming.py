@@ -15,6 +15,7 @@ from taskmark.config import RunConfig
 from taskmark.contract.head import Head
 from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
+from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.data import fingerprint
@@ -182,14 +183,15 @@ def test_encoders_are_read_on_images_of_unlike_sizes_in_the_order_of_tasks():
     encoder = streamed_provider.backbone("plain")[1]
     source = torch.Generator().manual_seed(0)
     work = {
-        f"{k}": (
+        f"{k}": Items(
             Head(torch.randn(3, 8, generator=source), torch.zeros(3)),
             torch.randint(0, 256, (n, 3, side, side), generator=source, dtype=torch.uint8),
+            torch.zeros(n, dtype=torch.int64),
         )
         for k, (n, side) in enumerate([(9, 4), (5, 8), (11, 4), (2, 4)])
     }
     vector = torch.zeros(sum(p.numel() for p in encoder.parameters()))
-    expected = {task: head.predict(encoder(images)) for task, (head, images) in work.items()}
+    expected = {task: own.head.predict(encoder(own.inputs)) for task, own in work.items()}
     for mode in ("standard", "tangent"):
         found = reader(mode, setting_of(encoder)).predict(vector, [1.0], work)
         for task, classes in expected.items():

@@ -51,7 +51,7 @@ def chosen(monkeypatch, tmp_path):
     """The devices that torch was told to use by a worker that started."""
     told = []
     monkeypatch.setattr(torch.cuda, "set_device", told.append)
-    monkeypatch.setattr(determinism, "ask_for_it", lambda: None)
+    monkeypatch.setattr(determinism, "require_determinism", lambda: None)
     monkeypatch.setattr(worker, "_store", None)
     monkeypatch.setattr(worker, "_watched", worker._watched)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiny_setting import setting_of
 
 from taskmark import Head
+from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
 from taskmark.machine import memory
 from taskmark.machine.memory import BatchSplitter
@@ -139,7 +140,8 @@ def test_readers_go_on_with_smaller_batches_to_the_same_predictions(
     setting, inputs = setting_of(encoder.float(), batch_size=16), inputs.float()
     head = Head(torch.randn(3, 8, generator=source), torch.zeros(3))
     vector = 0.1 * torch.ones_like(setting.pretrained)
-    work = {"one": (head, inputs), "other": (head, inputs[:5])}
+    whole_task = Items(head, inputs, torch.zeros(len(inputs), dtype=torch.int64))
+    work = {"one": whole_task, "other": whole_task.at(torch.arange(5))}
     whole = reader(mode, setting).predict(vector, [0.0, 1.0], work)
     forward, sizes = type(encoder).forward, []
 

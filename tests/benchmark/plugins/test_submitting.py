@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from taskmark.commands.authors import reproduce_command, submit_command
+from taskmark.config import RunConfig
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import submitting
 from taskmark.plugins.registry import find
@@ -72,8 +73,8 @@ def test_a_submission_holds_the_method_its_records_and_a_claim(made, tmp_path, t
 
 
 def reproduce(folder, tmp_path, **chosen):
-    options = {"device": "cpu", "workers": 0, "store": None, "time_limit": 300, "since": None}
-    reproduce_command([folder], out=tmp_path / "again", **(options | chosen))
+    options = {"device": "cpu", "workers": 0, "time_limit": 300, **chosen}
+    reproduce_command([folder], RunConfig(out=tmp_path / "again", **options))
 
 
 def test_what_comes_out_the_same_is_reproduced(made, tmp_path, tiny_store, capsys):
@@ -109,14 +110,8 @@ def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
     body = f"if os.environ.get('SULKING'):\n    raise ValueError('no')\n{MERGE}"
     (folder,) = write(*made(body), tmp_path / "to")
     monkeypatch.setenv("SULKING", "1")
-    from taskmark.plugins import (  # noqa: PLC0415 - its server has the environment of its start
-        process as isolation,
-    )
-
-    isolation._drop_server()
     with pytest.raises(SystemExit):
         reproduce(folder, tmp_path, store=tmp_path / "another")
-    isolation._drop_server()
     differences = read_submission(folder)[0].reproductions[0].differences
     assert differences == ("plain standard sample: ValueError: no, line 12 of sample.py",)
 
