@@ -71,7 +71,7 @@ def given_with_data(width: int, n_tasks: int, track: str) -> Given:
     )
 
 
-def given_with(width: int, n_tasks: int) -> Given:
+def given_with(width: int, n_tasks: int, recipe: str = "standard") -> Given:
     """One matrix, and eight tensors of four dimensions that are twice as large."""
     shapes = {
         "layer.weight": (width, width),
@@ -80,7 +80,7 @@ def given_with(width: int, n_tasks: int) -> Given:
     space = WeightSpace.of({name: torch.empty(shape) for name, shape in shapes.items()})
     source = torch.Generator().manual_seed(0)
     vectors = torch.empty(n_tasks, space.size).normal_(generator=source)
-    return Given.of_weights(torch.ones(space.size), vectors, space)
+    return Given.of_weights(torch.ones(space.size), vectors, space, recipe=recipe)
 
 
 def extra_bytes(name: str) -> int:
@@ -90,9 +90,9 @@ def extra_bytes(name: str) -> int:
     learns = method.track != "weights"
 
     def given_of(width: int) -> Given:
-        return (
-            given_with_data(width, n_tasks, method.track) if learns else given_with(width, n_tasks)
-        )
+        if learns:
+            return given_with_data(width, n_tasks, method.track)
+        return given_with(width, n_tasks, method.recipe)
 
     method.edit(given_of(12))  # what is imported and set up once is not counted
     given = given_of(WIDTH)

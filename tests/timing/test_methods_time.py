@@ -122,7 +122,8 @@ def test_a_method_beside_its_bytes(name, given, benchmark, table):
     method, copy = taskmark.methods.get(name)(**HEADS.get(name, {})), Copy()
     n_tasks = min(N_TASKS, method.n_tasks[1] or N_TASKS)
     copy()  # its memory is there from then on
-    few = Given.of_weights(given.pretrained, given.task_vectors[:n_tasks], given.space)
+    vectors = given.task_vectors[:n_tasks]
+    few = Given.of_weights(given.pretrained, vectors, given.space, recipe=method.recipe)
     # No rehearsal: the longest take minutes, and the others are measured in their own files.
     cost, copied = in_turn(benchmark, lambda: method.edit(few), copy, rounds=1, rehearse=False)
     n_bytes = given.space.size * 4
