@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from taskmark.contract.checkpoints import check_finite, is_running, weights_of
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
@@ -29,8 +31,8 @@ def read_expert(
     sha256: str,
     remainder: str | None,
     ignore: Sequence[str] = (),
-) -> Tensor:
-    """Read one expert, and return its task vector theta - theta0, [P].
+) -> tuple[Tensor, float]:
+    """Read one expert: its task vector theta - theta0, [P], and how precise its file is.
 
     The difference is taken in float32, as tuning does. Where a remainder is given it is added.
 
@@ -42,6 +44,9 @@ def read_expert(
         remainder: the hash of the file beside it with what float32 weights leave out, if any.
         ignore: patterns of the names of tensors that it may have besides and that are not read.
 
+    Returns:
+        The vector, float32, and the largest unit roundoff of the numbers in the file.
+
     Raises:
         TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
     """
@@ -49,6 +54,8 @@ def read_expert(
     tensors = model.source.expert_weights(model.weights, path, ignore=ignore)
     running = [name for name in tensors if is_running(name)]
     vector, dtypes = _read(path, tensors, encoder, ignore)
+    precision = max(torch.finfo(dtype).eps / 2 for dtype in dtypes)
+    others = sorted(str(kind).removeprefix("torch.") for kind in dtypes - {vector.dtype})
     del tensors  # a remainder may be as large
     vector -= WeightSpace.of(encoder).flatten(dict(encoder.named_parameters()))
     if remainder is not None:
@@ -56,26 +63,25 @@ def read_expert(
         vector += _read(rest, read_tensors(rest), encoder)[0]
         _check_unchanged(rest, remainder)
     _check_unchanged(path, sha256)
-    if dtypes:
-        note(f"The expert of {task} is stored as {', '.join(dtypes)} and was read as float32.")
+    if others:
+        note(f"The expert of {task} is stored as {', '.join(others)} and was read as float32.")
     if running:
         more = f" and {len(running) - 1} more" if len(running) > 1 else ""
         note(f"{running[0]}{more} of the expert of {task} are no weights and were not read.")
     if ignore:
         note(f"Tensors called {', '.join(ignore)} were not read of the expert of {task}.")
-    return vector
+    return vector, precision
 
 
 def _read(
     path: Path, tensors: Mapping[str, Tensor], encoder: nn.Module, ignore: Sequence[str] = ()
-) -> tuple[Tensor, list[str]]:
-    """Named tensors as one vector [P], float32, all finite, and in which other dtypes they were."""
+) -> tuple[Tensor, set[torch.dtype]]:
+    """Named tensors as one vector [P], float32, all finite, and in which dtypes they were."""
     space, what = WeightSpace.of(encoder), f"the file {str(path)!r}"
     own = space.fit(tensors, what=what, kept=weights_of(encoder).kept, ignore=ignore)
     vector = space.flatten(own)
     check_finite(space.views(vector), what)
-    kinds = {tensor.dtype for tensor in own.values()} - {vector.dtype}
-    return vector, sorted(str(kind).removeprefix("torch.") for kind in kinds)
+    return vector, {tensor.dtype for tensor in own.values()}
 
 
 def _check_unchanged(path: Path, sha256: str) -> None:

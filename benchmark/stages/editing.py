@@ -23,7 +23,7 @@ from taskmark.machine.costs import Spent, measure
 from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.stand_ins import Limits, StandIn
 from taskmark.stages.data import SuiteData
-from taskmark.stages.task_vectors import space_of
+from taskmark.stages.task_vectors import FLOAT32, space_of
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.store.recording import current_account, note
 from taskmark.suite.provider import provider
@@ -151,6 +151,7 @@ def give(
         gram_matrices=read.gram_matrices if read else _no_model,
         data=SuiteData(inputs, track=handout.track),
         gradient_budget=handout.gradient_budget,
+        precision=artifact.facts.get("precision", FLOAT32),
     )
 
 

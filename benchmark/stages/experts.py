@@ -159,7 +159,7 @@ class ReadExpert(Stage):
             TaskmarkError: if it is not an expert of the backbone, or changed since it was hashed.
         """
         with measure() as spent:
-            vector = read_expert(
+            vector, precision = read_expert(
                 self.model,
                 self.path,
                 task=self.task,
@@ -167,5 +167,10 @@ class ReadExpert(Stage):
                 remainder=self.remainder,
                 ignore=self.ignore,
             )
-        facts = {"losses": [], "seconds": spent.seconds, "cpu_seconds": spent.cpu_seconds}
+        facts = {
+            "losses": [],
+            "seconds": spent.seconds,
+            "cpu_seconds": spent.cpu_seconds,
+            "precision": precision,
+        }
         store.put(self, {"vector": vector}, facts)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Expert = Tune | ReadExpert
 
+FLOAT32 = torch.finfo(torch.float32).eps / 2
+"""The unit roundoff of experts that are tuned here."""
+
 
 @dataclass(frozen=True)
 class TaskVectors(Stage):
@@ -53,6 +56,7 @@ class TaskVectors(Stage):
             "seconds": sum(a.facts["seconds"] for a in stored.values()),
             "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
             "space": space_facts(space),
+            "precision": max(a.facts.get("precision", FLOAT32) for a in stored.values()),
         }
         # Together the vectors may be larger than memory: each is let go of once it is written.
         one_by_one = (stored.pop(task).tensors["vector"] for task in self.experts)

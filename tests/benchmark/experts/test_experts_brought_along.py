@@ -21,10 +21,14 @@ from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.experts import reading
 from taskmark.experts.exporting import export_experts, family_of, split
-from taskmark.experts.foreign import read_experts
+from taskmark.experts.foreign import hash_of, read_experts
 from taskmark.experts.labels import Label
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
+from taskmark.stages.editing import Handout, give
+from taskmark.stages.experts import ReadExpert
+from taskmark.stages.model import Model
+from taskmark.stages.task_vectors import TaskVectors
 from taskmark.suite.definition import load, read
 from taskmark.suites import weight_files
 
@@ -185,6 +189,35 @@ def test_families_have_boards_of_their_own(start, brought, tmp_path):
     assert ["The experts were brought along" in text for text in texts] == [False, True, True]
     headings = [str(cell) for cell in terminal_table(records).columns[1].cells]
     assert {"worded", "worded, experts of another", "worded, experts of published"} <= set(headings)
+
+
+def test_how_precise_files_are_reaches_the_methods(tmp_path):
+    """What cannot be told from rounding depends on it, see `methods/spectra.py`."""
+    model = Model("tiny_provider", 1, "plain", tiny_provider.weights_sha256("plain"))
+    store, path = store_at(tmp_path / "store"), tmp_path / "hills.safetensors"
+    weights = {name: 1.1 * p.detach() for name, p in model.encoder().named_parameters()}
+    found = {}
+    for kind in (torch.float32, torch.float16):
+        save_file({name: own.to(kind) for name, own in weights.items()}, path)
+        expert = ReadExpert(model, "hills", hash_of(path), None, path=path)
+        vectors = TaskVectors(model, {"hills": expert})
+        expert.make(store)
+        vectors.make(store)
+        given = give(
+            Handout(
+                store=str(store.store.root),
+                device="cpu",
+                provider=model.provider,
+                weights=model.weights,
+                recipe="standard",
+                track="weights",
+                seed=0,
+                tasks=("hills",),
+                vectors=store.key(vectors),
+            )
+        )
+        found[kind] = given.precision
+    assert found == {kind: torch.finfo(kind).eps / 2 for kind in found}
 
 
 def test_half_precision_is_read_once_as_float32_and_said(start, brought, monkeypatch):
