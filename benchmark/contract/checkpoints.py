@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """What weights may be stored as; floats of eight bits are codes, whose scale is kept elsewhere."""
 
+FLOAT32_ROUNDOFF = torch.finfo(torch.float32).eps / 2
+"""The unit roundoff of float32, in which all vectors are kept."""
+
 _AROUND = ("state_dict", "model_state_dict", "model", "module")  # what trainers lay tensors into
 _RUNNING = ("running_mean", "running_var")
 _SHOWN = 4  # names in a sentence
@@ -139,6 +142,11 @@ def plain_numbers(value: object, what: str) -> Tensor:
             f"{refused[0]}; convert it."
         )
     return tensor.detach()
+
+
+def unit_roundoff(dtypes: Iterable[torch.dtype]) -> float:
+    """The largest unit roundoff of numbers that were stored so and are kept in float32."""
+    return max([FLOAT32_ROUNDOFF, *(torch.finfo(dtype).eps / 2 for dtype in dtypes)])
 
 
 def is_running(name: str) -> bool:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
 from taskmark.contract.checkpoints import (
+    FLOAT32_ROUNDOFF,
     check_finite,
     named_tensors,
     plain_numbers,
+    unit_roundoff,
     weights_of,
 )
 from taskmark.contract.data_access import DataAccess, PermittedData, PermittedSplit
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Given", "PermittedData", "PermittedSplit"]
 
 Model = nn.Module | Mapping[str, Tensor]  # a state dict, if it is no module
-_FLOAT32 = 2.0**-24  # its unit roundoff
 _ONE = (nn.Module, Mapping, Tensor, str)  # what can be run through and is no list of models
 
 
@@ -64,7 +65,7 @@ class Given(DataAccess):
         data: PermittedData | None = None,
         gradient_budget: int = 0,
         kept: Mapping[str, Tensor] | None = None,
-        precision: float = _FLOAT32,
+        precision: float = FLOAT32_ROUNDOFF,
     ) -> None:
         super().__init__(
             tasks=tasks,
@@ -173,13 +174,13 @@ class Given(DataAccess):
         start = space.flatten(base.tensors)
         _check_finite(start, space, "the pre-trained model")
         vectors = empty(len(models), space.size)
-        precision = max(_FLOAT32, *map(_unit_roundoff, base.tensors.values()))
+        precision = unit_roundoff(tensor.dtype for tensor in base.tensors.values())
         for name, row, model in zip(names, vectors, models, strict=True):
             what = f"the expert {name!r}"
             tensors = named_tensors(model, what)
             fit = space.fit(tensors, what=what, kept=base.kept, ignore=ignore)
             space.flatten(fit, out=row).sub_(start)
-            precision = max(precision, *map(_unit_roundoff, fit.values()))
+            precision = max(precision, unit_roundoff(tensor.dtype for tensor in fit.values()))
             _check_finite(row, space, what)
         return cls(
             pretrained=start,
@@ -205,10 +206,6 @@ class Given(DataAccess):
         """
         weights = self.space.unflatten(self.pretrained + vector, own_dtypes=True)
         return {**self.kept, **weights}
-
-
-def _unit_roundoff(tensor: Tensor) -> float:
-    return torch.finfo(tensor.dtype).eps / 2
 
 
 def _names(tasks: Iterable[str] | None, n_tasks: int) -> tuple[str, ...]:

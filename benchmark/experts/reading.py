@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
-from taskmark.contract.checkpoints import check_finite, is_running, weights_of
+from taskmark.contract.checkpoints import check_finite, is_running, unit_roundoff, weights_of
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.files import remainder_of
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
     from taskmark.stages.model import Model
@@ -45,7 +44,8 @@ def read_expert(
         ignore: patterns of the names of tensors that it may have besides and that are not read.
 
     Returns:
-        The vector, float32, and the largest unit roundoff of the numbers in the file.
+        The vector, float32, and the largest unit roundoff of the numbers in the file, float32's
+        at least.
 
     Raises:
         TaskmarkError: if the file is not an expert of the model, or changed since it was hashed.
@@ -54,7 +54,7 @@ def read_expert(
     tensors = model.source.expert_weights(model.weights, path, ignore=ignore)
     running = [name for name in tensors if is_running(name)]
     vector, dtypes = _read(path, tensors, encoder, ignore)
-    precision = max(torch.finfo(dtype).eps / 2 for dtype in dtypes)
+    precision = unit_roundoff(dtypes)
     others = sorted(str(kind).removeprefix("torch.") for kind in dtypes - {vector.dtype})
     del tensors  # a remainder may be as large
     vector -= WeightSpace.of(encoder).flatten(dict(encoder.named_parameters()))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
+from taskmark.contract.checkpoints import FLOAT32_ROUNDOFF
 from taskmark.contract.edit import Edit
 from taskmark.contract.given import Given
 from taskmark.contract.head import read_head
@@ -23,7 +24,7 @@ from taskmark.machine.costs import Spent, measure
 from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.stand_ins import Limits, StandIn
 from taskmark.stages.data import SuiteData
-from taskmark.stages.task_vectors import FLOAT32, space_of
+from taskmark.stages.task_vectors import space_of
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.store.recording import current_account, note
 from taskmark.suite.provider import provider
@@ -151,7 +152,7 @@ def give(
         gram_matrices=read.gram_matrices if read else _no_model,
         data=SuiteData(inputs, track=handout.track),
         gradient_budget=handout.gradient_budget,
-        precision=artifact.facts.get("precision", FLOAT32),
+        precision=artifact.facts.get("precision", FLOAT32_ROUNDOFF),
     )
 
 

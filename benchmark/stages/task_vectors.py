@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from taskmark.contract.checkpoints import FLOAT32_ROUNDOFF
 from taskmark.contract.weights import Part, WeightSpace
 from taskmark.engine.stage import Cost, Stage
 from taskmark.stages.experts import ReadExpert, Tune
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from taskmark.store.artifacts import Artifact
 
 Expert = Tune | ReadExpert
-
-FLOAT32 = torch.finfo(torch.float32).eps / 2
-"""The unit roundoff of experts that are tuned here."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class TaskVectors(Stage):
             "seconds": sum(a.facts["seconds"] for a in stored.values()),
             "cpu_seconds": sum(a.facts["cpu_seconds"] for a in stored.values()),
             "space": space_facts(space),
-            "precision": max(a.facts.get("precision", FLOAT32) for a in stored.values()),
+            "precision": max(a.facts.get("precision", FLOAT32_ROUNDOFF) for a in stored.values()),
         }
         # Together the vectors may be larger than memory: each is let go of once it is written.
         one_by_one = (stored.pop(task).tensors["vector"] for task in self.experts)
