@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.reports.row_scores import rank_rows, resample_rows, score_rows
 from taskmark.reports.rows import current_sources, gather_rows
-from taskmark.reports.scores import ExpertBits
+from taskmark.reports.scores import ExpertBits, Ruler, choose_ruler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +37,7 @@ class Board:
         apart: complete rows that are not one merged model, best first; never ranked.
         references: reference rows, best first; never ranked.
         unranked: what failed, was skipped, is incomplete or stale.
+        ruler: the experts that all rows are a share of, None where no row has a score.
         pairs: every difference between two of the ranked rows, in their order.
         by_seed: the boards of each seed alone, where there are several; their rows have no rank,
             which rests on all seeds.
@@ -53,8 +54,14 @@ class Board:
     references: tuple[Row, ...]
     unranked: tuple[Row, ...]
     experts: Experts | None = None
+    ruler: Ruler | None = field(default=None, compare=False)
     pairs: Pairs | None = field(default=None, compare=False)
     by_seed: dict[int, Board] = field(default_factory=dict, compare=False)
+
+    @property
+    def other_ruler(self) -> str:
+        """The recipe of the ruler where it is not the standard one; else empty."""
+        return " and ".join(self.ruler.others) if self.ruler else ""
 
     @property
     def family(self) -> str:
@@ -103,6 +110,17 @@ def boards(records: Iterable[Record]) -> list[Board]:
     )
 
 
+def normalise_records(found: Iterable[Board]) -> dict[str, dict[str, float]]:
+    """Normalised accuracy by the rulers of some boards, id of a record -> task -> share."""
+    return {
+        record.record_id: board.ruler.normalised(record)
+        for board in found
+        if board.ruler
+        for row in board.rows
+        for record in row.records
+    }
+
+
 def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) -> Board:
     seeds, rows = gather_rows(records, sources)
     complete = [row for row in rows if row.state in ("ok", "stale")]
@@ -123,8 +141,11 @@ def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) ->
     )
     if not complete:
         return board
-    drawn = resample_rows(complete, ExpertBits(records))
-    together = score_rows(complete, drawn)
+    experts = ExpertBits(records)
+    ruler = choose_ruler(experts)
+    board = replace(board, ruler=ruler)
+    drawn = resample_rows(complete, ruler)
+    together = score_rows(complete, drawn, ruler=ruler, experts=experts)
     competing = sorted(
         (place for place, row in enumerate(together) if _competes(row)),
         key=lambda place: _by_score(together[place]),
@@ -135,7 +156,10 @@ def _board(records: Sequence[Record], sources: Mapping[tuple[str, str], str]) ->
         for place, standing in zip(competing, standings, strict=True):
             together[place] = replace(together[place], standing=standing)
     by_seed = {
-        seed: _filled(replace(board, seeds=(seed,)), score_rows(complete, drawn, seed=seed))
+        seed: _filled(
+            replace(board, seeds=(seed,)),
+            score_rows(complete, drawn, ruler=ruler, experts=experts, seed=seed),
+        )
         for seed in (seeds if len(seeds) > 1 else ())
     }
     return replace(_filled(board, together), pairs=pairs, by_seed=by_seed)

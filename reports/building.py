@@ -11,7 +11,7 @@ from taskmark.records.files import read_kind, read_records
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
 from taskmark.reports import metric_tables, tables
-from taskmark.reports.board import boards
+from taskmark.reports.board import boards, normalise_records
 from taskmark.reports.site.assembling import site_files
 from taskmark.reports.site.content import Content, editions
 from taskmark.reports.summaries import json_bytes, summaries
@@ -68,7 +68,7 @@ def read_content(out: Path, *, submissions: Path | None = None) -> Content:
     ranked = boards(records)
     found = summaries(ranked, maps)
     frames = {
-        "records": tables.records_frame(records),
+        "records": tables.records_frame(records, normalise_records(ranked)),
         "disentanglement": tables.disentanglement_frame(maps),
         "negation": metric_tables.negation_frame(negation),
         "localisation": metric_tables.localisation_frame(localisation),

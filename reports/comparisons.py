@@ -11,8 +11,7 @@ from taskmark.reports.verdicts import Asks, Estimate, FindingPart, Unit, judge, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskmark.reports.evidence import Compared, Evidence
-    from taskmark.statistics.differences import Measure
+    from taskmark.reports.evidence import Compared, Compares, Evidence
 
 
 class Comparison(Protocol):
@@ -82,7 +81,7 @@ class Methods(_Asked):
 
     first: tuple[str, str]
     second: tuple[str, str]
-    measure: Measure = "normalised_accuracy"
+    measure: Compares = "normalised_accuracy"
     heads: Literal["any", "probed"] = "any"
 
     def part(self, evidence: Evidence) -> FindingPart:
@@ -159,7 +158,7 @@ class Backbones(_Asked):
 
     first: str
     second: str
-    measure: Measure | Literal["error"]
+    measure: Compares | Literal["error"]
     method: str = "task_arithmetic"
     recipe: str = "standard"
 

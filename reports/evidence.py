@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from taskmark.records.disentanglement_record import points_in_unit_square
 from taskmark.records.packing import unpack_counts
-from taskmark.reports.scores import ExpertBits, scores_of
+from taskmark.reports.scores import ExpertBits, choose_ruler, scores_of
 from taskmark.statistics.differences import Difference, Measure, error_difference, score_difference
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
     from taskmark.reports.rows import Row
+
+Compares = Literal["accuracy", "normalised_accuracy", "own_recipe"]
 
 CONTROL = "random"
 """Name of the backbone with random weights."""
@@ -69,7 +71,7 @@ class Evidence:
         second: tuple[str, str],
         *,
         backbones: tuple[str, str],
-        measure: Measure,
+        measure: Compares,
     ) -> Compared:
         """Compare two methods.
 
@@ -77,7 +79,8 @@ class Evidence:
             first: method and recipe.
             second: method and recipe.
             backbones: of the first and of the second.
-            measure: what is compared.
+            measure: what is compared; "own_recipe" is normalised accuracy by the experts of each
+                row's own recipe.
         """
         try:
             one, two = (
@@ -93,9 +96,12 @@ class Evidence:
             return Compared(missing=str(error))
         found = []
         for board, row in zip(sides, (one, two), strict=True):
-            experts = ExpertBits(record for of in board.rows for record in of.records)
-            found.append(scores_of([r for r in row.records if r.seeds.expert in seeds], experts))
-        return Compared(score_difference(found[0], found[1], measure=measure), seeds)
+            records = [r for r in row.records if r.seeds.expert in seeds]
+            all_rows = ExpertBits(record for of in board.rows for record in of.records)
+            own = measure == "own_recipe"
+            found.append(scores_of(records, all_rows if own else choose_ruler(all_rows)))
+        of_shares: Measure = "accuracy" if measure == "accuracy" else "normalised_accuracy"
+        return Compared(score_difference(found[0], found[1], measure=of_shares), seeds)
 
     def errors(self, first: tuple[str, str], second: tuple[str, str]) -> Compared:
         """Compare two disentanglement errors, each given by backbone and recipe."""

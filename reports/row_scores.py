@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.reports.rows import Cell
+from taskmark.reports.rows import Cell, OwnShare
 from taskmark.reports.scores import EXPERTS, scores_of
 from taskmark.statistics.intervals import (
     ScoreIntervals,
     Standing,
     compare_pairs,
     intervals_of,
+    normalised_accuracy,
+    seed_intervals,
     standings,
 )
 from taskmark.statistics.resampling import RESAMPLES, mean_over_tasks, replicates_by_task
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskmark.reports.rows import Row
-    from taskmark.reports.scores import ExpertBits
+    from taskmark.reports.scores import ExpertBits, Ruler
     from taskmark.statistics.intervals import Pairs
     from taskmark.statistics.resampling import Replicates, Scores
 
@@ -44,9 +46,9 @@ class BoardReplicates:
     mean: Replicates
 
 
-def resample_rows(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
+def resample_rows(rows: Sequence[Row], ruler: Ruler) -> BoardReplicates:
     """Draw images for all rows at once, as `intervals.seed_intervals` does for one."""
-    scores = tuple(scores_of(row.records, experts) for row in rows)
+    scores = tuple(scores_of(row.records, ruler) for row in rows)
     by_task = dict(replicates_by_task(scores, RESAMPLES, np.random.default_rng(0)))
     return BoardReplicates(
         scores=scores,
@@ -57,13 +59,20 @@ def resample_rows(rows: Sequence[Row], experts: ExpertBits) -> BoardReplicates:
 
 
 def score_rows(
-    rows: Sequence[Row], drawn: BoardReplicates, *, seed: int | None = None
+    rows: Sequence[Row],
+    drawn: BoardReplicates,
+    *,
+    ruler: Ruler,
+    experts: ExpertBits,
+    seed: int | None = None,
 ) -> list[Row]:
     """Fill in scores and intervals: the record's own if there is one, else over the seeds.
 
     Args:
         rows: those that were resampled, in the same order.
         drawn: see `resample_rows`.
+        ruler: the experts that normalise all rows.
+        experts: those that each row stands on.
         seed: an expert seed that is looked at alone; all together by default.
     """
     by_task, mean = drawn.by_task, drawn.mean
@@ -84,7 +93,8 @@ def score_rows(
             normalised_accuracy=float(mean.normalised[0, place].mean()),
             intervals=spreads[place],
         )
-        found.append(_with_cells(scored_row, of_row))
+        scored_row = _with_cells(scored_row, of_row, ruler)
+        found.append(replace(scored_row, own=_own_share(scored_row, ruler, experts)))
     return found
 
 
@@ -118,7 +128,23 @@ def _cells(task: str, drawn: Replicates) -> Iterator[Cell]:
         )
 
 
-def _with_cells(row: Row, cells: Mapping[str, Cell]) -> Row:
+def _own_share(row: Row, ruler: Ruler, experts: ExpertBits) -> OwnShare:
+    """The row as a share of the experts of its own recipe, which are often those of the ruler."""
+    spread = row.intervals
+    if all(map(ruler.is_own, row.records)):
+        return OwnShare(row.normalised_accuracy, spread.normalised_low, spread.normalised_high)
+    scores = scores_of(row.records, experts)
+    by_seed = [normalised_accuracy(scores.correct[s], scores.reference[s]) for s in scores.correct]
+    value = float(np.mean(by_seed))
+    if len(row.records) == 1:
+        low, high = row.records[0].normalised_low, row.records[0].normalised_high
+        if low is not None and high is not None:
+            return OwnShare(value, low, high)
+    spread = seed_intervals(scores)
+    return OwnShare(value, spread.normalised_low, spread.normalised_high)
+
+
+def _with_cells(row: Row, cells: Mapping[str, Cell], ruler: Ruler) -> Row:
     """Fill in the tasks in the order of the record, and what a single record says itself."""
     in_order = [cells[result.task] for result in row.records[0].tasks]
     if row.method.name == EXPERTS and all(cell.normalised_accuracy == 1 for cell in in_order):
@@ -127,7 +153,11 @@ def _with_cells(row: Row, cells: Mapping[str, Cell]) -> Row:
     if len(row.records) > 1:
         return replace(row, cells=tuple(in_order))
     (only,) = row.records
-    own = (only.accuracy_low, only.accuracy_high, only.normalised_low, only.normalised_high)
+    of_ratio = only if ruler.is_own(only) else row.intervals
+    own = (
+        *(only.accuracy_low, only.accuracy_high),
+        *(of_ratio.normalised_low, of_ratio.normalised_high),
+    )
     return replace(
         row,
         cells=tuple(

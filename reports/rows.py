@@ -34,6 +34,15 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnShare:
+    """Accuracy as a share of the experts of the row's own recipe, as papers print it; no rank."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A method with its hyper-parameters under one recipe, over all seeds of the board.
 
@@ -49,8 +58,10 @@ class Row:
         reason: why it is not "ok".
         cells: one for each task; empty unless all records of the row are "ok" and complete.
         accuracy: mean over seeds and tasks.
-        normalised_accuracy: mean over seeds and tasks of the ratio to the expert.
+        normalised_accuracy: mean over seeds and tasks of the ratio to the expert of the board's
+            ruler, which is the standard one.
         intervals: 95 % intervals of the two.
+        own: the same with the experts of the row's own recipe.
         standing: rank and difference to the best; None for rows that are not ranked.
     """
 
@@ -64,6 +75,7 @@ class Row:
     accuracy: float = 0.0
     normalised_accuracy: float = 0.0
     intervals: ScoreIntervals = field(default_factory=lambda: ScoreIntervals(0.0, 0.0, 0.0, 0.0))
+    own: OwnShare | None = None
     standing: Standing | None = None
 
     @property

@@ -71,8 +71,8 @@ def power(boards: Sequence[Board]) -> Power:
     """Count the pairs of ranked methods that differ, and correlate the rankings of the seeds.
 
     Two methods differ if the test that ranks them finds it: paired over images within tasks, with
-    the variance over seeds from three seeds on, in normalised accuracy (each by the experts of its
-    own recipe), Holm-corrected at 5 % over all pairs on all backbones together. Reference rows are
+    the variance over seeds from three seeds on, in normalised accuracy (all by the standard
+    experts), Holm-corrected at 5 % over all pairs on all backbones together. Reference rows are
     no methods that compete. With fewer than three seeds a difference is one between models rather
     than between methods, and whether half of the pairs differ counts as not measured.
 
@@ -172,15 +172,7 @@ def _p_values(board: Board) -> dict[tuple[str, str], float]:
 
 def _by_seed(board: Board) -> Floats:
     """Normalised accuracy of the ranked rows by seed, mean over tasks and method seeds, [M, S]."""
-    scores = [
-        [
-            fmean(
-                record.normalised_accuracy
-                for record in row.records
-                if record.seeds.expert == seed and record.normalised_accuracy is not None
-            )
-            for seed in board.seeds
-        ]
-        for row in board.ranked
-    ]
+    alone = [board.by_seed.get(seed, board).rows for seed in board.seeds]
+    by_key = [{row.key: row.normalised_accuracy for row in rows} for rows in alone]
+    scores = [[of_seed[row.key] for of_seed in by_key] for row in board.ranked]
     return np.asarray(scores, dtype=np.float64).reshape(len(board.ranked), len(board.seeds))

@@ -11,7 +11,7 @@ import pandas as pd
 from taskmark.records.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from taskmark.records.disentanglement_record import DisentanglementRecord
 
@@ -33,6 +33,7 @@ RECORD_TYPES = {
     "correct": "Int64",
     "accuracy": "Float64",
     "normalised_accuracy": "Float64",
+    "own_recipe": "Float64",
     "low": "Float64",
     "high": "Float64",
     "disagreement": "Float64",
@@ -50,7 +51,10 @@ RECORD_TYPES = {
     "dtype": "string",
     "record_id": "string",
 }
-"""Columns of the table of records; accuracies, and the interval [low, high], are fractions.
+"""Columns of the table of records; accuracies, and their interval [low, high], are fractions.
+
+`normalised_accuracy` is the accuracy as a share of that of the standard expert, which ranks;
+`own_recipe` is the share of the expert of the row's own recipe, as it is on the record.
 
 `experts` is the family of those that were brought along, empty where the run tuned them.
 """
@@ -73,8 +77,16 @@ DISENTANGLEMENT_TYPES = {
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def records_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Return one line per record and task; a record without tasks is one line with none."""
+def records_frame(
+    records: Iterable[Record], normalised: Mapping[str, Mapping[str, float]]
+) -> pd.DataFrame:
+    """Return one line per record and task; a record without tasks is one line with none.
+
+    Args:
+        records: of any state.
+        normalised: id of a record -> task -> normalised accuracy, see
+            `taskmark.reports.board.normalise_records`.
+    """
     lines: list[dict[str, Any]] = []
     for record in records:
         shared = _shared(record)
@@ -87,7 +99,8 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
                 "n": result.n,
                 "correct": result.n_correct,
                 "accuracy": result.accuracy,
-                "normalised_accuracy": result.normalised_accuracy,
+                "normalised_accuracy": normalised.get(record.record_id, {}).get(result.task),
+                "own_recipe": result.normalised_accuracy,
                 "low": result.low,
                 "high": result.high,
                 "disagreement": result.disagreement,

@@ -44,7 +44,8 @@ def terminal_table(records: Iterable[Record]) -> Table:
         Column("absolute", justify="right", no_wrap=True),
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        caption="Accuracies in %, with 95 % intervals; equal ranks cannot be told apart.",
+        caption="In %, with 95 % intervals. A rank is a tier, which goes down to the last row "
+        "that cannot be told from its best.",
         caption_justify="left",
     )
     for board in boards(keep_newest(records)):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from taskmark.contract.method import Method
     from taskmark.plugins.registry import Found
 
+EXPERTS, STANDARD = "experts", "standard"
+"""The reference row of the experts, and the recipe whose experts normalise all rows."""
+
 
 def chosen_rows(
     found: Mapping[str, Found],
@@ -27,7 +30,8 @@ def chosen_rows(
     A method runs under its own recipe; where the user names recipes, methods of the recipe
     "standard" run under all of those, and the others only where their own is among them. Baselines
     run under "standard", or under the recipes named; references under every recipe in play, since
-    each recipe has its own experts. A method that cannot merge that many tasks is left out, unless
+    each recipe has its own experts. The standard experts have a row on every board, since all
+    rows are normalised by them. A method that cannot merge that many tasks is left out, unless
     the user names it.
 
     Args:
@@ -64,6 +68,8 @@ def chosen_rows(
     names = {recipe.name for _, recipe in rows}
     in_play = [recipe for name, recipe in RECIPES.items() if name in names]
     rows += [(choice, r) for choice in _of_role(found, "reference") for r in in_play]
+    if EXPERTS in found:
+        rows.append((MethodChoice(EXPERTS), RECIPES[STANDARD]))
     return list(dict.fromkeys(rows))
 
 

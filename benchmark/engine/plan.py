@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from taskmark import stages
 from taskmark.contract.recipe import RECIPES, Recipe
-from taskmark.engine.choosing import chosen_rows
+from taskmark.engine.choosing import EXPERTS, chosen_rows
 from taskmark.engine.stage import RecordStage, Stage
 from taskmark.experts.foreign import suited
 from taskmark.stages.expert_set import ExpertSet
@@ -103,8 +103,8 @@ class Request:
         return MethodCall.of(self.found[choice.name], fields, self.plugins)
 
     def expert_sets(self) -> Iterator[ExpertSet]:
-        """The expert sets in play."""
-        in_play = {recipe.name for _, recipe in self.chosen}
+        """The expert sets in play; the standard experts alone, which normalise, are none."""
+        in_play = {recipe.name for choice, recipe in self.chosen if choice.name != EXPERTS}
         for backbone in self.backbones:
             for seed in dict.fromkeys(self.seeds):
                 for recipe in RECIPES:

@@ -52,9 +52,9 @@ def score_difference(
 ) -> Difference:
     """Compare two competitors: mean over tasks and expert seeds, the first less the second.
 
-    Each is normalised by its own experts. The same images are drawn for both; the interval is
-    Student's t, by the method of `taskmark.statistics.uncertainty`: from three expert seeds on the
-    variance of the difference over seeds counts too, with one or two the interval is conditional on
+    Each is normalised by the experts that its bits come with. The same images are drawn for both;
+    the interval is Student's t, by the method of `taskmark.statistics.uncertainty`: from three
+    expert seeds on the variance of the difference over seeds counts too, with one or two the interval is conditional on
     these seeds. It is the interval of this one comparison.
 
     Args:

@@ -50,9 +50,9 @@ class Standing:
     """Where one competitor stands among the others.
 
     Attributes:
-        rank: one more than the number of competitors that are significantly better.
-        last_rank: the number of competitors less those that are significantly worse; the true
-            rank lies in [rank, last_rank] for all competitors at once with 95 % confidence.
+        rank: number of its tier, 1 for that of the best.
+        n_better: how many competitors are better beyond chance, pair by pair.
+        n_worse: how many are worse beyond chance.
         accuracy: mean over seeds and tasks.
         normalised_accuracy: mean over seeds and tasks of the ratio to the expert.
         intervals: 95 % intervals of the two.
@@ -63,7 +63,8 @@ class Standing:
     """
 
     rank: int
-    last_rank: int
+    n_better: int
+    n_worse: int
     accuracy: float
     normalised_accuracy: float
     intervals: ScoreIntervals
@@ -99,7 +100,9 @@ def proportion_interval(n_correct: int, n: int, *, level: float = LEVEL) -> tupl
     return max(0.0, min(float(low), n_correct / n)), min(1.0, max(float(high), n_correct / n))
 
 
-def normalised_accuracy(correct: Mapping[str, Bits], reference: Mapping[str, Bits]) -> float:
+def normalised_accuracy(
+    correct: Mapping[str, Bits | Floats], reference: Mapping[str, Bits | Floats]
+) -> float:
     """Mean over tasks of the method's accuracy over the expert's accuracy on the same images.
 
     An expert that gets no image right counts as if it had got one right, so that the ratio stays
@@ -249,7 +252,11 @@ def rank_groups(
     seed: int = 0,
     level: float = LEVEL,
 ) -> dict[str, Standing]:
-    """Rank competitors by normalised accuracy; those that cannot be told apart share a rank.
+    """Rank competitors by normalised accuracy, in tiers.
+
+    The best competitor opens the first tier, which reaches down to the last one that cannot be told
+    from it; the best of the rest opens the next tier. A rank is the number of a tier, so that ranks
+    follow the scores. Two of one tier may still differ beyond chance; `compare_pairs` says so.
 
     For every pair of competitors the difference of normalised accuracy is divided by its standard
     error, and compared with Student's t, by the method of the intervals: images are drawn once for
@@ -257,7 +264,6 @@ def rank_groups(
     pairs share the mean of that variance, but for those whose own is larger. A p-value is never
     smaller than 2^(1 - k), the best an exact sign test could do with the k images on which the pair
     differs; competitors with equal bits have p = 1. P-values are Holm-corrected over all pairs.
-    What is better than a better one counts as better too.
     (Counted percentiles would not do: 2,000 resamples cannot give a p-value below 0.001, and Holm
     over the 435 pairs of 30 competitors needs 0.0001.)
 
@@ -309,13 +315,15 @@ def standings(drawn: Replicates, pairs: Pairs, *, level: float = LEVEL) -> list[
         level: family-wise error rate of the comparisons.
     """
     accuracies, normaliseds = drawn.accuracy[0].mean(axis=1), drawn.normalised[0].mean(axis=1)
-    # Column better than row.
-    better = _with_consequences((pairs.p_value < level) & (pairs.difference < 0))
+    apart = pairs.p_value < level
+    better = apart & (pairs.difference < 0)  # column better than row
+    ranks = tiers(normaliseds, apart)
     best = int(normaliseds.argmax())
     return [
         Standing(
-            rank=1 + int(better[m].sum()),
-            last_rank=len(better) - int(better[:, m].sum()),
+            rank=int(ranks[m]),
+            n_better=int(better[m].sum()),
+            n_worse=int(better[:, m].sum()),
             accuracy=float(accuracies[m]),
             normalised_accuracy=float(normaliseds[m]),
             intervals=intervals,
@@ -328,9 +336,27 @@ def standings(drawn: Replicates, pairs: Pairs, *, level: float = LEVEL) -> list[
     ]
 
 
-def _with_consequences(better: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Close an order, so that equal ranks are never significantly different, [M, M]."""
-    closed = better.copy()
-    for m in range(len(closed)):
-        closed |= closed[:, [m]] & closed[[m], :]
-    return closed
+def tiers(scores: Floats, apart: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Sort competitors into tiers, see `rank_groups`.
+
+    Competitors with the same score open a tier together: what cannot be told from one of them
+    belongs to it, so that the order of the competitors does not matter.
+
+    Args:
+        scores: of M competitors, [M].
+        apart: which two are told apart, [M, M], symmetric.
+
+    Returns:
+        The number of each one's tier, from 1, [M].
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranks = np.zeros(len(order), dtype=np.int64)
+    start = 0
+    while start < len(order):
+        rest = order[start:]
+        openers = rest[scores[rest] >= scores[rest[0]] - ROUNDING]
+        joins = ~apart[np.ix_(openers, rest)].all(axis=0)
+        length = 1 + int(np.flatnonzero(joins).max())
+        ranks[rest[:length]] = ranks.max() + 1
+        start += length
+    return ranks

@@ -25,7 +25,7 @@ _DISTINCT_SHARE = 1 / 8
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one competitor and its experts got right, by expert seed and task.
+    """What one competitor and the experts that normalise it got right, by expert seed and task.
 
     Attributes:
         correct: expert seed -> task -> one value per test image, [n]. A bit, or the mean of the

@@ -9,6 +9,7 @@ from taskmark.reports.definitions import RECIPES, TRACKS
 from taskmark.reports.site import addresses, citations
 from taskmark.reports.site.rendering import render
 from taskmark.reports.site.row_costs import cost
+from taskmark.statistics.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ def _page(content: Content, edition: Edition, whole: Board, board: Board, seed: 
         seed=seed,
         axis=axis(rows),
         cost=cost,
+        level=LEVEL,
         shares_rank=lambda row: shares_rank(board, row),
         recipes=in_order({row.recipe for row in rows}),
         tracks=[track for track in TRACKS if any(row.method.track == track for row in rows)],

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from taskmark.reports import provenance
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import File, render
 from taskmark.reports.site.row_costs import extra_bytes
-from taskmark.statistics.intervals import proportion_interval, seed_intervals
+from taskmark.statistics.intervals import (
+    normalised_accuracy,
+    proportion_interval,
+    seed_intervals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,14 +22,25 @@ if TYPE_CHECKING:
     from taskmark.records.record import Record, TaskResult
     from taskmark.reports.board import Board
     from taskmark.reports.site.content import Content
+    from taskmark.statistics.resampling import Scores
+
+    Share: TypeAlias = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A result with the intervals that the record leaves out."""
+    """A result with what the record leaves out; shares are a value and the ends of its interval.
+
+    Attributes:
+        result: of the record.
+        normalised: as a share of the experts of the board's ruler.
+        own: as a share of the experts of the record's own recipe.
+        disagreement: the interval of it.
+    """
 
     result: TaskResult
-    normalised: tuple[float, float]
+    normalised: Share
+    own: Share
     disagreement: tuple[float, float]
 
 
@@ -48,6 +63,7 @@ def record_pages(content: Content) -> Iterator[File]:
                         row=row,
                         record=record,
                         results=_results(board, record),
+                        mean=_mean(board, record),
                         command=provenance.command(record),
                         code=provenance.code(record),
                         environment=provenance.environment(record.provenance),
@@ -58,26 +74,52 @@ def record_pages(content: Content) -> Iterator[File]:
 
 
 def _results(board: Board, record: Record) -> list[TaskLine]:
-    ratios = _normalised(board, record)
+    shares = _shares(board, record)
     return [
         TaskLine(
             result=result,
-            normalised=ratios[result.task],
+            normalised=shares[result.task][0],
+            own=shares[result.task][1],
             disagreement=proportion_interval(round(result.disagreement * result.n), result.n),
         )
         for result in record.tasks
     ]
 
 
-def _normalised(board: Board, record: Record) -> dict[str, tuple[float, float]]:
-    """Intervals of normalised accuracy by task: the board's where it has them of this record."""
+def _mean(board: Board, record: Record) -> Share | None:
+    """The normalised accuracy of a record: the board's where it has that of this record."""
+    if board.ruler is None or not record.tasks:
+        return None
+    for row in board.by_seed.get(record.seeds.expert, board).rows:
+        if row.cells and row.records == (record,):
+            spread = row.intervals
+            return row.normalised_accuracy, spread.normalised_low, spread.normalised_high
+    return _share(scores_of([record], board.ruler))
+
+
+def _shares(board: Board, record: Record) -> dict[str, tuple[Share, Share]]:
+    """By task, the shares of the ruler's experts and of the record's own."""
+    if board.ruler is None or not record.tasks:
+        return {}
     of_seed = board.by_seed.get(record.seeds.expert, board)
+    found: dict[str, Share] = {}
     for row in of_seed.rows:
         if row.cells and row.records == (record,):
-            return {cell.task: (cell.normalised_low, cell.normalised_high) for cell in row.cells}
+            found = {
+                cell.task: (cell.normalised_accuracy, cell.normalised_low, cell.normalised_high)
+                for cell in row.cells
+            }
+    tasks = [result.task for result in record.tasks]
+    if not found:
+        found = {t: _share(scores_of([record], board.ruler, tasks=[t])) for t in tasks}
+    if board.ruler.is_own(record):
+        return {task: (found[task], found[task]) for task in tasks}
     experts = ExpertBits(other for row in board.rows for other in row.records)
-    found = {}
-    for result in record.tasks:
-        spread = seed_intervals(scores_of([record], experts, tasks=[result.task]))
-        found[result.task] = (spread.normalised_low, spread.normalised_high)
-    return found
+    return {t: (found[t], _share(scores_of([record], experts, tasks=[t]))) for t in tasks}
+
+
+def _share(scores: Scores) -> Share:
+    ((seed, correct),) = scores.correct.items()
+    spread = seed_intervals(scores)
+    value = normalised_accuracy(correct, scores.reference[seed])
+    return value, spread.normalised_low, spread.normalised_high

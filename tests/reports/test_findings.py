@@ -90,9 +90,12 @@ def test_tangent_fine_tuning_must_lower_the_one_and_raise_the_other(
     records = rows({"tangent_fine_tuning": tangent, "task_arithmetic": 0.6})
     finding = look_up(2, records, maps(depths))
     assert finding.verdict == verdict
-    error, normalised, absolute = finding.parts
-    assert (error.decides, normalised.decides, absolute.decides) == (True, True, False)
-    assert absolute.estimates[0].difference != normalised.estimates[0].difference
+    error, normalised, own, absolute = finding.parts
+    assert [part.decides for part in finding.parts] == [True, True, False, False]
+    difference = normalised.estimates[0].difference
+    assert own.estimates[0].difference != difference != absolute.estimates[0].difference
+    assert own.estimates[0].first > normalised.estimates[0].first  # tangent experts are weaker
+    assert error.unit == "error"
 
 
 @pytest.mark.parametrize(

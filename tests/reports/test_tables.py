@@ -20,14 +20,14 @@ from taskmark.reports import tables
 
 PROMISED = {
     *("suite", "suite_version", "backbone", "recipe", "method", "track", "scale", "task"),
-    *("n", "correct", "accuracy", "normalised_accuracy", "low", "high", "state"),
+    *("n", "correct", "accuracy", "normalised_accuracy", "own_recipe", "low", "high", "state"),
     *("expert_seed", "method_seed", "record_id"),
 }
 
 
 def test_there_is_one_line_per_record_and_task_with_the_promised_columns():
     record = made_up_record(n=50)
-    frame = tables.records_frame([record, made_up_record(n=50, expert_seed=1)])
+    frame = tables.records_frame([record, made_up_record(n=50, expert_seed=1)], {})
     assert set(frame.columns) >= PROMISED
     assert len(frame) == 2 * len(record.tasks)
     first = frame.iloc[0]
@@ -36,7 +36,7 @@ def test_there_is_one_line_per_record_and_task_with_the_promised_columns():
 
 
 def test_a_failed_record_is_one_line_with_no_task():
-    frame = tables.records_frame([made_up_failure()])
+    frame = tables.records_frame([made_up_failure()], {})
     assert len(frame) == 1
     assert frame["state"].tolist() == ["failed"]
     assert frame["task"].isna().all()
@@ -44,12 +44,12 @@ def test_a_failed_record_is_one_line_with_no_task():
 
 
 def test_no_records_give_a_table_of_headings():
-    assert tables.csv_bytes(tables.records_frame([])).decode().startswith("suite,suite_version")
+    assert tables.csv_bytes(tables.records_frame([], {})).decode().startswith("suite,suite_version")
     assert list(tables.disentanglement_frame([]).columns) == list(tables.DISENTANGLEMENT_TYPES)
 
 
 def test_csv_and_parquet_hold_the_same_numbers():
-    frame = tables.records_frame([made_up_record(n=50), made_up_failure(n=50)])
+    frame = tables.records_frame([made_up_record(n=50), made_up_failure(n=50)], {})
     parquet = pd.read_parquet(io.BytesIO(tables.parquet_bytes(frame)))
     text = pd.read_csv(io.BytesIO(tables.csv_bytes(frame)))
     assert parquet["accuracy"].equals(frame["accuracy"])
@@ -58,7 +58,7 @@ def test_csv_and_parquet_hold_the_same_numbers():
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-1", "@SUM(1)", "\t=1", "\r=1"])
 def test_no_cell_of_the_csv_is_a_formula(name):
-    frame = tables.records_frame([made_up_record(n=10, method=made_up_method(name))])
+    frame = tables.records_frame([made_up_record(n=10, method=made_up_method(name))], {})
     [_, line, *_] = csv.reader(io.StringIO(tables.csv_bytes(frame).decode(), newline=""))
     assert line[list(frame.columns).index("method")] == f"'{name}".replace("\r", " ")
     assert frame["method"].iloc[0] == name

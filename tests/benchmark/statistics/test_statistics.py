@@ -53,7 +53,7 @@ def test_an_expert_without_a_correct_image_counts_as_one_correct_image():
     intervals = statistics.score_intervals(correct, reference)
     assert 0 <= intervals.normalised_low <= 2 <= intervals.normalised_high <= 4
     standing = statistics.rank_groups({"one": one_seed(correct, reference)})["one"]
-    assert (standing.rank, standing.last_rank, standing.p_value) == (1, 1, 1.0)
+    assert (standing.rank, standing.n_better, standing.n_worse, standing.p_value) == (1, 0, 0, 1.0)
 
 
 def test_one_of_two_right_has_about_the_interval_of_wilson():
@@ -219,12 +219,12 @@ def test_methods_that_differ_much_are_ranked_and_close_ones_share():
     }
     ranks = statistics.rank_groups(scores)
     assert {name: standing.rank for name, standing in ranks.items()} == {
-        "poor": 4,
+        "poor": 3,
         "good": 1,
         "as good": 1,
-        "middling": 3,
+        "middling": 2,
     }
-    assert ranks["good"].last_rank == 2
+    assert (ranks["good"].n_better, ranks["good"].n_worse) == (0, 2)
     assert ranks["as good"].difference == 0
     assert ranks["poor"].difference_low < ranks["poor"].difference < ranks["poor"].difference_high
     assert ranks["poor"].difference_high < 0
@@ -235,8 +235,8 @@ def test_identical_methods_share_a_rank_with_certainty():
     generator = np.random.default_rng(1)
     correct, reference = {"a": drawn(generator, 50, 0.5)}, {"a": drawn(generator, 50, 0.9)}
     ranks = statistics.rank_groups({n: one_seed(correct, reference) for n in "xyz"})
-    assert {(r.rank, r.last_rank, r.p_value, r.difference) for r in ranks.values()} == {
-        (1, 3, 1.0, 0.0)
+    assert {(r.rank, r.n_better, r.p_value, r.difference) for r in ranks.values()} == {
+        (1, 0, 1.0, 0.0)
     }
 
 
@@ -279,10 +279,58 @@ def test_competitors_with_other_tasks_images_or_seeds_are_refused():
             statistics.rank_groups({"first": first, "other": other})
 
 
-def test_what_is_better_than_a_better_one_is_better():
-    better = np.zeros((4, 4), bool)
-    better[0, 1] = better[1, 2] = better[2, 3] = True
-    assert statistics._with_consequences(better).tolist() == np.triu(np.ones((4, 4)), 1).tolist()
+SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+
+
+def told_apart(*pairs, n=5):
+    apart = np.zeros((n, n), bool)
+    for i, j in pairs:
+        apart[i, j] = apart[j, i] = True
+    return apart
+
+
+@pytest.mark.parametrize(
+    ("pairs", "ranks"),
+    [
+        ([], [1, 1, 1, 1, 1]),
+        # The opener is told from the third; that the second is not makes no difference.
+        ([(0, 2), (0, 3), (0, 4)], [1, 1, 2, 2, 2]),
+        ([(0, 2), (0, 3), (0, 4), (2, 4)], [1, 1, 2, 2, 3]),
+        # A pair within a tier may be told apart; the tier is that of its opener.
+        ([(1, 2), (0, 3), (0, 4), (3, 4)], [1, 1, 1, 2, 3]),
+        # The last cannot be told from the best, so that all between belong to its tier.
+        ([(0, 2), (0, 3)], [1, 1, 1, 1, 1]),
+        (list(itertools.combinations(range(5), 2)), [1, 2, 3, 4, 5]),
+    ],
+)
+def test_tiers_worked_out_by_hand(pairs, ranks):
+    assert statistics.tiers(SCORES, told_apart(*pairs)).tolist() == ranks
+    turned = statistics.tiers(SCORES[::-1], told_apart(*pairs)[::-1, ::-1])
+    assert turned[::-1].tolist() == ranks
+
+
+def test_equal_scores_open_a_tier_together_in_any_order():
+    scores = np.array([0.9, 0.9, 0.8])
+    for order in itertools.permutations(range(3)):
+        apart = told_apart((0, 2), n=3)[np.ix_(order, order)]
+        assert statistics.tiers(scores[list(order)], apart).tolist() == [1, 1, 1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    scores=st_numpy.arrays(np.float64, 8, elements=st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.8])),
+    apart=st_numpy.arrays(np.bool_, (8, 8), elements=st.booleans()),
+)
+def test_ranks_never_run_backwards_and_no_tier_is_skipped(scores, apart):
+    apart &= scores[:, None] != scores[None, :]
+    ranks = statistics.tiers(scores, apart | apart.T)
+    in_order = ranks[np.argsort(-scores, kind="stable")]
+    assert in_order[0] == 1
+    assert set(np.diff(in_order)) <= {0, 1}
+    for rank in range(2, ranks.max() + 1):  # no row of a later tier ties with an earlier opener
+        opener = max(scores[ranks == rank - 1])
+        openers = (ranks == rank - 1) & (scores == opener)
+        assert (apart | apart.T)[np.ix_(openers, ranks == rank)].all()
 
 
 def test_no_competitors_give_no_ranks():
@@ -303,7 +351,8 @@ def test_ranks_are_sound_and_do_not_depend_on_the_order(bits, permutation):
     best = max(scores, key=lambda name: ranks[name].normalised_accuracy)
     assert ranks[best].rank == 1
     for standing in ranks.values():
-        assert 1 <= standing.rank <= standing.last_rank <= len(scores)
+        assert 1 <= standing.rank <= len(scores)
+        assert standing.n_better + standing.n_worse < len(scores)
         assert 0 <= standing.p_value <= 1
         assert standing.difference <= 0
         assert standing.difference_low <= standing.difference <= standing.difference_high

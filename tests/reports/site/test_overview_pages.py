@@ -41,13 +41,6 @@ def test_a_row_that_is_missing_or_failed_somewhere_says_so(site_of):
     assert "failed" in text_of(site_of(records)["index.html"])
 
 
-def test_rows_of_several_recipes_are_not_compared_without_a_word(site_of):
-    records = [made_up_record(n=50), made_up_record(n=50, skill=0.9, method=made_up_method("far"))]
-    assert "compare absolute accuracies too" not in text_of(site_of(records)["index.html"])
-    records.append(made_up_record(n=50, method=made_up_method("bent"), recipe="tangent"))
-    assert "compare absolute accuracies too" in text_of(site_of(records)["index.html"])
-
-
 def test_every_row_has_its_number_interval_and_rank(site, records):
     text = text_of(site["index.html"])
     for board in boards(records):
