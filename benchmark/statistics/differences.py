@@ -54,8 +54,8 @@ def score_difference(
 
     Each is normalised by the experts that its bits come with. The same images are drawn for both;
     the interval is Student's t, by the method of `taskmark.statistics.uncertainty`: from three
-    expert seeds on the variance of the difference over seeds counts too, with one or two the interval is conditional on
-    these seeds. It is the interval of this one comparison.
+    expert seeds on the variance of the difference over seeds counts too, with one or two the
+    interval is conditional on these seeds. It is the interval of this one comparison.
 
     Args:
         first: bits, with the same expert seeds, tasks and images as the second.
