@@ -20,7 +20,9 @@ class RunConfig(BaseModel):
 
     suite: str = Field("mini", description="Suite: name, name@version, or a TOML file.")
     methods: tuple[MethodChoice, ...] = Field(
-        (), description="Method, such as ties or 'ties[density=0.1]'."
+        (),
+        description="Method, such as ties or 'ties[density=0.1]', or a group: core, weights, "
+        "unlabelled, labelled, all; all by default.",
     )
     backbones: tuple[str, ...] = Field((), description="Backbone, or all.")
     recipes: tuple[str, ...] = Field((), description="standard, tangent or post_hoc.")

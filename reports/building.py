@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskmark.plugins.submission import read_submissions
@@ -25,7 +26,7 @@ FINDINGS = "findings.json"
 """Name of the file with the findings, in the output folder."""
 
 
-def build(out: Path, *, submissions: Path | None = None) -> Path:
+def build(out: Path, *, submissions: Path | None = None, notice: str = "") -> Path:
     """Write the tables, the JSON Schema, the findings and the site of the records in a folder.
 
     The same records give the same bytes. Every file is replaced as a whole; what an earlier build
@@ -35,6 +36,7 @@ def build(out: Path, *, submissions: Path | None = None) -> Path:
         out: folder with `records/*.json`, `disentanglement/*.json`, `negation/*.json`,
             `localisation/*.json` and `catalogue/`, of which any may be missing.
         submissions: folder of submissions to show on the boards too, with their states.
+        notice: a sentence for the top of every page, such as that they are partial.
 
     Returns:
         The path of the home page, `out/site/index.html`.
@@ -42,7 +44,7 @@ def build(out: Path, *, submissions: Path | None = None) -> Path:
     Raises:
         TaskmarkError: if a record is not to be trusted or a file cannot be written.
     """
-    content = read_content(out, submissions=submissions)
+    content = replace(read_content(out, submissions=submissions), notice=notice)
     for name, table in content.tables.items():
         write(out / name, table)
     site = out / "site"

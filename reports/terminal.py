@@ -13,7 +13,9 @@ from taskmark.errors import TaskmarkError
 from taskmark.records.identity import keep_newest
 from taskmark.reports.board import boards
 from taskmark.reports.building import FINDINGS
+from taskmark.reports.scores import STANDARD, ExpertBits, choose_ruler, scores_of
 from taskmark.reports.summaries import Summaries
+from taskmark.statistics.intervals import normalised_accuracy, seed_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +78,38 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _percent(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+LINE_HEADER = f"{'backbone':<18} {'method, recipe':<33} {'normalised':>19} {'absolute':>19}"
+"""What stands above the lines of `row_line`."""
+
+
+def row_line(record: Record, records: Iterable[Record]) -> str:
+    """Return one row in a line, as it is shown while a run goes on.
+
+    Args:
+        record: a row that just ended.
+        records: the rows of the run so far, among which are those that say how good the standard
+            experts are.
+    """
+    told = record.recipe == STANDARD or record.recipe in record.method.name
+    label = record.method.name if told else f"{record.method.name}, {record.recipe}"
+    start = f"{record.backbone:<18} {label:<33}"
+    if record.state != "ok" or record.accuracy_low is None or record.accuracy_high is None:
+        return f"{start} {record.state}: {record.reason}"
+    alike = [
+        other
+        for other in records
+        if other.backbone == record.backbone and other.task_names == record.task_names
+    ]
+    ruler = choose_ruler(ExpertBits(alike))
+    scores = scores_of([record], ruler)
+    ((seed, correct),) = scores.correct.items()
+    spread = seed_intervals(scores)
+    shares = normalised_accuracy(correct, scores.reference[seed])
+    normalised = _percent(shares, spread.normalised_low, spread.normalised_high)
+    absolute = _percent(record.accuracy or 0.0, record.accuracy_low, record.accuracy_high)
+    return f"{start} {'-' if ruler.others else normalised:>19} {absolute:>19}"
 
 
 def terminal_findings(out: Path) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bool = False) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
+    from taskmark.commands.live_report import LiveReport, build_partial, watch_both  # noqa: PLC0415
     from taskmark.engine.event_lines import EventLines  # noqa: PLC0415
     from taskmark.engine.progress import Display  # noqa: PLC0415
     from taskmark.engine.run import Watcher, estimate, run  # noqa: PLC0415
@@ -35,14 +36,17 @@ def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bo
     if only_estimate:
         console.say(estimate(config))
         return
+    live = LiveReport(console if not json else PlainConsole(quiet=True), build_partial, config.out)
     if json:
         lines = EventLines(sys.stdout)
-        outcome = run(config, Watcher(lines.begin, lines.event, lines.say))
+        with live:
+            outcome = run(config, watch_both(Watcher(lines.begin, lines.event, lines.say), live))
         report_command(config.out, quiet=True, records=outcome.records)
         lines.end(outcome)
         return
-    with Display(console, quiet=quiet) as display:
-        outcome = run(config, Watcher(display.begin, display.event, display.say))
+    with live, Display(console, quiet=quiet) as display:
+        shown = Watcher(display.begin, display.event, display.say)
+        outcome = run(config, watch_both(shown, live))
     report_command(config.out, quiet=quiet, records=outcome.records)
     console.say(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.")
 
@@ -77,6 +81,7 @@ def report_command(
 def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
     from taskmark.contract.recipe import RECIPES  # noqa: PLC0415
+    from taskmark.plugins.method_choice import GROUPS  # noqa: PLC0415
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
     from taskmark.suite.definition import known, load, read  # noqa: PLC0415
 
@@ -93,6 +98,7 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
         )
     )
     console.show(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
+    console.show(_table("group of methods", GROUPS.items()))
     rows = (
         (name, f"{found.method.summary()} [{found.method.track}, {found.method.role}]")
         for name, found in sorted(find(plugins).items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.contract.recipe import RECIPES, Recipe, recipe_named
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.method_choice import CORE, GROUPS, MethodChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,11 +32,11 @@ def chosen_rows(
     run under "standard", or under the recipes named; references under every recipe in play, since
     each recipe has its own experts. The standard experts have a row on every board, since all
     rows are normalised by them. A method that cannot merge that many tasks is left out, unless
-    the user names it.
+    the user names it; a group of methods names none of them.
 
     Args:
         found: all methods that there are.
-        methods: those that the user named.
+        methods: those that the user named, and groups of methods; none for all.
         recipes: those that the user named.
         n_tasks: how many tasks are merged; None asks no method whether it can.
 
@@ -44,16 +44,20 @@ def chosen_rows(
         TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
             tasks, or if nothing is left to run.
     """
-    for choice in methods:
+    methods = methods or [MethodChoice("all")]
+    named_methods = [choice for choice in methods if not choice.is_group]
+    for choice in named_methods:
         if choice.name not in found:
-            raise unknown("method", choice.name, found)
+            raise unknown("method", choice.name, [*found, *GROUPS])
     if n_tasks is not None:
-        for choice in methods:
+        for choice in named_methods:
             _check_number(found[choice.name].method, n_tasks)
         found = {name: own for name, own in found.items() if own.method.takes(n_tasks)}
     named = [recipe_named(name) for name in recipes]
-    competitors = list(methods) or [
-        MethodChoice(name) for name, own in found.items() if own.method.role == "competitor"
+    competitors = [
+        one
+        for choice in methods
+        for one in (_of_group(found, choice.name) if choice.is_group else [choice])
     ]
     rows: list[tuple[MethodChoice, Recipe]] = []
     for choice in [*competitors, *_of_role(found, "baseline")]:
@@ -71,6 +75,21 @@ def chosen_rows(
     if EXPERTS in found:
         rows.append((MethodChoice(EXPERTS), RECIPES[STANDARD]))
     return list(dict.fromkeys(rows))
+
+
+def is_core(name: str, role: str) -> bool:
+    """Whether a method of that role is of the group `core`, or always run."""
+    return name in CORE or role != "competitor"
+
+
+def _of_group(found: Mapping[str, Found], group: str) -> list[MethodChoice]:
+    """The methods of a group that compete, in the order of their names."""
+    return [
+        MethodChoice(name)
+        for name, own in found.items()
+        if own.method.role == "competitor"
+        and (group in ("all", own.method.track) or (group == "core" and name in CORE))
+    ]
 
 
 def _check_number(method: type[Method], n_tasks: int) -> None:

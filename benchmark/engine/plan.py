@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from taskmark import stages
 from taskmark.contract.recipe import RECIPES, Recipe
-from taskmark.engine.choosing import EXPERTS, chosen_rows
+from taskmark.engine.choosing import EXPERTS, STANDARD, chosen_rows, is_core
 from taskmark.engine.stage import RecordStage, Stage
 from taskmark.experts.foreign import suited
 from taskmark.stages.expert_set import ExpertSet
@@ -38,7 +38,7 @@ class Request:
     Attributes:
         suite: with the hashes of all data and weights that the run looks at.
         backbones: names of the suite.
-        methods: those that the user named; none for all.
+        methods: those that the user named, and groups of methods; none for all.
         recipes: those that the user named.
         seeds: of tuning and of methods.
         negation: whether tasks are negated, too.
@@ -83,7 +83,8 @@ class Request:
         )
         if self.foreign:
             mode = self.foreign.recipe
-            rows = suited(rows, mode, methods=self.methods, recipes=self.recipes)
+            named = [choice for choice in self.methods if not choice.is_group]
+            rows = suited(rows, mode, methods=named, recipes=self.recipes)
         return tuple(rows)
 
     def method(self, name: str) -> type[Method]:
@@ -112,11 +113,19 @@ class Request:
                         yield self._expert_set(backbone, recipe, seed)
 
     def rows(self) -> Iterator[tuple[ExpertSet, MethodChoice, int]]:
-        """The rows: an expert set, a method, and the seed of its generator."""
-        for backbone in self.backbones:
-            for seed in dict.fromkeys(self.seeds):
-                for choice, recipe in self.chosen:
-                    yield self._expert_set(backbone, recipe.name, seed), choice, seed
+        """The rows: an expert set, a method, and the seed of its generator.
+
+        What a reader waits for comes first: the core rows of one backbone after the other, then the
+        others. Among the rows of a backbone the standard experts come first, then the same experts
+        read otherwise, then other experts; among those, rows that see nothing but weights.
+        """
+        chosen = sorted(self.chosen, key=lambda row: _urgency(self.method(row[0].name), row[1]))
+        for core in (True, False):
+            for backbone in self.backbones:
+                for seed in dict.fromkeys(self.seeds):
+                    for choice, recipe in chosen:
+                        if is_core(choice.name, self.method(choice.name).role) == core:
+                            yield self._expert_set(backbone, recipe.name, seed), choice, seed
 
     def _expert_set(self, backbone: str, recipe: str, seed: int) -> ExpertSet:
         tuned_under = self.foreign.tuned_under(backbone, seed) if self.foreign else seed
@@ -134,6 +143,16 @@ class Request:
     @functools.cached_property
     def _expert_sets(self) -> dict[tuple[str, str, int], ExpertSet]:
         return {}
+
+
+def _urgency(method: type[Method], recipe: Recipe) -> tuple[bool, bool, bool, bool]:
+    """What of the rows of a backbone comes first, smallest first."""
+    return (
+        recipe.tuned != STANDARD,
+        recipe.name != STANDARD,
+        method.track != "weights",
+        method.role != "reference",
+    )
 
 
 def plan(request: Request) -> tuple[Stage, ...]:

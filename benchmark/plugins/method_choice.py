@@ -9,6 +9,22 @@ from typing import Any
 
 from taskmark.errors import TaskmarkError
 
+GROUPS = {
+    "core": "the named five, their controls, TSV-M and Iso-C",
+    "weights": "methods that see nothing but weights",
+    "unlabelled": "methods that see images without labels, too",
+    "labelled": "methods that see labels, too",
+    "all": "all methods",
+}
+"""Groups of methods that a run can name in place of methods; references are always run."""
+
+CORE = (
+    *("task_arithmetic", "ties", "linear_probing", "tangent_fine_tuning", "dv_basi"),
+    *("post_hoc_linearisation", "dv_basi_start", "direct_scaling", "atlas"),
+    *("tsv_m", "iso_c"),
+)
+"""The methods of the group `core`."""
+
 _OUTER_COMMA = re.compile(r",(?![^\[(]*[\])])")  # separates fields, not the items of a list
 
 
@@ -19,6 +35,11 @@ class MethodChoice:
     name: str
     hyperparameters: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def is_group(self) -> bool:
+        """Whether it names a group of methods, such as `core`."""
+        return self.name in GROUPS
+
     @classmethod
     def of(cls, name: str, fields: dict[str, Any]) -> MethodChoice:
         """A choice from values of JSON or TOML, whose lists become tuples."""
@@ -26,7 +47,7 @@ class MethodChoice:
 
     @classmethod
     def parse(cls, text: str) -> MethodChoice:
-        """Read `name` or `name[field=value, ...]`.
+        """Read `name` or `name[field=value, ...]`; the name of a group takes no fields.
 
         Raises:
             TaskmarkError: if the text has another form.
@@ -38,6 +59,11 @@ class MethodChoice:
                 "write a name, or a name with fields such as ties[density=0.1]."
             )
         pairs = [pair for pair in _OUTER_COMMA.split(matched[2] or "") if pair.strip()]
+        if pairs and matched[1] in GROUPS:
+            raise TaskmarkError(
+                f"{matched[1]!r} is a group of methods and takes no fields; name a method in place "
+                f"of it, as {text!r} with the method's name."
+            )
         return cls(matched[1], tuple(_field(text, pair) for pair in pairs))
 
 

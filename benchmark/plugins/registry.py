@@ -22,6 +22,7 @@ from taskmark.contract.recipe import RECIPES
 from taskmark.errors import TaskmarkError, sentence, unknown
 from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.hyperparameters import hyperparameters_of
+from taskmark.plugins.method_choice import GROUPS
 from taskmark.records.envelope import Role, Track
 
 if TYPE_CHECKING:
@@ -245,6 +246,11 @@ def check_facts(method: type[Method]) -> None:
         raise TaskmarkError(
             f"The method name {method.name!r} in {inspect.getfile(method)} is not an identifier in "
             "lower case; use letters, digits and underscores."
+        )
+    if method.name in GROUPS:
+        raise TaskmarkError(
+            f"The method name {method.name!r} in {inspect.getfile(method)} is that of a group of "
+            "methods; use another name."
         )
     for fact, known in _CHOICES.items():
         if getattr(method, fact) not in known:

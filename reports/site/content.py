@@ -125,12 +125,14 @@ class Content:
         tables: name of a file -> its bytes.
         catalogue: what the runs said of methods, tasks and backbones.
         claims: id of a record -> the submission that it belongs to.
+        notice: a sentence for the top of every page.
     """
 
     editions: tuple[Edition, ...]
     tables: dict[str, bytes]
     catalogue: Catalogue = field(default_factory=Catalogue)
     claims: Mapping[str, Submission] = field(default_factory=dict)
+    notice: str = ""
 
     def claim(self, row: Row) -> Submission | None:
         """The submission that a row, or a part of it, belongs to."""

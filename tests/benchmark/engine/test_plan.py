@@ -13,7 +13,7 @@ from taskmark.engine.choosing import chosen_rows
 from taskmark.engine.plan import plan, record_stages
 from taskmark.engine.stage import Stage, outside_key
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.method_choice import MethodChoice
+from taskmark.plugins.method_choice import CORE, MethodChoice
 from taskmark.plugins.registry import Found, find
 from taskmark.stages.row import Row
 from taskmark.suite.definition import read
@@ -53,6 +53,58 @@ def test_a_selection_means_its_rows_and_the_references_of_its_recipes(methods, r
         *((name, recipe) for name in REFERENCES for recipe in in_play),
         ("experts", "standard"),  # which normalise all rows
     }
+
+
+def test_core_is_the_named_methods_their_controls_and_what_is_always_run():
+    names = {name for name, _ in _rows(["core"])}
+    assert names == {*CORE, *REFERENCES}
+    assert len(CORE) == 11
+
+
+@pytest.mark.parametrize("track", ["weights", "unlabelled", "labelled"])
+def test_a_track_is_a_group(track):
+    found = find()
+    chosen = {name for name, _ in _rows([track]) if found[name].method.role == "competitor"}
+    assert chosen == {
+        name
+        for name, own in found.items()
+        if own.method.track == track and own.method.role == "competitor"
+    }
+
+
+def test_all_is_what_runs_where_nothing_is_chosen_and_groups_add_to_names():
+    assert _rows(["all"]) == _rows()
+    assert _rows(["core", "wudi"]) - _rows(["core"]) == {("wudi", "standard")}
+    assert _rows(["core", "ties"]) == _rows(["core"])
+
+
+def test_a_group_leaves_out_what_cannot_merge_so_many_tasks_where_a_name_is_refused():
+    chosen = chosen_rows(find(), methods=[MethodChoice("weights")], recipes=(), n_tasks=8)
+    assert "hierarchical_ot" not in {choice.name for choice, _ in chosen}
+    with pytest.raises(TaskmarkError, match="merges 2 tasks"):
+        chosen_rows(find(), methods=[MethodChoice("hierarchical_ot")], recipes=(), n_tasks=8)
+
+
+def test_a_misspelt_group_is_answered_with_the_one_that_was_meant():
+    with pytest.raises(TaskmarkError, match="core"):
+        _rows(["cora"])
+    with pytest.raises(TaskmarkError, match="group of methods and takes no fields"):
+        MethodChoice.parse("core[density=0.1]")
+
+
+def test_core_rows_of_one_backbone_come_first_and_the_standard_experts_before_others(tiny_suite):
+    asked = request_of(tiny_suite, "core", "wudi", backbones=("plain", "worded"))
+    rows = [
+        (experts.backbone, experts.recipe, choice.name, choice.name == "wudi")
+        for experts, choice, _ in asked.rows()
+    ]
+    groups = [(late, backbone) for backbone, _, _, late in rows]
+    order = [(False, "plain"), (False, "worded"), (True, "plain"), (True, "worded")]
+    assert list(dict.fromkeys(groups)) == order
+    recipes = [recipe for backbone, recipe, _, late in rows if backbone == "plain" and not late]
+    assert list(dict.fromkeys(recipes)) == ["standard", "post_hoc", "tangent"]
+    assert recipes == sorted(recipes, key=["standard", "post_hoc", "tangent"].index)
+    assert {name for _, _, name, _ in rows[:3]} == REFERENCES
 
 
 @pytest.fixture
