@@ -33,7 +33,10 @@ def command(record: Record) -> str:
             words += ["--accept-experts", accepted[1]]
     words += ["--backbone", record.backbone]
     if not variant.paper:
-        words += ["--recipe", record.recipe, "--method", _choice(record)]
+        words += ["--recipe", record.recipe]
+        # Reference rows come with any method.
+        is_reference = record.method.role == "reference"
+        words += ["--method", "task_arithmetic" if is_reference else _choice(record)]
     words += ["--seed", str(record.seeds.method)]  # the experts' as well, where they are tuned
     if record.method.origin == "file":
         words += ["--plugin", "FILE"]

@@ -9,6 +9,7 @@ from taskmark.engine.choosing import is_core
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
 from taskmark.records.record import Record
+from taskmark.stages.joint_training import JointRow
 from taskmark.stages.row import Row
 
 if TYPE_CHECKING:
@@ -50,21 +51,23 @@ class LiveReport:
 
     def begin(self, todo: Sequence[Job], _n_done: int, _workers: int) -> None:
         """Look at which rows there are to make."""
-        rows = [(job.key, job.stage) for job in todo if isinstance(job.stage, Row)]
+        rows = [(job.key, job.stage) for job in todo if isinstance(job.stage, Row | JointRow)]
         self._n_rows, self._n_ended, self._core = len(rows), 0, {}
         for key, row in rows:
-            if is_core(row.method.name, row.method.facts().role):
+            if isinstance(row, Row) and is_core(row.method.name, row.method.facts().role):
                 self._core.setdefault(row.experts.backbone, set()).add(key)
 
     def event(self, event: Event) -> None:
         """Show a row that ended."""
         row = event.job.stage
-        if not isinstance(row, Row) or event.state in ("started", "waiting"):
+        if not isinstance(row, Row | JointRow) or event.state in ("started", "waiting"):
             return
         self._n_ended += 1
         if event.result:
             self._print(Record.model_validate_json(event.result))
-        of_backbone = self._core.get(row.experts.backbone, set())
+        of_backbone = self._core.get(row.experts.backbone)
+        if not of_backbone:
+            return
         of_backbone.discard(event.job.key)
         if not of_backbone and not self._early and self._n_ended < self._n_rows:
             self._early = True

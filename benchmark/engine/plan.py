@@ -173,7 +173,8 @@ def record_stages() -> tuple[type[RecordStage], ...]:
         for value in vars(importlib.import_module(f"{stages.__name__}.{module.name}")).values()
         if isinstance(value, type) and issubclass(value, RecordStage) and value is not RecordStage
     ]
-    return tuple(sorted(set(found), key=lambda kind: (kind.name != "records", kind.name)))
+    by_name = sorted(set(found), key=lambda kind: (kind.name, kind.__name__ != "Row"))
+    return tuple(sorted(by_name, key=lambda kind: kind.name != "records"))
 
 
 def with_needs(asked: Iterable[Stage]) -> tuple[Stage, ...]:

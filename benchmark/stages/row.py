@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -257,8 +257,8 @@ class Row(RecordStage):
             "search": "racing" if racing else "exact",
             "search_error": racing.error if racing else 0.0,
             "curve": trials,
-            **_scores(evaluated),
-            "geometry": _geometry(own, scale, vectors),
+            **scores_of_tasks(evaluated),
+            "geometry": geometry_of(own, scale, vectors),
             "counted": _counted(edited, trials),
             "storage": Storage(one_model=own.one_model, extra_bytes=own.extra_bytes),
             "measured": _measured(vectors, edited.spent, selected, tested),
@@ -287,7 +287,8 @@ def _failed(error: BaseException) -> dict[str, object]:
     return {"state": "failed", "reason": reason}
 
 
-def _scores(evaluated: Mapping[str, Evaluated]) -> dict[str, object]:
+def scores_of_tasks(evaluated: Mapping[str, Evaluated]) -> dict[str, Any]:
+    """The fields of a record that say what was right on test."""
     intervals = score_intervals(
         {task: own.correct for task, own in evaluated.items()},
         {task: own.expert_correct for task, own in evaluated.items()},
@@ -305,7 +306,8 @@ def _scores(evaluated: Mapping[str, Evaluated]) -> dict[str, object]:
     }
 
 
-def _geometry(own: Edit, scale: float, vectors: Artifact) -> Geometry:
+def geometry_of(own: Edit, scale: float, vectors: Artifact) -> Geometry:
+    """The geometry of an edit at a scale, beside the task vectors."""
     return geometry(scale * own.vector, vectors.tensors["task_vectors"], vectors.facts["tasks"])
 
 

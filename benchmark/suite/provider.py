@@ -23,6 +23,9 @@ class Provider(Protocol):
     stem makes is computed once. Where nothing is frozen there is no stem: the encoder takes uint8
     images [B, 3, S, S] of any side S, and resizes and normalises them on its device by buffers, so
     that its parameters are those of the network alone.
+
+    A provider may have `JOINT_TRAINING`, the names of suites whose runs tune one model on all
+    tasks, too; their inputs have one shape, and their targets are classes.
     """
 
     def task(self, name: str) -> TaskData:

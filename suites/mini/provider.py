@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from taskmark.suites.task_data import TaskData
 
 
+JOINT_TRAINING = frozenset(
+    {
+        "mini",
+        "mini-stress-2-tasks",
+        "mini-stress-4-tasks",
+        "mini-stress-norms",
+        "mini-stress-smoothing",
+    }
+)
+"""The suites on these data whose runs tune one model on all tasks, too: it takes seconds."""
+
+
 def task(name: str) -> TaskData:
     """The data of a task."""
     return tasks.load(name)
