@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from taskmark.reports.label_places import label_centres
 from taskmark.reports.plot_data import mean_over_pairs
-from taskmark.reports.svg import DASHES, MARKED, PAPER, TEXT, inline, series_colour, style
+from taskmark.reports.svg import DASHES, PAPER, TEXT, inline, series_colour, style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskmark.records.disentanglement_record import DisentanglementRecord
     from taskmark.reports.board import Board
-    from taskmark.reports.plot_data import Curve, Ladder, PricedRow
+    from taskmark.reports.plot_data import Curve, Ladder
 
 COLOUR_MAP = "cividis"
 """Dark is small, bright is large; made for readers with any colour vision."""
@@ -100,124 +99,6 @@ def _fit_height(axes: Axes, heights: list[float]) -> None:
     if heights:
         low, high = float(np.quantile(heights, 0.02)), max(*heights, 1.0)
         axes.set_ylim(max(0.0, low - 0.05), high + 0.03)
-
-
-def cost_scatter(board: Board, points: Sequence[PricedRow]) -> Markup:
-    """Draw normalised accuracy against the seconds that an edit takes, with the Pareto front."""
-    with style():
-        figure = Figure(figsize=(7, 4.2))
-        axes = figure.add_axes((0.09, 0.13, 0.87, 0.84))
-        axes.grid()
-        axes.set_xscale("log")
-        front = [point for point in points if point.on_front]
-        axes.step(
-            [_drawn_seconds(point) for point in front],
-            [point.row.normalised_accuracy for point in front],
-            where="post",
-            color=MARKED,
-            linewidth=1.2,
-            linestyle=(0, (4, 2)),
-        )
-        for point in points:
-            spread = point.row.intervals
-            colour = MARKED if point.on_front else TEXT
-            axes.plot(
-                [_drawn_seconds(point)] * 2,
-                [spread.normalised_low, spread.normalised_high],
-                color=colour,
-                linewidth=1.2,
-            )
-            axes.plot(
-                _drawn_seconds(point),
-                point.row.normalised_accuracy,
-                "o" if point.on_front else "D",
-                color=colour if point.on_front else PAPER,
-                markeredgecolor=colour,
-                markersize=7 if point.on_front else 5,
-            )
-        axes.set_xlabel("seconds to edit, on the machine of the record")
-        axes.set_ylabel("normalised accuracy on test")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.minorticks_off()
-        _number(
-            figure,
-            axes,
-            [(_drawn_seconds(point), point.row.normalised_accuracy) for point in points],
-        )
-        return inline(
-            figure,
-            f"Normalised accuracy of {len(points)} methods on {board.backbone} against the seconds "
-            "they take; the numbers are those of the list below.",
-        )
-
-
-def _number(figure: Figure, axes: Axes, places: Sequence[tuple[float, float]]) -> None:
-    """Number points where there is room, with a line to those whose number is not close."""
-    if not places:
-        return
-    # What is drawn from here on must not move what it is laid out around.
-    axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
-    inches = figure.dpi_scale_trans.inverted()
-    corners = inches.transform(axes.transAxes.transform([(0, 0), (1, 1)])) * _POINTS_PER_INCH
-    points = inches.transform(axes.transData.transform(places)) * _POINTS_PER_INCH
-    sizes = [(_DIGIT * len(str(number)), _DIGIT * 1.6) for number in range(1, len(places) + 1)]
-    width, height = corners[1] - corners[0]
-    centres = label_centres(points - corners[0], sizes, marker=6, within=(width, height))
-    for number, (place, shift) in enumerate(
-        zip(places, centres + corners[0] - points, strict=True), start=1
-    ):
-        far = np.hypot(*shift) > _CLOSE
-        axes.annotate(
-            str(number),
-            place,
-            xytext=tuple(shift),
-            textcoords="offset points",
-            fontsize=_LABEL_SIZE,
-            ha="center",
-            va="center",
-            arrowprops=_JOIN if far else None,
-        )
-
-
-def _drawn_seconds(point: PricedRow) -> float:
-    # A logarithmic axis has no zero, and below a millisecond nothing is told apart.
-    return max(point.seconds, 1e-3)
-
-
-def profile(board: Board) -> Markup:
-    """Draw the normalised accuracy of every ranked row on every task, a column of dots a task."""
-    with style():
-        figure = Figure(figsize=(7, 4.2))
-        axes = figure.add_axes((0.09, 0.2, 0.89, 0.77))
-        axes.grid(axis="y")
-        axes.axhline(1.0, color=TEXT, linewidth=0.8, linestyle=(0, (1, 2)))
-        rows = board.ranked
-        places = np.arange(len(board.tasks))
-        for number, row in enumerate(rows):
-            shift = 0.7 * ((number + 0.5) / len(rows) - 0.5)
-            heights = [cell.normalised_accuracy for cell in row.cells]
-            lows = [cell.normalised_low for cell in row.cells]
-            highs = [cell.normalised_high for cell in row.cells]
-            first = row.standing is not None and row.standing.rank == 1
-            axes.vlines(places + shift, lows, highs, color=MARKED if first else TEXT, linewidth=0.9)
-            axes.plot(
-                places + shift,
-                heights,
-                "o" if first else "D",
-                markersize=4.5 if first else 3,
-                color=MARKED if first else PAPER,
-                markeredgecolor=MARKED if first else TEXT,
-                markeredgewidth=0.8,
-            )
-        names = [_shortened(task) for task in board.tasks]
-        axes.set_xticks(places, names, rotation=20, ha="right", rotation_mode="anchor")
-        axes.tick_params(axis="x", length=0)
-        axes.set_ylabel("normalised accuracy on test")
-        return inline(
-            figure,
-            f"Normalised accuracy of {len(rows)} methods on each task of {board.backbone}, best "
-            "method on the left of each column; the numbers are in the board.",
-        )
 
 
 def scaling_curves(steps: Ladder, places: Mapping[str, int]) -> Markup:

@@ -63,6 +63,12 @@ class PricedRow:
     on_front: bool
 
 
+def edit_seconds(row: Row) -> float | None:
+    """Mean seconds of the edit over the records of a row, None where none was measured."""
+    measured = [record.measured.edit_seconds for record in row.records if record.measured]
+    return fmean(measured) if measured else None
+
+
 def priced_rows(board: Board) -> list[PricedRow]:
     """Return the ranked rows whose seconds were measured, cheapest first.
 
@@ -70,9 +76,9 @@ def priced_rows(board: Board) -> list[PricedRow]:
     """
     priced = []
     for row in board.ranked:
-        measured = [record.measured.edit_seconds for record in row.records if record.measured]
-        if measured:
-            priced.append((fmean(measured), row))
+        seconds = edit_seconds(row)
+        if seconds is not None:
+            priced.append((seconds, row))
     priced.sort(key=lambda found: (found[0], -found[1].normalised_accuracy, found[1].key))
     best = float("-inf")
     found = []

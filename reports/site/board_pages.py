@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from taskmark.reports.definitions import RECIPES, TRACKS
+from taskmark.reports.leaders import answer
 from taskmark.reports.site import addresses, citations
 from taskmark.reports.site.rendering import render
 from taskmark.reports.site.row_costs import cost
-from taskmark.statistics.uncertainty import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def _page(content: Content, edition: Edition, whole: Board, board: Board, seed: 
         seed=seed,
         axis=axis(rows),
         cost=cost,
-        level=LEVEL,
+        answer=answer(board),
         shares_rank=lambda row: shares_rank(board, row),
         recipes=in_order({row.recipe for row in rows}),
         tracks=[track for track in TRACKS if any(row.method.track == track for row in rows)],

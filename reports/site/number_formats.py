@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _MINUS = "\u2212"
+_LONGEST_TICK = 13
 
 
 def percent(fraction: float) -> str:
@@ -63,6 +64,19 @@ def code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
+def shortened(text: str) -> str:
+    """Cut a name that would not fit under a column of a picture."""
+    return text if len(text) <= _LONGEST_TICK else f"{text[: _LONGEST_TICK - 1]}…"
+
+
+def needs(track: str, images: float | None, seconds: float | None) -> str:
+    """Write what an edit takes in words: "0.2 s, no data"; "13 s, 4,000 images with labels"."""
+    time = "" if seconds is None else f"{compact(seconds)} s, "
+    if track == "weights" or not images:
+        return f"{time}no data"
+    return f"{time}{compact(images)} images{' with labels' if track == 'labelled' else ''}"
+
+
 def mean_of(numbers: Iterable[float | None]) -> float | None:
     """Mean of those that are known, None where none is."""
     known = [number for number in numbers if number is not None]
@@ -74,6 +88,7 @@ FILTERS: dict[str, Callable[..., object]] = {
     "code": code,
     "compact": compact,
     "percent": percent,
+    "shortened": shortened,
     "signed": signed,
     "storage": storage,
 }

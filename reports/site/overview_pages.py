@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskmark.reports import leaders, pictures, plot_data
 from taskmark.reports.definitions import TRACKS
 from taskmark.reports.evidence import CONTROL
 from taskmark.reports.site import addresses, citations
 from taskmark.reports.site.board_pages import axis, in_order
+from taskmark.reports.site.number_formats import needs
 from taskmark.reports.site.rendering import render
+from taskmark.reports.site.row_costs import cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 class OverviewLine:
     """A method under a recipe on all backbones, None where it has no row.
 
-    `unbeaten` counts the backbones but the control on which no method is better beyond chance, of
-    the `n_ranked` on which it is ranked.
+    `unbeaten` counts the backbones but the control on which it is in the first tier, of the
+    `n_ranked` on which it is ranked.
     """
 
     rows: tuple[Row | None, ...]
@@ -56,6 +59,15 @@ def overview_pages(content: Content) -> Iterator[File]:
             groups=groups,
             axis=axis(rows),
             control=CONTROL,
+            answers=answers(boards),
+            others=[
+                (other, [(board, found) for board, found, _ in answers(columns(other))])
+                for other in content.editions
+            ]
+            if place == 0 and len(content.editions) > 1
+            else [],
+            cost=cost,
+            needs=needs,
             recipes=in_order({row.recipe for row in rows}),
             tracks=[track for track in TRACKS if any(row.method.track == track for row in rows)],
             citations=citations.entries(rows),
@@ -66,6 +78,20 @@ def columns(edition: Edition) -> tuple[Board, ...]:
     """The largest board of every backbone, the control last."""
     names = sorted(edition.backbones, key=lambda name: (name == CONTROL, name))
     return tuple(found[0] for name in names if (found := edition.boards_of(name)))
+
+
+def answers(
+    boards: tuple[Board, ...],
+) -> list[tuple[Board, leaders.Answer, pictures.CostPicture | None]]:
+    """What the boards with ranks answer, with a picture of each; the control only if alone."""
+    ranked = [board for board in boards if board.ranked]
+    shown = [board for board in ranked if board.backbone != CONTROL] or ranked
+    found = ((board, leaders.answer(board)) for board in shown)
+    return [
+        (board, one, pictures.cost_picture(board, plot_data.priced_rows(board)))
+        for board, one in found
+        if one
+    ]
 
 
 def lines(boards: tuple[Board, ...]) -> dict[str, list[OverviewLine]]:
@@ -108,6 +134,6 @@ def _group(rows: tuple[Row | None, ...]) -> str:
 
 
 def _order(line: OverviewLine) -> tuple[float, float, str]:
-    """Most often unbeaten first; then by the mean score, which alone ranks nothing."""
+    """Most often in the first tier first; then by the mean score, which alone ranks nothing."""
     scores = [row.normalised_accuracy for row in line.rows if row and row.cells]
     return -line.unbeaten, -sum(scores) / max(len(scores), 1), line.row.key

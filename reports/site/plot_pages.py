@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.reports import figures, plot_data
+from taskmark.reports import figures, pictures, plot_data
 from taskmark.reports.site import addresses
 from taskmark.reports.site.overview_pages import columns
 from taskmark.reports.site.rendering import render
@@ -65,11 +65,10 @@ def plot_pages(content: Content) -> Iterator[File]:
                 content,
                 edition=edition,
                 board=board,
-                points=(points := plot_data.priced_rows(board)),
-                cost=figures.cost_scatter(board, points) if points else None,
+                cost=pictures.cost_picture(board, plot_data.priced_rows(board)),
                 curves=figures.scale_curves(board, drawn, places) if drawn else None,
                 legend=_legend([curve.row.key for curve in drawn], places),
-                profile=figures.profile(board) if board.ranked else None,
+                profile=pictures.profile_picture(board),
                 steps=steps,
                 scaling=figures.scaling_curves(steps, places) if steps else None,
                 scaling_legend=_legend(steps.rows, places) if steps else [],

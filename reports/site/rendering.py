@@ -34,6 +34,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["slug"] = addresses.slug
     environment.filters.update(**number_formats.FILTERS, **finding_formats.FILTERS)
     environment.globals.update(address=addresses, measure=number_formats.measure, claims=CLAIMS)
     return environment

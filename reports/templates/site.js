@@ -10,12 +10,34 @@
       }
     };
     for (const entry of figure.querySelectorAll("li[data-series]")) {
-      entry.tabIndex = 0;
-      for (const event of ["mouseenter", "focus"]) {
+      if (!entry.querySelector("input")) entry.tabIndex = 0;
+      for (const event of ["mouseenter", "focusin"]) {
         entry.addEventListener(event, () => mark(entry.dataset.series));
       }
-      for (const event of ["mouseleave", "blur"]) entry.addEventListener(event, () => mark(null));
+      for (const event of ["mouseleave", "focusout"]) entry.addEventListener(event, () => mark(null));
     }
+  }
+
+  // The series that are chosen are in the address: shown and hidden ones that differ from the page's own.
+  const boxes = [...document.querySelectorAll("[data-choose]")];
+  if (boxes.length) {
+    const asked = new URLSearchParams(location.search).get("series");
+    const chosen = asked === null ? null : new Set(asked.split(","));
+    const draw = () => {
+      for (const box of boxes) {
+        const series = document.querySelector(`g[data-series="${box.dataset.choose}"].series`);
+        series.toggleAttribute("hidden", !box.checked);
+      }
+    };
+    for (const box of boxes) {
+      if (chosen) box.checked = chosen.has(box.dataset.choose);
+      box.addEventListener("change", () => {
+        draw();
+        const listed = boxes.filter((one) => one.checked).map((one) => one.dataset.choose);
+        history.replaceState(null, "", `?${new URLSearchParams({series: listed.join(",")})}`);
+      });
+    }
+    draw();
   }
 
   const table = document.querySelector("table[data-view]");

@@ -38,7 +38,7 @@ PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
     "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-SIGNS = 11  # the column of the task `signs`: nine before it, and one task
+SIGNS = 12  # the column of the task `signs`: ten before it, and one task
 
 
 @pytest.fixture(scope="module")

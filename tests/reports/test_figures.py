@@ -16,7 +16,6 @@ from made_up_records import (
 
 from taskmark.reports import figures, plot_data
 from taskmark.reports.board import boards
-from taskmark.reports.plot_data import priced_rows
 
 ODD_NAMES = [
     "<script>x</script>",
@@ -39,8 +38,6 @@ def drawn(board):
     places = {row.key: place for place, row in enumerate(board.rows)}
     curves = plot_data.curves(board)
     return {
-        "cost": figures.cost_scatter(board, priced_rows(board)),
-        "profile": figures.profile(board),
         "curves": figures.scale_curves(board, curves, places),
     }
 

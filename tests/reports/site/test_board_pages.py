@@ -42,7 +42,7 @@ def test_a_shared_rank_is_marked_and_explained(site_of):
     records = [made_up_record(n=50, method=made_up_method(name)) for name in ("one", "two")]
     page = site_of(records)[BOARD]
     assert page.count('class="shared"') == 2
-    assert "the data cannot tell two from it" in text_of(page)
+    assert "The data cannot tell two from it" in text_of(page)
 
 
 def test_a_row_is_ranked_by_the_standard_experts_and_its_own_recipe_stands_in_a_column(site_of):
