@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from taskmark.contract.checkpoints import named_tensors
+from taskmark.contract.foreign_weights import named_tensors
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import torch
 from dataset_fixtures import REVISION, fill
 from safetensors.torch import save
 
-from taskmark.suites.real.backbones import definition, loading, towers
-from taskmark.suites.real.backbones.definition import Backbone
-from taskmark.suites.real.backbones.lock import Locked, write_lock
+from taskmark.suites.real.backbones import loading, public_backbones, towers
+from taskmark.suites.real.backbones.backbone_lock import Locked, write_lock
+from taskmark.suites.real.backbones.public_backbones import Backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ class Made:
 def small():
     """The table, each entry shrunk."""
     tables = {}
-    for name, backbone in definition._read(definition.FILE).items():
+    for name, backbone in public_backbones._read(public_backbones.FILE).items():
         table = backbone.model_dump(exclude_none=True, exclude_defaults=True)
         table |= {"resolution": SIDE, "options": {**TIMM, "img_size": SIDE}}
         table["features"] = PROJECTED if backbone.has_text else WIDTH

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from huggingface_hub.file_download import publish_blob_to_shared_store
 from PIL import Image
 
-from taskmark.suites.real.data.lock import Locked, write_lock
+from taskmark.suites.real.data.data_lock import Locked, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from taskmark.plugins.registry import find
 from taskmark.records.packing import unpack_bits
 from taskmark.records.record import Record
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 if TYPE_CHECKING:
     from pathlib import Path

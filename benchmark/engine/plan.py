@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from taskmark import stages
 from taskmark.contract.recipe import RECIPES, Recipe
-from taskmark.engine.choosing import chosen_rows
+from taskmark.engine.row_choice import chosen_rows
 from taskmark.engine.stage import RecordStage, Stage
 from taskmark.experts.foreign import suited
 from taskmark.stages.expert_set import ExpertSet
 from taskmark.stages.method_call import MethodCall, PluginFiles
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS
+from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.plugins.method_choice import MethodChoice
     from taskmark.plugins.registry import Found
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 
 @dataclass(frozen=True)

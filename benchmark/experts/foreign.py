@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from taskmark.contract.recipe import Mode, recipe_named
 from taskmark.errors import TaskmarkError
-from taskmark.experts.files import find_files, remainder_of
-from taskmark.experts.labels import LABEL, Label, label_of
-from taskmark.experts.trees import find_folders
+from taskmark.experts.expert_files import find_files, remainder_of
+from taskmark.experts.expert_folders import find_folders
+from taskmark.experts.expert_labels import LABEL, Label, label_of
 from taskmark.records.envelope import Experts
 from taskmark.suites.weight_files import files_of
 
@@ -81,7 +81,7 @@ def read_experts(
     """Find the experts of a run in a folder or a tree of folders, and hash their files.
 
     Args:
-        root: see `taskmark.experts.trees.find_folders`.
+        root: see `taskmark.experts.expert_folders.find_folders`.
         tasks: the tasks that need an expert.
         backbones: of the run.
         seeds: of the run.

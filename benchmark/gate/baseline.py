@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.files import write_atomically
 from taskmark.gate.compare import RowResult, Rows
 from taskmark.records.frozen import Frozen, digest
 from taskmark.records.identity import RowIdentity, canonical_json

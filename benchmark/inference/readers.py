@@ -14,10 +14,10 @@ from torch.func import functional_call
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.batches import in_a_row, streamed, streams
+from taskmark.inference.device_cache import resident
 from taskmark.inference.gram import gathered
 from taskmark.inference.linearised import value_and_tangent
-from taskmark.inference.residence import resident
-from taskmark.machine.memory import BatchSplitter
+from taskmark.machine.out_of_memory import BatchSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from taskmark.contract.recipe import recipe_named
 from taskmark.errors import unknown
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskmark.config import RunConfig
     from taskmark.contract.recipe import Mode
-    from taskmark.papers.definition import Paper
-    from taskmark.suite.definition import Suite
+    from taskmark.papers.paper_file import Paper
+    from taskmark.suite.suite_file import Suite
 
 
 def lay_over_suite(paper: Paper, suite: Suite) -> Suite:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.papers.definition import NEGATION, OWN
+from taskmark.papers.paper_file import NEGATION, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskmark.papers.definition import KnownFrom, Metric, Paper, PaperRun, Published
+    from taskmark.papers.paper_file import KnownFrom, Metric, Paper, PaperRun, Published
     from taskmark.records.envelope import Envelope, Experts
     from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import Record
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 NOT_RUN = "not run"
 R = TypeVar("R", bound="Envelope")

@@ -8,7 +8,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
-from taskmark.suite.definition import gate_of, load
+from taskmark.suite.suite_file import gate_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -168,7 +168,7 @@ class StandIn(Method):
 
     @classmethod
     def conform_apart(cls, *, seconds: float, large: bool) -> Heard:
-        """Let the class be checked, see `taskmark.conformance.apart`."""
+        """Let the class be checked, see `taskmark.conformance.isolated_checks`."""
         order = {**cls._apart.order, **cls._apart.limits.facts(), "do": "conform", "large": large}
         with _folder() as folder:
             return run_apart(f"The method {cls.name!r}", order, folder, seconds=seconds)

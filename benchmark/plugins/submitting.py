@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 from taskmark.plugins.submission import FILE, Submission
-from taskmark.records.files import write_record
-from taskmark.suite.definition import known, read
+from taskmark.records.record_files import write_record
+from taskmark.suite.suite_file import known, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from taskmark.contract.checkpoints import FLOAT32_ROUNDOFF
 from taskmark.contract.edit import Edit
+from taskmark.contract.foreign_weights import FLOAT32_ROUNDOFF
 from taskmark.contract.given import Given
 from taskmark.contract.head import read_head
 from taskmark.contract.recipe import recipe_named
@@ -23,7 +23,7 @@ from taskmark.inference.readers import Setting, reader
 from taskmark.machine.costs import Spent, measure
 from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.stand_ins import Limits, StandIn
-from taskmark.stages.data import SuiteData
+from taskmark.stages.task_inputs import SuiteData
 from taskmark.stages.task_vectors import space_of
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.store.recording import current_account, note

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.engine.stage_store import StageStore
-    from taskmark.stages.data import Inputs
     from taskmark.stages.heads import MakeHead
     from taskmark.stages.model import Model
+    from taskmark.stages.task_inputs import Inputs
     from taskmark.stages.task_vectors import TaskVectors
     from taskmark.suites.task_data import Sizes
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from taskmark.contract.recipe import recipe_named
 from taskmark.inference.items import Items
 from taskmark.inference.readers import Setting, reader
-from taskmark.stages.data import Inputs
 from taskmark.stages.expert_reference import ExpertReference
-from taskmark.stages.experts import ReadExpert, Tune
+from taskmark.stages.expert_stages import ReadExpert, Tune
 from taskmark.stages.heads import HeadKind, MakeHead
+from taskmark.stages.item_sample import picked
 from taskmark.stages.model import Model
-from taskmark.stages.picking import picked
 from taskmark.stages.stage_provenance import stage_provenance
+from taskmark.stages.task_inputs import Inputs
 from taskmark.stages.task_vectors import TaskVectors
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from taskmark.inference.readers import Reader
     from taskmark.records.envelope import Experts, Provenance
     from taskmark.records.suite_facts import SuiteFacts
-    from taskmark.stages.picking import Pick
-    from taskmark.suite.definition import Suite
+    from taskmark.stages.item_sample import Pick
+    from taskmark.suite.suite_file import Suite
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class ExpertSet:
     def test(
         self, store: StageStore, *, n_items: int | None = None, pick: Pick = "first"
     ) -> dict[str, Items]:
-        """The items of test of each task, or `n_items` of them, see `taskmark.stages.picking`."""
+        """The items of test of each task, or `n_items` of them, see `taskmark.stages.item_sample`."""
         found = {}
         for task, inputs in self.inputs.items():
             tensors = store.get(inputs, "inputs_test").tensors

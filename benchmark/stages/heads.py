@@ -14,16 +14,16 @@ from taskmark.engine.stage import Cost, Stage
 from taskmark.inference.passes import Passes
 from taskmark.inference.probing import probe
 from taskmark.inference.readers import Setting
-from taskmark.stages.data import Inputs
 from taskmark.stages.model import Model
+from taskmark.stages.task_inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Sizes
 
 HeadKind = Literal["probed", "zero-shot", "own"]

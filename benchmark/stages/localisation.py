@@ -21,11 +21,11 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.stages.data import Inputs
+from taskmark.stages.item_sample import picked
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.model import Model
-from taskmark.stages.picking import picked
 from taskmark.stages.stage_provenance import stage_provenance
+from taskmark.stages.task_inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

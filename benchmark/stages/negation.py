@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from taskmark.inference.readers import Reader
     from taskmark.records.envelope import MethodFacts
     from taskmark.stages.expert_set import ExpertSet
-    from taskmark.suite.definition import Suite
     from taskmark.suite.protocol import NegationRule
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Sizes
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from taskmark.inference.scale_search import (
     scale_range_of,
     search,
 )
-from taskmark.machine import memory
+from taskmark.machine import out_of_memory
 from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.stand_ins import StandIn
 from taskmark.records.record import (
@@ -167,7 +167,7 @@ class Row(RecordStage):
             try:
                 found = self._after(store, vectors, read, method, edited)
             except Exception as error:
-                if not memory.is_out_of_memory(error):
+                if not out_of_memory.is_out_of_memory(error):
                     raise
                 found = _failed(error)
         # Made anew, since more may be worth a note now than when the row began.
@@ -283,7 +283,9 @@ class Row(RecordStage):
 
 
 def _failed(error: BaseException) -> dict[str, object]:
-    reason = memory.explain(error) if memory.is_out_of_memory(error) else sentence(error)
+    reason = (
+        out_of_memory.explain(error) if out_of_memory.is_out_of_memory(error) else sentence(error)
+    )
     return {"state": "failed", "reason": reason}
 
 

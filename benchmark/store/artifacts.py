@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
+from taskmark.atomic_files import remove_file, write_atomically
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.files import remove_file, write_atomically
 from taskmark.store import tensor_file
+from taskmark.store.address import folder_of, parse_address
 from taskmark.store.image_files import ImageFile, MissingImagesError
-from taskmark.store.layout import folder_of, parse_address
 from taskmark.store.recording import Account, current_account, recording
 
 if TYPE_CHECKING:

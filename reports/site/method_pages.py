@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.definitions import TRACKS
 from taskmark.reports.site import addresses, docstrings
 from taskmark.reports.site.board_pages import axis, shares_rank
@@ -108,5 +108,5 @@ def _sources(rows: list[Row]) -> list[tuple[str, str]]:
     found: dict[str, set[str]] = {}
     for row in rows:
         for record in row.records:
-            found.setdefault(record.method.source_sha256, set()).add(provenance.code(record))
+            found.setdefault(record.method.source_sha256, set()).add(record_origin.code(record))
     return [(source, "; ".join(sorted(commits))) for source, commits in sorted(found.items())]

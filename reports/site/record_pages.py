@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import File, render
@@ -48,9 +48,9 @@ def record_pages(content: Content) -> Iterator[File]:
                         row=row,
                         record=record,
                         results=_results(board, record),
-                        command=provenance.command(record),
-                        code=provenance.code(record),
-                        environment=provenance.environment(record.provenance),
+                        command=record_origin.command(record),
+                        code=record_origin.code(record),
+                        environment=record_origin.environment(record.provenance),
                         extra_bytes=extra_bytes(record),
                     )
                     text = record.model_dump_json() + "\n"

@@ -7,7 +7,7 @@ import importlib.resources
 import math
 from typing import TYPE_CHECKING
 
-from taskmark.contract.checkpoints import fitted
+from taskmark.contract.foreign_weights import fitted
 from taskmark.suites.mini import architecture, tasks, text_tower
 from taskmark.suites.weight_files import read_tensors
 

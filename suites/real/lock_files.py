@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

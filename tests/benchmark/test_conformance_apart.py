@@ -8,7 +8,7 @@ from textwrap import indent
 import pytest
 
 from taskmark.conformance import CHECKS
-from taskmark.conformance.apart import findings_apart
+from taskmark.conformance.isolated_checks import findings_apart
 from taskmark.plugins.stand_ins import Limits, find_apart
 
 LIMITS = Limits(seconds=300, provider="tiny_provider")

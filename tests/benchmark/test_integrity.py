@@ -23,8 +23,8 @@ from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
 from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.stages.editing import apply, edit
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 HONEST = "return Edit(given.task_vectors.sum(0))"

@@ -18,7 +18,7 @@ from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.stages.editing import give
 from taskmark.stages.row import Row
 from taskmark.store.artifacts import Artifact, Store
-from taskmark.suite.definition import Suite
+from taskmark.suite.suite_file import Suite
 
 TASKS = ("hills", "lakes", "woods")
 

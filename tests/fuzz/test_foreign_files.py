@@ -26,12 +26,12 @@ from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
 from taskmark.records import provenance
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_folder, read_kind
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import Record
+from taskmark.records.record_files import read_folder, read_kind
 from taskmark.store import artifacts as store
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 if TYPE_CHECKING:
     from pathlib import Path

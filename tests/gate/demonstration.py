@@ -20,7 +20,7 @@ from planting import ROOT, Mutation, cell, methods_of, mutations, rounds
 from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.methods import get, names
 from taskmark.reports import read_records
-from taskmark.suite.definition import gate_of, load
+from taskmark.suite.suite_file import gate_of, load
 
 FOLDERS = {"benchmark": "", "methods": "methods", "suites": "suites", "reports": "reports"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.stages.data import fingerprint
-from taskmark.suite.definition import known, load
+from taskmark.stages.task_inputs import fingerprint
 from taskmark.suite.provider import provider
+from taskmark.suite.suite_file import known, load
 
 # A change of a suite is a new file with a new version, and a new line here.
 FROZEN = {

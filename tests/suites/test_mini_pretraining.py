@@ -10,12 +10,12 @@ import torch
 
 from taskmark.suites.mini import tasks, text_tower
 from taskmark.suites.mini.drawing import glyph, mask, stream
-from taskmark.suites.mini.pretraining import images, outlines, patterns, training
+from taskmark.suites.mini.pretraining import images, patterns, pretraining_outlines, training
 from taskmark.suites.mini.pretraining.augmentation import augmented
 from taskmark.suites.mini.pretraining.captions import captions
 from taskmark.suites.mini.pretraining.schemes import SCHEMES
-from taskmark.suites.mini.tasks import outlines as task_outlines
 from taskmark.suites.mini.tasks import street, textures
+from taskmark.suites.mini.tasks import task_outlines
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_views_show_the_same_things_seen_anew():
 
 def test_digits_stand_among_the_glyphs_only_where_asked():
     plain = images.block(0, n_images=2048).factors["sign"]
-    assert plain.max() < len(outlines.LETTERS)
+    assert plain.max() < len(pretraining_outlines.LETTERS)
 
 
 def test_captions_use_only_words_of_the_vocabulary(drawn):
@@ -57,9 +57,9 @@ def test_captions_use_only_words_of_the_vocabulary(drawn):
 
 
 def test_fonts_are_disjoint_from_those_of_the_tasks():
-    assert not set(outlines.FONTS) & set(street.FONTS)
+    assert not set(pretraining_outlines.FONTS) & set(street.FONTS)
     theirs = {mask(glyph(f, d)).tobytes() for f in street.FONTS for d in "0123456789"}
-    ours = {mask(glyph(f, d)).tobytes() for f in outlines.FONTS for d in images.SIGNS}
+    ours = {mask(glyph(f, d)).tobytes() for f in pretraining_outlines.FONTS for d in images.SIGNS}
     assert not theirs & ours
 
 
@@ -69,7 +69,7 @@ def test_outlines_are_disjoint_from_those_of_the_tasks():
         for name, value in vars(task_outlines).items()
         if name.isupper() and not name.startswith("_")
     }
-    ours = {mask(outline).tobytes() for outline in outlines.SHAPES.values()}
+    ours = {mask(outline).tobytes() for outline in pretraining_outlines.SHAPES.values()}
     assert len(theirs) > 20
     assert not theirs & ours
 

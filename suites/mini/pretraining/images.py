@@ -33,8 +33,8 @@ from taskmark.suites.mini.drawing import (
     stream,
     where_level,
 )
-from taskmark.suites.mini.pretraining.outlines import FONTS, LETTERS, SHAPES
 from taskmark.suites.mini.pretraining.patterns import PATTERNS
+from taskmark.suites.mini.pretraining.pretraining_outlines import FONTS, LETTERS, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from taskmark.suites.mini.drawing import (
     wave,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 from taskmark.suites.mini.tasks.surroundings import surroundings
 
@@ -123,7 +123,7 @@ def _town(rng: Generator, n: int) -> Ints:
 def _industry(rng: Generator, n: int) -> Ints:
     images = _soil(rng, n, "gray", "brown")
     turn = choose(rng, n, 0, TURN - 1)
-    plots = masks([outlines.PLOT])
+    plots = masks([task_outlines.PLOT])
     for _ in range(4):
         cover = place(
             plots, np.zeros(n, dtype=np.int32), choose(rng, n, 8, 120), choose(rng, n, 8, 120),

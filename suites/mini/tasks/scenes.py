@@ -22,7 +22,7 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 SEED = 108
 THINGS = {
-    "house": outlines.HOUSE,
-    "tree": outlines.TREE,
-    "tower": outlines.TOWER,
-    "mountain": outlines.MOUNTAIN,
-    "boat": outlines.BOAT,
+    "house": task_outlines.HOUSE,
+    "tree": task_outlines.TREE,
+    "tower": task_outlines.TOWER,
+    "mountain": task_outlines.MOUNTAIN,
+    "boat": task_outlines.BOAT,
 }
 SETTINGS = (("blue", "green"), ("black", "blue"), ("gray", "white"), ("orange", "brown"))
 """Sky, ground: a meadow by day, water by night, snow, a desert at dusk."""

@@ -18,7 +18,7 @@ from taskmark.suites.mini.drawing import (
     place,
     smooth_noise,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 SEED = 103
 PLATES = {
-    "red circle": (outlines.SIGN_DISC, "red", "white", "black"),
-    "red triangle": (outlines.SIGN_TRIANGLE, "red", "white", "black"),
-    "blue square": (outlines.SIGN_SQUARE, "blue", "blue", "white"),
-    "yellow diamond": (outlines.SIGN_DIAMOND, "black", "yellow", "black"),
-    "red octagon": (outlines.SIGN_OCTAGON, "white", "red", "white"),
+    "red circle": (task_outlines.SIGN_DISC, "red", "white", "black"),
+    "red triangle": (task_outlines.SIGN_TRIANGLE, "red", "white", "black"),
+    "blue square": (task_outlines.SIGN_SQUARE, "blue", "blue", "white"),
+    "yellow diamond": (task_outlines.SIGN_DIAMOND, "black", "yellow", "black"),
+    "red octagon": (task_outlines.SIGN_OCTAGON, "white", "red", "white"),
 }
 """Outline, colours of rim, face and symbol."""
 SYMBOLS = {
-    "arrow": outlines.ARROW,
-    "cross": outlines.CROSS,
-    "bar": outlines.BAR,
-    "bolt": outlines.BOLT,
+    "arrow": task_outlines.ARROW,
+    "cross": task_outlines.CROSS,
+    "bar": task_outlines.BAR,
+    "bolt": task_outlines.BOLT,
 }
 CLASSES = tuple(
     f"{plate} with a {ink} {symbol}"
@@ -55,7 +55,7 @@ TEMPLATES = ("a {}", "the {}", "a {} on gray")
 def make() -> TaskData:
     """Twenty signs."""
     plates = masks([plate for plate, _, _, _ in PLATES.values()])
-    symbols = masks([*SYMBOLS.values(), outlines.PLOT])
+    symbols = masks([*SYMBOLS.values(), task_outlines.PLOT])
     rim = named_colours([rim for _, rim, _, _ in PLATES.values()])
     face = named_colours([face for _, _, face, _ in PLATES.values()])
     ink = named_colours([ink for _, _, _, ink in PLATES.values()])

@@ -22,7 +22,7 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 SEED = 106
 BODIES = {
-    "car": outlines.CAR,
-    "van": outlines.VAN,
-    "truck": outlines.TRUCK,
-    "bus": outlines.BUS,
+    "car": task_outlines.CAR,
+    "van": task_outlines.VAN,
+    "truck": task_outlines.TRUCK,
+    "bus": task_outlines.BUS,
 }
 MARKS = {
     "bar": rectangle(-0.95, -0.22, 0.95, 0.22),
-    "cross": outlines.CROSS,
-    "ring": outlines.RING,
+    "cross": task_outlines.CROSS,
+    "ring": task_outlines.RING,
 }
 CLASSES = tuple(f"{body} with a {mark}" for body in BODIES for mark in MARKS)
 TEMPLATES = ("a {}", "a blue {}", "one big {}")
@@ -51,7 +51,7 @@ TEMPLATES = ("a {}", "a blue {}", "one big {}")
 
 def make() -> TaskData:
     """Twelve vehicles."""
-    bodies, marks = masks(list(BODIES.values())), masks([*MARKS.values(), outlines.PLOT])
+    bodies, marks = masks(list(BODIES.values())), masks([*MARKS.values(), task_outlines.PLOT])
 
     def drive(
         rng: Generator, images: Ints, kind: Index, x: Ints, y: Ints, size: Ints, wall: Ints

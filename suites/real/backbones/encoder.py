@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taskmark.suites.real.data.resize import resize
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.backbones.definition import Channels
+    from taskmark.suites.real.backbones.public_backbones import Channels
 
 _WHITE = 255.0
 

@@ -7,10 +7,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.backbones import checkpoints, resolving, towers
-from taskmark.suites.real.backbones.definition import Backbone, definition, definitions
+from taskmark.suites.real.backbones import tower_weights, towers, weight_lookup
+from taskmark.suites.real.backbones.backbone_lock import read_lock
 from taskmark.suites.real.backbones.encoder import Encoder
-from taskmark.suites.real.backbones.lock import read_lock
+from taskmark.suites.real.backbones.public_backbones import Backbone, definition, definitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def weights_sha256(weights: str) -> str:
     """
     backbone = definition(weights)
     if backbone.seed is None:
-        return resolving.digest(resolving.find(weights))
+        return weight_lookup.digest(weight_lookup.find(weights))
     return _drawn_sha256(backbone.model_dump_json())
 
 
@@ -78,12 +78,12 @@ def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> M
         pretrained: Mapping[str, Tensor] = _pretrained(weights, backbone)
     else:
         pretrained = towers.drawn(backbone).state_dict()
-    found = checkpoints.expert_tensors(backbone, path, pretrained, ignore=ignore)
+    found = tower_weights.expert_tensors(backbone, path, pretrained, ignore=ignore)
     return {f"tower.{name}": tensor for name, tensor in found.items()}
 
 
 def _pretrained(weights: str, backbone: Backbone) -> dict[str, Tensor]:
-    return checkpoints.pretrained_tensors(backbone, resolving.checked(weights))
+    return tower_weights.pretrained_tensors(backbone, weight_lookup.checked(weights))
 
 
 def _require_locked(weights: str, found: str) -> None:

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.suites.real.backbones import resolving
-from taskmark.suites.real.backbones.definition import definition
+from taskmark.suites.real.backbones import weight_lookup
+from taskmark.suites.real.backbones.public_backbones import definition
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import Backbone
 
 _BATCH = 256  # prompts at once
 _SMALL_TOWER = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
@@ -54,8 +54,8 @@ def _of(weights: str) -> tuple[str, Path, str]:
         raise TaskmarkError(
             f"The backbone {weights!r} has no text tower; its heads are probed, not zero-shot."
         )
-    path = resolving.checked(weights)
-    return weights, path, resolving.digest(path)
+    path = weight_lookup.checked(weights)
+    return weights, path, weight_lookup.digest(path)
 
 
 @functools.lru_cache(maxsize=1)

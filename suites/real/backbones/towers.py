@@ -15,7 +15,7 @@ from taskmark.errors import TaskmarkError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import Backbone
 
 
 def build(backbone: Backbone, *, device: str = "cpu") -> nn.Module:

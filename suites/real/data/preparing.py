@@ -20,8 +20,8 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import arrays, duplicate_list, shards
 from taskmark.suites.real.data.arrays import FACTS, SPLITS, Arrays, Facts
 from taskmark.suites.real.data.decoding import CorruptImageError, decode
-from taskmark.suites.real.data.definition import SOURCE_SPLITS
 from taskmark.suites.real.data.duplicates import copies, sketch
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS
 from taskmark.suites.real.data.space import require_space
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.suites.real.data.definition import DataSet, SourceSplit
     from taskmark.suites.real.data.duplicate_list import DuplicateList
     from taskmark.suites.real.data.duplicates import Pair
+    from taskmark.suites.real.data.public_data_sets import DataSet, SourceSplit
     from taskmark.suites.real.data.shards import Chunk
-    from taskmark.suites.real.data.validation import Manifest
+    from taskmark.suites.real.data.validation_split import Manifest
 
     Progress = Callable[[int, int], None]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.data.definition import DataSet
+    from taskmark.suites.real.data.public_data_sets import DataSet
 
 _TAR_CHUNK = 1000  # images; a Parquet chunk is a row group, which its writer chose
 

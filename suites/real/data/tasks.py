@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import (
     arrays,
-    checking,
     duplicate_list,
+    fetched_bytes,
     hub,
-    layout,
     preparing,
+    repository_paths,
     shards,
 )
-from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
-from taskmark.suites.real.data.lock import FILE as LOCK_FILE
-from taskmark.suites.real.data.lock import Locked, locked, read_lock
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.data_lock import FILE as LOCK_FILE
+from taskmark.suites.real.data.data_lock import Locked, locked, read_lock
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS, definition
+from taskmark.suites.real.data.validation_split import manifest
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
     from taskmark.suites.real.data.arrays import Facts
-    from taskmark.suites.real.data.definition import DataSet
-    from taskmark.suites.real.data.lock import LockedFile
+    from taskmark.suites.real.data.data_lock import LockedFile
     from taskmark.suites.real.data.preparing import Progress, Source
+    from taskmark.suites.real.data.public_data_sets import DataSet
 
 RESOLUTION = 224
 _SUN_FOLDER = re.compile(r"^/?[a-z]/")  # SUN397 sorts its scenes into folders by initial
@@ -128,7 +128,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         decoded={place.arrays: _decoded_bytes(data, lock)},
     )
     here = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*")]
-    patterns = layout.find(data, lock.files or here) or data.files
+    patterns = repository_paths.find(data, lock.files or here) or data.files
     files = {
         split: hub.matching(snapshot, patterns[split], data, some_parts=split in data.some_parts)
         for split in SOURCE_SPLITS
@@ -137,8 +137,8 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
     if data.class_file:
         (class_file,) = hub.matching(snapshot, [data.class_file], data)
     everything = [file for split in SOURCE_SPLITS for file in files[split]]
-    found = checking.hashes(snapshot, [*everything, class_file] if class_file else everything)
-    checking.require_same(found, lock.files, data.repository, snapshot)
+    found = fetched_bytes.hashes(snapshot, [*everything, class_file] if class_file else everything)
+    fetched_bytes.require_same(found, lock.files, data.repository, snapshot)
     chunks = {split: shards.chunks(files[split], data) for split in SOURCE_SPLITS}
     rows = {split: sum(chunk.n_rows for chunk in chunks[split]) for split in SOURCE_SPLITS}
     if lock.rows and rows != lock.rows:

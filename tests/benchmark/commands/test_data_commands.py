@@ -15,12 +15,12 @@ from loopback_hub import Hub, cut, serve
 from typer.testing import CliRunner
 
 from taskmark.cli import app
-from taskmark.commands.of_suite import data_sets
+from taskmark.commands.suite_downloads import data_sets
 from taskmark.errors import TaskmarkError
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 from taskmark.suites.real.data import tasks
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
+from taskmark.suites.real.data.data_lock import Locked, read_lock, write_lock
+from taskmark.suites.real.data.public_data_sets import definition
 from taskmark.suites.real.data.tasks import Place
 
 TASK = "mnist"

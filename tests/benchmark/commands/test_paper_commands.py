@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 from taskmark import cli
-from taskmark.papers.definition import known, load
-from taskmark.records.files import read_folder
+from taskmark.papers.paper_file import known, load
 from taskmark.records.record import Record
-from taskmark.reports.provenance import command
+from taskmark.records.record_files import read_folder
+from taskmark.reports.record_origin import command
 
 PUBLISHED = """
 name = "made-up"

@@ -9,14 +9,14 @@ import pytest
 from tiny_setting import request_of, store_at
 
 from taskmark import Method
-from taskmark.engine.choosing import chosen_rows
 from taskmark.engine.plan import plan, record_stages
+from taskmark.engine.row_choice import chosen_rows
 from taskmark.engine.stage import Stage, outside_key
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.registry import Found, find
 from taskmark.stages.row import Row
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 REFERENCES = {"experts", "pretrained", "weight_averaging"}
 

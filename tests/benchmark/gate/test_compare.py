@@ -10,7 +10,7 @@ from made_up_records import made_up_board, made_up_failure, made_up_method, made
 
 from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import RowResult, compare, rows_of
-from taskmark.gate.views import name_rows
+from taskmark.gate.comparison_formats import name_rows
 from taskmark.records.identity import identify_row
 from taskmark.records.packing import pack_bits, unpack_bits
 from taskmark.suite.protocol import Gate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-import taskmark.inference.residence
-from taskmark.inference.residence import SHARE, fits, resident
+import taskmark.inference.device_cache
+from taskmark.inference.device_cache import SHARE, fits, resident
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_what_does_not_fit_together_stays_where_it_is(monkeypatch):
         asked.append(device)
         return 4 * 23
 
-    monkeypatch.setattr(taskmark.inference.residence, "_free_bytes", free)
+    monkeypatch.setattr(taskmark.inference.device_cache, "_free_bytes", free)
     gpu, tensors = torch.device("cuda:1"), (torch.zeros(12, dtype=torch.uint8), torch.zeros(3))
     assert all(a is b for a, b in zip(resident(gpu, *tensors), tensors, strict=True))
     assert asked == [gpu]

@@ -9,7 +9,7 @@ from taskmark.config import RunConfig
 from taskmark.engine.plan import plan
 from taskmark.engine.run import prepare, run
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import Budget, PaperRun, load, read
+from taskmark.papers.paper_file import Budget, PaperRun, load, read
 from taskmark.papers.runs import (
     choose_backbones,
     choose_suite,
@@ -17,7 +17,7 @@ from taskmark.papers.runs import (
     plan_runs,
     rows_left_out,
 )
-from taskmark.suite.definition import read as read_suite
+from taskmark.suite.suite_file import read as read_suite
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from made_up_records import made_up_failure, made_up_method, made_up_negation, made_up_record
 from test_papers import VALID, written
 
-from taskmark.papers.definition import OWN, ExpertFamily, PaperRun, Published, read
+from taskmark.papers.paper_file import OWN, ExpertFamily, PaperRun, Published, read
 from taskmark.papers.table import NOT_RUN, Measurements, compare_figures
 from taskmark.records.envelope import Experts
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 BACKBONE = "image-text"
 THEIRS = Experts(family="theirs", files={})

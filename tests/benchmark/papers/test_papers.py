@@ -8,11 +8,11 @@ import tomllib
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import KNOWN_FROM, is_paper, known, load, read
+from taskmark.papers.paper_file import KNOWN_FROM, is_paper, known, load, read
 from taskmark.papers.runs import lay_over_suite
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.registry import build, find
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 VALID = """
 name = "made-up"

@@ -14,8 +14,8 @@ from taskmark.plugins import child
 from taskmark.plugins.registry import find
 from taskmark.plugins.stand_ins import Limits, find_apart
 from taskmark.stages.editing import edit
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 from taskmark.store.recording import note, recording
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")

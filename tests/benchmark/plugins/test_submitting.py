@@ -7,7 +7,7 @@ import json
 import jsonschema
 import pytest
 
-from taskmark.commands.authors import reproduce_command, submit_command
+from taskmark.commands.author_commands import reproduce_command, submit_command
 from taskmark.config import RunConfig
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import submitting
@@ -18,7 +18,7 @@ from taskmark.records import provenance
 from taskmark.records.envelope import Experts
 from taskmark.records.record import Record
 from taskmark.reports import read_records
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 MERGE = "return Edit(given.task_vectors.sum(0))"
 

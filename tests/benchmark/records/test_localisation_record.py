@@ -6,7 +6,6 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.files import read_kind, write_record
 from taskmark.records.localisation_record import (
     Eigenfunction,
     LocalisationCost,
@@ -14,6 +13,7 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
+from taskmark.records.record_files import read_kind, write_record
 
 FOUND = LocalisationEstimate(
     value=0.4321,

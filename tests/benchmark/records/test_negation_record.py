@@ -7,7 +7,6 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.files import read_kind, write_record
 from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -16,6 +15,7 @@ from taskmark.records.negation_record import (
     NegationTrial,
 )
 from taskmark.records.packing import pack_bits
+from taskmark.records.record_files import read_kind, write_record
 
 
 def _tested(task: str, n_correct: int, before: float) -> NegationResult:

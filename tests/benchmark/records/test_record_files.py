@@ -20,9 +20,9 @@ from made_up_records import (
 
 from taskmark.errors import TaskmarkError
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_kind, read_records
 from taskmark.records.identity import keep_newest
 from taskmark.records.packing import pack_bits, pack_counts
+from taskmark.records.record_files import read_kind, read_records
 
 EARLIER = made_up_provenance(created_at="2026-01-01T00:00:00+00:00")
 LATER = made_up_provenance(created_at="2026-01-01T00:30:00+01:00")  # half an hour before EARLIER

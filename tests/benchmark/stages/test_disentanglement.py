@@ -11,8 +11,8 @@ from torch.func import functional_call
 from taskmark.records.disentanglement_record import DisentanglementRecord
 from taskmark.records.packing import unpack_counts
 from taskmark.stages.disentanglement import Disentanglement, disagreements, unit_square
-from taskmark.stages.picking import picked
-from taskmark.suite.definition import read
+from taskmark.stages.item_sample import picked
+from taskmark.suite.suite_file import read
 
 ALPHAS = (0.0, 1.0)
 

@@ -15,8 +15,8 @@ from taskmark.errors import DataRefusedError, TaskmarkError
 from taskmark.plugins.stand_ins import Limits
 from taskmark.stages import editing
 from taskmark.stages.editing import Handout, apply, edit, give
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 
 WRITES = "wrote to its inputs; work on a copy"
 

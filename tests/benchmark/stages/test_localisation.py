@@ -16,6 +16,7 @@ from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.localisation_record import LocalisationRecord
+from taskmark.stages.item_sample import picked
 from taskmark.stages.localisation import (
     jackknife_error,
     localisation,
@@ -25,8 +26,7 @@ from taskmark.stages.localisation import (
     without_each,
 )
 from taskmark.stages.localisation_kernel import Tangents, directions
-from taskmark.stages.picking import picked
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 SECTION = "\n[protocol.localisation]\nn_images = {}\nn_directions = {}\n"
 

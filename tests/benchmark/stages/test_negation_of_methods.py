@@ -14,8 +14,8 @@ from taskmark.engine.run import run
 from taskmark.inference.scale_search import candidates
 from taskmark.methods.ties import Ties
 from taskmark.plugins.registry import get
-from taskmark.records.files import read_kind
 from taskmark.records.negation_record import NegationRecord
+from taskmark.records.record_files import read_kind
 from taskmark.stages.negation import Negation, has_direction_of_its_own, sweep
 
 PLUGIN = '''

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from taskmark.stages.picking import picked
+from taskmark.stages.item_sample import picked
 
 SORTED = torch.arange(40).repeat_interleave(40)  # 40 classes, one after the other
 

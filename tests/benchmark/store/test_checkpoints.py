@@ -10,8 +10,8 @@ from taskmark import Head
 from taskmark.contract.recipe import recipe_named
 from taskmark.stages.tuning import tune
 from taskmark.store.artifacts import Store
-from taskmark.store.checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.store.recording import recording
+from taskmark.store.tuning_checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.suite.protocol import Tuning
 
 TUNING = Tuning(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskmark.store import cache
+from taskmark.store import inventory
 from taskmark.store.artifacts import Store
 
 if TYPE_CHECKING:
@@ -63,4 +63,4 @@ def test_damaged_artifacts_are_made_again_with_identical_records(tiny_run, tmp_p
     mended = tiny_run(store=store.root, **CHOICE)
     assert _contents(mended) == _contents(whole)
     assert list(store.folder.glob(f"{damaged}.damaged"))
-    assert cache.verify_all(store)[1] == []
+    assert inventory.verify_all(store)[1] == []

@@ -11,9 +11,9 @@ from taskmark.config import RunConfig
 from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
 from taskmark.records.catalogue import read_catalogue
-from taskmark.stages.data import fingerprint
-from taskmark.suite.definition import UNRESOLVED, load, read
-from taskmark.suite.resolving import found_hashes, prepared, resolved, sentence
+from taskmark.stages.task_inputs import fingerprint
+from taskmark.suite.suite_file import UNRESOLVED, load, read
+from taskmark.suite.unfrozen_suites import found_hashes, prepared, resolved, sentence
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
-    from taskmark.commands.running import list_command  # noqa: PLC0415 - prints
+    from taskmark.commands.run_commands import list_command  # noqa: PLC0415 - prints
 
     list_command("smoke", ())
     lines = capsys.readouterr().out.splitlines()

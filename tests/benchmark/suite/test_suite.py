@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.suite import definition as module
-from taskmark.suite.definition import known, load, read
+from taskmark.suite import suite_file as module
+from taskmark.suite.suite_file import known, load, read
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from taskmark.errors import TaskmarkError
 from taskmark.inference.gram import gathered
 from taskmark.inference.linearised import value_and_tangent
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import definition, loading, towers
+from taskmark.suites.real.backbones import loading, public_backbones, towers
+from taskmark.suites.real.backbones.backbone_lock import FILE as LOCK_FILE
+from taskmark.suites.real.backbones.backbone_lock import read_lock, write_lock
 from taskmark.suites.real.backbones.encoder import Encoder
-from taskmark.suites.real.backbones.lock import FILE as LOCK_FILE
-from taskmark.suites.real.backbones.lock import read_lock, write_lock
 
-NAMES = list(definition._read(definition.FILE))
+NAMES = list(public_backbones._read(public_backbones.FILE))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def images():
 
 
 def normalised(images, name):
-    facts = definition.definition(name)
+    facts = public_backbones.definition(name)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (facts.mean, facts.std))
     return (images / 255 - mean) / std
 
@@ -265,7 +265,7 @@ def test_a_file_of_another_network_is_refused_by_names_and_shapes(small, tmp_pat
 
 
 def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkeypatch):
-    facts = definition._read(definition.FILE)["vit-s-16-augreg-in21k"]
+    facts = public_backbones._read(public_backbones.FILE)["vit-s-16-augreg-in21k"]
     monkeypatch.setenv("TASKMARK_BACKBONES", str(tmp_path))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -280,7 +280,7 @@ def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkey
 
 @pytest.mark.usefixtures("small")
 def test_a_tower_with_computed_buffers_holds_them():
-    facts = definition.definition("mae-b-16").model_copy(
+    facts = public_backbones.definition("mae-b-16").model_copy(
         update={"model": "vit_small_patch16_dinov3"}
     )
     built = towers.build(facts)

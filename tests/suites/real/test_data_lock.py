@@ -6,9 +6,8 @@ import pytest
 from dataset_fixtures import REVISION, fill, make, place_of
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import locking, tasks
-from taskmark.suites.real.data.definition import DataSet, definition, definitions
-from taskmark.suites.real.data.lock import (
+from taskmark.suites.real.data import lock_resolution, tasks
+from taskmark.suites.real.data.data_lock import (
     FILE,
     Locked,
     LockedFile,
@@ -17,7 +16,8 @@ from taskmark.suites.real.data.lock import (
     require_frozen,
     write_lock,
 )
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.public_data_sets import DataSet, definition, definitions
+from taskmark.suites.real.data.validation_split import manifest
 
 WHOLE = Locked(
     revision=REVISION,
@@ -77,7 +77,7 @@ def test_locking_fills_all_that_freezing_needs(tmp_path, monkeypatch):
     made = make(definition("fer2013"))
     fill(tmp_path / "hub", definition("fer2013").repository, made.files)
     place = place_of(tmp_path, [])
-    lock, surprises = locking.resolve("fer2013", place, revision=REVISION)
+    lock, surprises = lock_resolution.resolve("fer2013", place, revision=REVISION)
     write_lock({"fer2013": lock}, place.lock)
     assert require_frozen("fer2013", read_lock(place.lock)).rows == {"train": 30, "test": 8}
     assert set(lock.files) == set(made.files)
@@ -93,7 +93,7 @@ def test_only_a_full_commit_hash_is_locked_and_nothing_is_fetched_before(
 ):
     monkeypatch.setattr("huggingface_hub.snapshot_download", None)
     with pytest.raises(TaskmarkError, match=r"is not a full commit hash \(40 hexadecimal digits"):
-        locking.resolve("fer2013", place_of(tmp_path, []), revision=revision)
+        lock_resolution.resolve("fer2013", place_of(tmp_path, []), revision=revision)
 
 
 def test_a_changed_file_upstream_is_refused(tmp_path, monkeypatch):

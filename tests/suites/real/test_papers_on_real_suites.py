@@ -12,10 +12,10 @@ import tomli_w
 import toy_suites
 
 from taskmark import cli
-from taskmark.papers.definition import known, load
-from taskmark.records.files import read_folder
+from taskmark.papers.paper_file import known, load
 from taskmark.records.record import Record
-from taskmark.suite.definition import load as load_suite
+from taskmark.records.record_files import read_folder
+from taskmark.suite.suite_file import load as load_suite
 
 ALL = tuple(load_suite("clip-8").tasks)
 CASES = {

@@ -15,12 +15,12 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
 from taskmark.errors import TaskmarkError
-from taskmark.stages.data import fingerprint
+from taskmark.stages.task_inputs import fingerprint
 from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.arrays import digest, split_arrays
-from taskmark.suites.real.data.definition import definition, definitions
-from taskmark.suites.real.data.lock import Locked, read_lock
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.data_lock import Locked, read_lock
+from taskmark.suites.real.data.public_data_sets import definition, definitions
+from taskmark.suites.real.data.validation_split import manifest
 
 SIZE = 24
 

@@ -11,23 +11,23 @@ import torch
 
 from taskmark.contract.recipe import recipe_named
 from taskmark.engine.stage import Cost, Stage, outside_key
-from taskmark.experts.reading import read_expert
+from taskmark.experts.expert_reader import read_expert
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting
 from taskmark.machine.costs import measure
-from taskmark.stages.data import Inputs
 from taskmark.stages.heads import MakeHead
 from taskmark.stages.model import Model
+from taskmark.stages.task_inputs import Inputs
 from taskmark.stages.tuning import tune
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS, Checkpoints
+from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS, Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmark.engine.stage_store import StageStore
     from taskmark.experts.foreign import ForeignFile
-    from taskmark.suite.definition import Suite
     from taskmark.suite.protocol import Tuning
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Sizes
 
 _LEARNING = {"standard": 3.0, "tangent": 5.5}  # passes that a step takes an item, as measured

@@ -19,9 +19,9 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     Raises:
         TaskmarkError: if a name is unknown, or the run has not made them.
     """
+    from taskmark.atomic_files import check_writable  # noqa: PLC0415
     from taskmark.engine.run import prepare  # noqa: PLC0415 - imports torch
-    from taskmark.experts.exporting import export_experts, words_of_run  # noqa: PLC0415
-    from taskmark.files import check_writable  # noqa: PLC0415
+    from taskmark.experts.expert_export import export_experts, words_of_run  # noqa: PLC0415
 
     ready = prepare(config)
     suite, backbones = ready.request.suite, ready.request.backbones

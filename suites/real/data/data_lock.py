@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import lock_files
-from taskmark.suites.real.data.definition import SourceSplit
+from taskmark.suites.real.data.public_data_sets import SourceSplit
 from taskmark.suites.real.lock_files import Commit, Sha256
 
 if TYPE_CHECKING:

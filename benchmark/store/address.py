@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from taskmark.atomic_files import remove_file
 from taskmark.errors import TaskmarkError
-from taskmark.files import remove_file
 
 _FOLDER = "v2"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

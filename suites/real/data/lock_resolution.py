@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.suites.real import lock_files
-from taskmark.suites.real.data import hub, layout, preparing, tasks
-from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
-from taskmark.suites.real.data.lock import Locked
+from taskmark.suites.real.data import hub, preparing, repository_paths, tasks
+from taskmark.suites.real.data.data_lock import Locked
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS, definition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskmark.suites.real.data.definition import SourceSplit
     from taskmark.suites.real.data.preparing import Progress
+    from taskmark.suites.real.data.public_data_sets import SourceSplit
     from taskmark.suites.real.data.tasks import Place
 
 
@@ -49,7 +49,7 @@ def resolve(
     source, files = tasks.fetched(task, commit, place)
     folder = place.of(task, commit.revision, size=size)
     facts = preparing.prepare(source, folder, size=size, workers=workers, progress=progress)
-    found = layout.find(data, files) or data.files
+    found = repository_paths.find(data, files) or data.files
     moved = () if found == data.files else (f"its files are {_named(found)}, not as defined",)
     rows = {s: sum(chunk.n_rows for chunk in source.chunks[s]) for s in SOURCE_SPLITS}
     surprises = tuple(

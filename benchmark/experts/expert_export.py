@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import save
 
+from taskmark.atomic_files import write_atomically
 from taskmark.contract.recipe import recipe_named
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.experts.files import remainder_of
-from taskmark.experts.labels import LABEL, Label, read_label
-from taskmark.experts.trees import place_of
-from taskmark.files import write_atomically
+from taskmark.experts.expert_files import remainder_of
+from taskmark.experts.expert_folders import place_of
+from taskmark.experts.expert_labels import LABEL, Label, read_label
 from taskmark.records.frozen import digest
-from taskmark.stages.experts import Tune
+from taskmark.stages.expert_stages import Tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from taskmark.contract.recipe import Mode
     from taskmark.engine.stage_store import StageStore
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")  # what a family's name may not have
 _SHOWN = 16  # letters of the suite's name, and digits of the hash, in a family's name

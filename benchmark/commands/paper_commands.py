@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from taskmark.commands.authors import SUBMISSIONS
-from taskmark.commands.authors import reproduce_command as reproduce_submissions
+from taskmark.commands.author_commands import SUBMISSIONS
+from taskmark.commands.author_commands import reproduce_command as reproduce_submissions
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError, unknown
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskmark.config import RunConfig
-    from taskmark.papers.definition import Paper
+    from taskmark.papers.paper_file import Paper
     from taskmark.papers.table import Measurements
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 
 def reproduce_command(
@@ -63,7 +63,7 @@ def papers_and_submissions(names: Sequence[str]) -> tuple[list[str], list[Path]]
     Raises:
         TaskmarkError: if a name is neither.
     """
-    from taskmark.papers.definition import is_paper, known  # noqa: PLC0415
+    from taskmark.papers.paper_file import is_paper, known  # noqa: PLC0415
 
     papers = [name for name in names if is_paper(name)]
     folders = [Path(name) for name in names if not is_paper(name)]
@@ -76,7 +76,7 @@ def papers_and_submissions(names: Sequence[str]) -> tuple[list[str], list[Path]]
 
 def print_papers() -> None:
     """Print the papers that can be reproduced, and how many of their figures are known."""
-    from taskmark.papers.definition import known, read  # noqa: PLC0415
+    from taskmark.papers.paper_file import known, read  # noqa: PLC0415
 
     table = Table("paper", "suite", "figures", "title", box=None, pad_edge=False)
     for name, path in known().items():
@@ -108,16 +108,16 @@ def reproduce_papers(
     Raises:
         TaskmarkError: if a name is unknown, a file is not valid, or a run cannot be made.
     """
-    from taskmark.files import write_atomically  # noqa: PLC0415
-    from taskmark.papers import views  # noqa: PLC0415
-    from taskmark.papers.definition import load  # noqa: PLC0415
+    from taskmark.atomic_files import write_atomically  # noqa: PLC0415
+    from taskmark.papers import reproduction_formats  # noqa: PLC0415
+    from taskmark.papers.paper_file import load  # noqa: PLC0415
     from taskmark.papers.runs import (  # noqa: PLC0415
         choose_backbones,
         choose_suite,
         lay_over_suite,
     )
     from taskmark.papers.table import Measurements, compare_figures  # noqa: PLC0415
-    from taskmark.suite.definition import load as load_suite  # noqa: PLC0415
+    from taskmark.suite.suite_file import load as load_suite  # noqa: PLC0415
 
     if len(names) > 1 and any(outputs.values()):
         raise TaskmarkError(
@@ -128,7 +128,10 @@ def reproduce_papers(
     for paper in [load(name) for name in names]:
         suite = lay_over_suite(paper, load_suite(choose_suite(paper, suite_name)))
         backbones = choose_backbones(paper, config.backbones)
-        for sentence in [views.citation(paper), *views.protocol(paper, suite, backbones)]:
+        for sentence in [
+            reproduction_formats.citation(paper),
+            *reproduction_formats.protocol(paper, suite, backbones),
+        ]:
             console.say(sentence)
         if dry_run:
             console.say(_readiness(paper, suite, backbones))
@@ -138,24 +141,24 @@ def reproduce_papers(
         else:
             found = _measured(console, paper, suite, config)
         compared = compare_figures(paper, suite, backbones, found)
-        notes = list(views.notes(paper, suite, compared))
+        notes = list(reproduction_formats.notes(paper, suite, compared))
         formats = {
-            "markdown": views.markdown(paper, compared, notes),
-            "json": views.as_json(paper, suite, compared, notes),
+            "markdown": reproduction_formats.markdown(paper, compared, notes),
+            "json": reproduction_formats.as_json(paper, suite, compared, notes),
         }
         for kind, path in outputs.items():
             if path is not None:
                 write_atomically(path, formats[kind].encode())
-        for table in views.tables(compared):
+        for table in reproduction_formats.tables(compared):
             console.show(table, keep=("row", "metric", "published", "measured"))
-        for sentence in [*views.sources(compared), *notes]:
+        for sentence in [*reproduction_formats.sources(compared), *notes]:
             console.say(sentence)
 
 
 def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     """Whether all that the paper needs is here, in a sentence, and how to get what is not."""
     from taskmark.suite.provider import provider  # noqa: PLC0415
-    from taskmark.suite.resolving import what_is_missing  # noqa: PLC0415
+    from taskmark.suite.unfrozen_suites import what_is_missing  # noqa: PLC0415
 
     tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
     missing = what_is_missing(suite, provider(suite.provider), backbones, tasks)

@@ -7,7 +7,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from taskmark.contract.checkpoints import check_finite, fitted
+from taskmark.contract.foreign_weights import check_finite, fitted
 from taskmark.contract.tensor_names import plain_names
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.backbones import layouts, towers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import Backbone
 
 _CLASSIFIER = re.compile(r"^(head|head_dist|pre_logits)\.")
 _PROJECTION = "head.weight"

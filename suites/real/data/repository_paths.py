@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data.definition import SOURCE_SPLITS
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskmark.suites.real.data.definition import DataSet, Patterns, SourceSplit
+    from taskmark.suites.real.data.public_data_sets import DataSet, Patterns, SourceSplit
 
     Files = dict[SourceSplit, Patterns]
 

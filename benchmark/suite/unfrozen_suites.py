@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from taskmark.errors import TaskmarkError
 from taskmark.records.frozen import digest
-from taskmark.stages.data import fingerprint
+from taskmark.stages.task_inputs import fingerprint
 from taskmark.store.keys import source_of
-from taskmark.suite.definition import UNRESOLVED
 from taskmark.suite.provider import fetched, provider
+from taskmark.suite.suite_file import UNRESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
 
 _SHOWN = 8  # digits of the hash of hashes that a variant shows
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suite.definition import load
 from taskmark.suite.provider import fetched, provider
+from taskmark.suite.suite_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 
 def data_sets(suite: str | None, names: Sequence[str]) -> list[str]:

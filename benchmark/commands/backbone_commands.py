@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from taskmark.commands.one_by_one import for_each
+from taskmark.commands.for_each_name import for_each
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import resolving
-from taskmark.suites.real.backbones.definition import definition, definitions
-from taskmark.suites.real.backbones.lock import Locked, lock_file, read_lock, write_lock
+from taskmark.suites.real.backbones import weight_lookup
+from taskmark.suites.real.backbones.backbone_lock import Locked, lock_file, read_lock, write_lock
+from taskmark.suites.real.backbones.public_backbones import definition, definitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def fetch_backbones(names: Sequence[str]) -> None:
 
     def fetch(name: str) -> None:
         if definition(name).seed is None:
-            _say(f"{name}: {resolving.fetch(name)} is here.")
+            _say(f"{name}: {weight_lookup.fetch(name)} is here.")
         else:
             _say(f"{name}: drawn on this machine, nothing to fetch.")
 
@@ -82,7 +82,7 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
 
     def resolve(name: str) -> None:
         if definition(name).seed is None or revision is not None:
-            found = resolving.resolve(name, revision)
+            found = weight_lookup.resolve(name, revision)
         else:
             found = Locked(sha256=backbones.weights_sha256(name))
         # One by one, so that an interrupted command has not worked in vain.
@@ -117,7 +117,7 @@ def _is_here(name: str) -> bool:
     if definition(name).seed is not None:
         return True
     try:
-        resolving.find(name)
+        weight_lookup.find(name)
     except TaskmarkError:
         return False
     return True

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.files import write_atomically
 from taskmark.records.envelope import Envelope
 from taskmark.records.identity import age, keep_newest
 from taskmark.records.record import Record

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskmark.contract.recipe import Mode
 
 UNRESOLVED = "unresolved"
-"""In place of a hash that nobody has fixed yet, see `taskmark.suite.resolving`."""
+"""In place of a hash that nobody has fixed yet, see `taskmark.suite.unfrozen_suites`."""
 
 _IDENTITY = ("name", "version", "summary")  # what a suite says of itself and never inherits
 

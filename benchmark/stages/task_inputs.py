@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from taskmark.engine.stage import Cost, Stage, outside_key
 from taskmark.errors import TaskmarkError
-from taskmark.machine.memory import BatchSplitter
+from taskmark.machine.out_of_memory import BatchSplitter
 from taskmark.stages.model import Model
 from taskmark.store.image_files import ImageFile
 from taskmark.store.recording import note
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from taskmark.contract.data_access import PermittedSplit
     from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Split, TaskData
 
 _PIXELS_NDIM = 4  # [N, H, W, 3]

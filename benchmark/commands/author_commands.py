@@ -76,7 +76,7 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
         own_records,
         write_submissions,
     )
-    from taskmark.records.files import read_records  # noqa: PLC0415 - imports torch
+    from taskmark.records.record_files import read_records  # noqa: PLC0415 - imports torch
 
     console = PlainConsole()
     files = [Path(name)] if name.endswith(".py") else []
@@ -100,7 +100,7 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
     """Run submissions again, write what came of it into them, and exit with 1 on a dispute."""
     from taskmark.engine.progress import Display  # noqa: PLC0415
     from taskmark.engine.run import Watcher, run  # noqa: PLC0415
-    from taskmark.gate import views  # noqa: PLC0415 - imports torch
+    from taskmark.gate import comparison_formats  # noqa: PLC0415 - imports torch
     from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
     from taskmark.plugins.reproducing import compared, plan_rerun, reproduction  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
@@ -123,7 +123,7 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
         comparison = compared(claimed, outcome.records)
         after = submission.with_reproduction(reproduction(comparison, outcome.records))
         write_state(folder, after)
-        if (table := views.table(comparison)) is not None:
+        if (table := comparison_formats.table(comparison)) is not None:
             console.show(table, keep=("row", "task", "before", "after", "verdict"))
         for difference in after.reproductions[-1].differences:
             console.say(difference)
@@ -147,7 +147,7 @@ def _changed_methods(
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
     from taskmark.plugins.stand_ins import Limits, find_apart  # noqa: PLC0415
-    from taskmark.suite.definition import load  # noqa: PLC0415
+    from taskmark.suite.suite_file import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
     resolved = [file.resolve() for file in files]
@@ -156,7 +156,7 @@ def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
 
 def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
     from taskmark.conformance import findings  # noqa: PLC0415
-    from taskmark.conformance.apart import findings_apart  # noqa: PLC0415
+    from taskmark.conformance.isolated_checks import findings_apart  # noqa: PLC0415
     from taskmark.plugins.stand_ins import StandIn  # noqa: PLC0415
 
     if issubclass(found.method, StandIn):

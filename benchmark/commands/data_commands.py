@@ -11,12 +11,12 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from taskmark.commands.one_by_one import for_each
+from taskmark.commands.for_each_name import for_each
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import arrays, duplicate_list, locking, tasks
-from taskmark.suites.real.data.definition import definition, definitions
-from taskmark.suites.real.data.lock import read_lock, require_resolved, write_lock
+from taskmark.suites.real.data import arrays, duplicate_list, lock_resolution, tasks
+from taskmark.suites.real.data.data_lock import read_lock, require_resolved, write_lock
+from taskmark.suites.real.data.public_data_sets import definition, definitions
 from taskmark.suites.real.data.tasks import Place
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.suites.real.data.arrays import Arrays, Facts
-    from taskmark.suites.real.data.lock import Locked
+    from taskmark.suites.real.data.data_lock import Locked
 
 _GIGABYTE = 1e9
 
@@ -161,7 +161,7 @@ def lock_data(
     def resolve(task: str) -> None:
         _announce(task)
         with _progress(task) as told:
-            found, surprises = locking.resolve(
+            found, surprises = lock_resolution.resolve(
                 task, place, revision=revision, workers=_workers(workers), progress=told
             )
         # One by one, so that an interrupted command has not worked in vain.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskmark.config import RunConfig
     from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 
 def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bool = False) -> None:
@@ -56,9 +56,9 @@ def report_command(
 ) -> None:
     """Build tables and site, print the table of these records (or all) and the page's path."""
     from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.records.files import read_kind  # noqa: PLC0415
     from taskmark.records.localisation_record import LocalisationRecord  # noqa: PLC0415
     from taskmark.records.negation_record import NegationRecord  # noqa: PLC0415
+    from taskmark.records.record_files import read_kind  # noqa: PLC0415
 
     console = PlainConsole(quiet=quiet)
     _check_run(out)
@@ -78,7 +78,7 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
     from taskmark.contract.recipe import RECIPES  # noqa: PLC0415
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
-    from taskmark.suite.definition import known, load, read  # noqa: PLC0415
+    from taskmark.suite.suite_file import known, load, read  # noqa: PLC0415
 
     console = PlainConsole()
     suite = load(suite_name)
@@ -117,8 +117,8 @@ def compare_command(
         changelog: the file that then says why.
         outputs: files to write the comparison to, by "markdown", "junit" and "json".
     """
-    from taskmark.files import write_atomically  # noqa: PLC0415
-    from taskmark.gate import views  # noqa: PLC0415
+    from taskmark.atomic_files import write_atomically  # noqa: PLC0415
+    from taskmark.gate import comparison_formats  # noqa: PLC0415
     from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
 
@@ -127,13 +127,17 @@ def compare_command(
     records = read_records(after)
     comparison, notes = _compared(before, records) if accept is None else _former(before, records)
     if comparison is not None:
-        formats = {"markdown": views.markdown, "junit": views.junit, "json": views.as_json}
+        formats = {
+            "markdown": comparison_formats.markdown,
+            "junit": comparison_formats.junit,
+            "json": comparison_formats.as_json,
+        }
         for name, path in outputs.items():
             if path is not None:
                 write_atomically(path, formats[name](comparison).encode())
-        if (drawn := views.table(comparison)) is not None:
+        if (drawn := comparison_formats.table(comparison)) is not None:
             console.show(drawn, keep=("row", "task", "before", "after", "verdict"))
-        notes += views.sentences(comparison)
+        notes += comparison_formats.sentences(comparison)
     for line in notes:
         console.say(line)
     if accept is not None:
@@ -160,7 +164,7 @@ def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, l
     from taskmark.gate.baseline import baseline_rows, check_same_suite, read_baseline  # noqa: PLC0415
     from taskmark.gate.compare import compare, rows_of  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
-    from taskmark.suite.definition import gate_of  # noqa: PLC0415
+    from taskmark.suite.suite_file import gate_of  # noqa: PLC0415
 
     is_baseline = before.suffix == ".json"
     if is_baseline:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.contract.checkpoints import check_finite, is_running, unit_roundoff, weights_of
+from taskmark.contract.foreign_weights import check_finite, is_running, unit_roundoff, weights_of
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.experts.files import remainder_of
+from taskmark.experts.expert_files import remainder_of
 from taskmark.experts.foreign import hash_of
 from taskmark.store.recording import note
 from taskmark.suites.weight_files import read_tensors

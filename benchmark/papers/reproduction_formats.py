@@ -11,16 +11,16 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
-from taskmark.gate.views import markdown_table
-from taskmark.papers.definition import KNOWN_FROM, OWN
+from taskmark.gate.comparison_formats import markdown_table
+from taskmark.papers.paper_file import KNOWN_FROM, OWN
 from taskmark.papers.table import controlled_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskmark.papers.definition import Metric, Paper
+    from taskmark.papers.paper_file import Metric, Paper
     from taskmark.papers.table import FigureLine
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 _METRICS: dict[Metric, str] = {
     "accuracy": "accuracy",

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data.lock import LockedFile
+from taskmark.suites.real.data.data_lock import LockedFile
 from taskmark.suites.real.hub_files import anew, require_announced
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskmark.atomic_files import list_drafts, remove_file
 from taskmark.errors import CorruptArtifactError
-from taskmark.files import list_drafts, remove_file
+from taskmark.store.address import list_old_files, old_store_size, remove_old_files, size_of
 from taskmark.store.artifacts import DAMAGED, TENSORS
-from taskmark.store.layout import list_old_files, old_store_size, remove_old_files, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import towers
-from taskmark.suites.real.backbones.definition import definition as backbone_definition
+from taskmark.suites.real.backbones.backbone_lock import read_lock as backbones_lock
 from taskmark.suites.real.backbones.encoder import Encoder
-from taskmark.suites.real.backbones.lock import read_lock as backbones_lock
+from taskmark.suites.real.backbones.public_backbones import definition as backbone_definition
 from taskmark.suites.real.data import arrays, tasks
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import read_lock
+from taskmark.suites.real.data.data_lock import read_lock
+from taskmark.suites.real.data.public_data_sets import definition
 from taskmark.suites.real.data.tasks import Place
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.validation_split import manifest
 from taskmark.suites.task_data import Sizes
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import lock_files
-from taskmark.suites.real.backbones.definition import definition
-from taskmark.suites.real.backbones.lock import Locked, read_lock
+from taskmark.suites.real.backbones.backbone_lock import Locked, read_lock
+from taskmark.suites.real.backbones.public_backbones import definition
 from taskmark.suites.real.hub_errors import in_sentences
 from taskmark.suites.real.hub_files import anew, require_announced
 from taskmark.suites.weight_files import SUFFIXES
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import Backbone
 
 
 def find(name: str) -> Path:

@@ -11,9 +11,9 @@ from rich.table import Table
 from taskmark.console import PlainConsole
 from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.store import cache
+from taskmark.store import inventory
+from taskmark.store.address import old_store_size
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import old_store_size
 from taskmark.store.locks import lock_out_runs
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
         TaskmarkError: if there is no such store, or nothing of that kind in it.
     """
     store, console = _store(folder), PlainConsole()
-    stored = cache.list_entries(store)
+    stored = inventory.list_entries(store)
     kinds = {entry.kind for entry in stored.values()}
     if kind is not None and kind not in kinds:
         raise unknown("kind of artifact", kind, kinds)
-    used, needed = cache.find_users(stored), cache.find_needed(stored)
+    used, needed = inventory.find_users(stored), inventory.find_needed(stored)
     if kind is None:
         table = Table("kind", "number", "MB", "needed by records", "used by", box=None)
         for name, group in groupby(stored.values(), key=lambda entry: entry.kind):
             found = list(group)
             by = {user.partition("/")[0] for entry in found for user in used[entry.name]}
             n_needed = sum(entry.name in needed for entry in found)
-            size = f"{cache.total_bytes(found) / _MEGABYTE:.1f}"
+            size = f"{inventory.total_bytes(found) / _MEGABYTE:.1f}"
             table.add_row(name, str(len(found)), size, str(n_needed), ", ".join(sorted(by)))
     else:
         table = Table("key", "MB", "what it is", "used by", "notes", box=None)
@@ -52,7 +52,7 @@ def list_cache(folder: Path | None, kind: str | None) -> None:
                 size = f"{entry.n_bytes / _MEGABYTE:.1f}"
                 table.add_row(key, size, entry.label, names or "nothing", notes)
     console.show(table, keep=("kind", "number", "MB", "key", "what it is"))
-    total = cache.total_bytes(stored.values()) / _MEGABYTE
+    total = inventory.total_bytes(stored.values()) / _MEGABYTE
     console.say(f"{len(stored)} artifacts, {total:.1f} MB in {store.root}")
     if old := old_store_size(store.root):
         console.say(
@@ -67,7 +67,7 @@ def verify_cache(folder: Path | None) -> None:
     Raises:
         TaskmarkError: if there is no such store.
     """
-    n_whole, damaged = cache.verify_all(_store(folder))
+    n_whole, damaged = inventory.verify_all(_store(folder))
     console = PlainConsole()
     for error in damaged:
         console.say(str(error))
@@ -84,7 +84,7 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
     """
     store, console = _store(folder), PlainConsole()
     with lock_out_runs(store.root) if yes else nullcontext():
-        waste = cache.find_waste(store, also_needed=everything)
+        waste = inventory.find_waste(store, also_needed=everything)
         for name in waste.artifacts:
             console.say(_short(name))
         for path in waste.files:
@@ -92,7 +92,7 @@ def prune_cache(folder: Path | None, *, everything: bool, yes: bool) -> None:
         if waste.old_files:
             console.say(f"{len(waste.old_files)} files of an earlier version of taskmark")
         if yes:
-            cache.remove_waste(store, waste)
+            inventory.remove_waste(store, waste)
     n = len(waste.artifacts) + len(waste.files) + len(waste.old_files)
     done = "were removed" if yes else "would be removed; say --yes to do it"
     console.say(f"{n} entries, {waste.n_bytes / _MEGABYTE:.1f} MB, {done}.")
