@@ -99,7 +99,7 @@ class Refinement(Loop):
     start_weight_decay: float = Field(default=0.1, ge=0)
     start_epochs: int = Field(default=20, ge=1)
 
-    def refined(self, given: Given, loss: TaskLoss) -> Tensor:
+    def refine(self, given: Given, loss: TaskLoss) -> Tensor:
         """Start, follow the difference vectors, and keep what is best on the images held out.
 
         Returns:

@@ -43,7 +43,7 @@ class DirectScaling(Refinement, Method):
 
         Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=True))
+        return self.refine(given, TaskLoss(given, labelled=True))
 
 
 class DirectScalingUnsupervised(Refinement, Method):
@@ -68,4 +68,4 @@ class DirectScalingUnsupervised(Refinement, Method):
 
         Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=False))
+        return self.refine(given, TaskLoss(given, labelled=False))

@@ -67,7 +67,7 @@ class DvBasi(Refinement, Method):
         Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
         `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=True))
+        return self.refine(given, TaskLoss(given, labelled=True))
 
 
 class DvBasiStart(Refinement, Method):
@@ -119,10 +119,10 @@ class DvBasiSingleTask(Loop, Method):
         refined: dict[str, Tensor] = {}
         for task in sorted(vectors):
             share = given.gradient_images_left // (len(vectors) - len(refined))
-            refined[task] = self._refined(given, task, vectors[task], share)
+            refined[task] = self._refine(given, task, vectors[task], share)
         return Edit(vector=torch.zeros_like(given.pretrained), per_task=refined)
 
-    def _refined(self, given: Given, task: str, vector: Tensor, budget: int) -> Tensor:
+    def _refine(self, given: Given, task: str, vector: Tensor, budget: int) -> Tensor:
         loss = TaskLoss(given, labelled=True, tasks=[task])
         stays = [(loss.held_out(vector), vector)]
         results = self.iterates(given, loss, vector, budget=budget)
@@ -151,4 +151,4 @@ class DvBasiUnsupervised(Refinement, Method):
         Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
         `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=False))
+        return self.refine(given, TaskLoss(given, labelled=False))

@@ -79,7 +79,7 @@ class TaskLoss:
     def batches(self, size: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches: `size` shuffled indices of each task, its images repeated in turn."""
         streams = {
-            task: _shuffled(index, size, self._given.generator) for task, index in self._fit.items()
+            task: _shuffle(index, size, self._given.generator) for task, index in self._fit.items()
         }
         while True:
             yield {task: next(stream) for task, stream in streams.items()}
@@ -120,7 +120,7 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1).mean()
 
 
-def _shuffled(index: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _shuffle(index: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Cut an endless sequence of shuffled passes over `index` into batches."""
     queue = index[:0]
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,9 @@ FORBIDDEN = {
 UNPICKLING = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 CALLS = {"torch.load", "np.load", "numpy.load", "eval", "exec"}
 SEEDING = {"torch.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed"}
+# Modules that share a name because they are the same thing: each suite's folder has its provider,
+# and a method's file is called what the method is.
+SHARED_NAMES = {"__init__", "__main__", "provider"}
 WORDS_OF_THE_HARNESS = {"experts", "pretrained", "coefficients"}  # stages and models too
 
 
@@ -91,7 +95,26 @@ def test_nothing_unpickles_or_seeds_a_global_generator(folder):
 
 def test_the_harness_names_no_competitor():
     """A method is found by scanning a folder, so no name of one is in the harness."""
-    methods = {path.stem for path in modules("methods")} - {"__init__"} - WORDS_OF_THE_HARNESS
+    methods = {path.stem for path in modules("methods")} - {"__init__"} - # Modules that share a name because they are the same thing: each suite's folder has its provider,
+# and a method's file is called what the method is.
+SHARED_NAMES = {"__init__", "__main__", "provider"}
+WORDS_OF_THE_HARNESS
     for path in modules("benchmark"):
         nodes = ast.walk(ast.parse(path.read_text("utf-8")))
         assert not methods & {n.value for n in nodes if isinstance(n, ast.Constant)}, path
+
+
+def test_no_two_modules_share_a_name():
+    names = Counter(path.stem for folder in PACKAGES for path in modules(folder))
+    assert {name for name, n in names.items() if n > 1} <= SHARED_NAMES
+
+
+def test_no_two_classes_share_a_name():
+    classes = Counter(
+        node.name
+        for folder in PACKAGES
+        for path in modules(folder)
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not {name for name, n in classes.items() if n > 1}

@@ -71,7 +71,7 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
         TaskmarkError: if the method is unknown or its records cannot be submitted.
     """
     from taskmark.plugins.submitting import (  # noqa: PLC0415
-        Source,
+        SubmittedCode,
         check_source,
         own_records,
         write_submissions,
@@ -87,7 +87,7 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
     for key in wanted:
         if key not in methods:
             raise unknown("method", key, methods)
-        sources.append(Source(methods[key], package))
+        sources.append(SubmittedCode(methods[key], package))
         check_source(sources[-1])
     gathered = [own_records(records, source, out) for source in sources]
     for source, own in zip(sources, gathered, strict=True):
@@ -101,15 +101,15 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
     from taskmark.engine.progress import Display  # noqa: PLC0415
     from taskmark.engine.run import Watcher, run  # noqa: PLC0415
     from taskmark.gate import comparison_formats  # noqa: PLC0415 - imports torch
-    from taskmark.plugins.changes import changed_files, touched  # noqa: PLC0415
-    from taskmark.plugins.reproducing import compared, plan_rerun, reproduction  # noqa: PLC0415
+    from taskmark.plugins.changes import changed_files, find_touched  # noqa: PLC0415
+    from taskmark.plugins.reproducing import compare_with_claim, plan_rerun, reproduction  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
     from taskmark.plugins.submitting import write_state  # noqa: PLC0415
 
     console = PlainConsole()
     if config.since is not None:
         files = changed_files(config.since, Path())
-        folders = [*folders, *touched(files, {}, SUBMISSIONS).submissions]
+        folders = [*folders, *find_touched(files, {}, SUBMISSIONS).submissions]
     if not folders:
         console.say("There is nothing to reproduce.")
     read = [(folder, *read_submission(folder)) for folder in folders]
@@ -120,7 +120,7 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
         with Display(console, quiet=False) as display:
             watcher = Watcher(display.begin, display.event)
             outcome = run(asked.model_copy(update={"plugins": plugins, "since": None}), watcher)
-        comparison = compared(claimed, outcome.records)
+        comparison = compare_with_claim(claimed, outcome.records)
         after = submission.with_reproduction(reproduction(comparison, outcome.records))
         write_state(folder, after)
         if (table := comparison_formats.table(comparison)) is not None:
@@ -136,29 +136,29 @@ def reproduce_command(folders: Sequence[Path], config: RunConfig) -> None:
 def _changed_methods(
     since: str, names: Sequence[str], files: Sequence[Path]
 ) -> tuple[list[str], list[Path]]:
-    from taskmark.plugins.changes import changed_files, changed_methods, touched  # noqa: PLC0415
+    from taskmark.plugins.changes import changed_files, changed_methods, find_touched  # noqa: PLC0415
     from taskmark.plugins.submission import read_submission  # noqa: PLC0415
 
-    folders = touched(changed_files(since, Path()), {}, SUBMISSIONS).submissions
+    folders = find_touched(changed_files(since, Path()), {}, SUBMISSIONS).submissions
     submitted = [(folder, read_submission(folder)[0].file) for folder in folders]
     new_files = [folder / file for folder, file in submitted if file is not None]
     return [*names, *changed_methods(since)], [*files, *new_files]
 
 
 def _found(files: Sequence[Path], time_limit: float) -> dict[str, Found]:
-    from taskmark.plugins.stand_ins import Limits, find_apart  # noqa: PLC0415
+    from taskmark.plugins.stand_ins import Limits, find_isolated  # noqa: PLC0415
     from taskmark.suite.suite_file import load  # noqa: PLC0415
 
     # The process of a plug-in is elsewhere in the tree of folders.
     resolved = [file.resolve() for file in files]
-    return find_apart(resolved, Limits(time_limit, load("mini").provider))
+    return find_isolated(resolved, Limits(time_limit, load("mini").provider))
 
 
 def _findings(found: Found, time_limit: float, *, large: bool) -> list[Finding]:
     from taskmark.conformance import findings  # noqa: PLC0415
-    from taskmark.conformance.isolated_checks import findings_apart  # noqa: PLC0415
+    from taskmark.conformance.isolated_checks import check_isolated  # noqa: PLC0415
     from taskmark.plugins.stand_ins import StandIn  # noqa: PLC0415
 
     if issubclass(found.method, StandIn):
-        return [*findings_apart(found.method, seconds=time_limit, large=large)]
+        return [*check_isolated(found.method, seconds=time_limit, large=large)]
     return [*findings(found.method, large=large)]

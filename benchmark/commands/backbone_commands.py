@@ -11,7 +11,12 @@ from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import weight_lookup
-from taskmark.suites.real.backbones.backbone_lock import Locked, lock_file, read_lock, write_lock
+from taskmark.suites.real.backbones.backbone_lock import (
+    LockedBackbone,
+    lock_file,
+    read_lock,
+    write_lock,
+)
 from taskmark.suites.real.backbones.public_backbones import definition, definitions
 
 if TYPE_CHECKING:
@@ -84,7 +89,7 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
         if definition(name).seed is None or revision is not None:
             found = weight_lookup.resolve(name, revision)
         else:
-            found = Locked(sha256=backbones.weights_sha256(name))
+            found = LockedBackbone(sha256=backbones.weights_sha256(name))
         # One by one, so that an interrupted command has not worked in vain.
         known = read_lock() if lock_file().exists() else {}
         write_lock({**known, name: found}, lock_file())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskmark.suites.real.data.arrays import Arrays, Facts
-    from taskmark.suites.real.data.data_lock import Locked
+    from taskmark.suites.real.data.data_lock import LockedDataSet
 
 _GIGABYTE = 1e9
 
@@ -129,7 +129,7 @@ def _duplicates(task: str, where: Path, facts: Facts, splits: Mapping[str, Array
     except OSError as error:
         listed = ""
         _say(f"{task}: the list of duplicates was not written to {where} ({error.strerror}).")
-    shown = found.shown()
+    shown = found.describe()
     pairs = f" ({shown}{listed})" if shown else ""
     return f"{found.summary(len(splits['test'].labels))}{pairs}"
 
@@ -179,7 +179,7 @@ def _place(lock: Path | None, folder: Path | None) -> Place:
     return replace(place, lock=lock or place.lock, arrays=folder or place.arrays)
 
 
-def _chosen(names: Sequence[str], locks: dict[str, Locked]) -> list[str]:
+def _chosen(names: Sequence[str], locks: dict[str, LockedDataSet]) -> list[str]:
     for name in names:
         definition(name)
     if not names and not locks:
@@ -197,7 +197,7 @@ def _workers(workers: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _state(task: str, found: Locked | None, place: Place) -> str:
+def _state(task: str, found: LockedDataSet | None, place: Place) -> str:
     if found is None:
         return "unresolved"
     is_here = arrays.read_facts(place.of(task, found.revision)) is not None

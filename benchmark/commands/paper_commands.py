@@ -63,23 +63,23 @@ def papers_and_submissions(names: Sequence[str]) -> tuple[list[str], list[Path]]
     Raises:
         TaskmarkError: if a name is neither.
     """
-    from taskmark.papers.paper_file import is_paper, known  # noqa: PLC0415
+    from taskmark.papers.paper_file import find_papers, is_paper  # noqa: PLC0415
 
     papers = [name for name in names if is_paper(name)]
     folders = [Path(name) for name in names if not is_paper(name)]
     submitted = [str(path.parent) for path in sorted(SUBMISSIONS.glob("*/*/submission.json"))]
     for folder in folders:
         if not folder.is_dir():
-            raise unknown("paper or submission", str(folder), [*known(), *submitted])
+            raise unknown("paper or submission", str(folder), [*find_papers(), *submitted])
     return papers, folders
 
 
 def print_papers() -> None:
     """Print the papers that can be reproduced, and how many of their figures are known."""
-    from taskmark.papers.paper_file import known, read  # noqa: PLC0415
+    from taskmark.papers.paper_file import find_papers, read  # noqa: PLC0415
 
     table = Table("paper", "suite", "figures", "title", box=None, pad_edge=False)
-    for name, path in known().items():
+    for name, path in find_papers().items():
         paper = read(path)
         n = sum(len(values) for found in paper.published for values in found.values.values())
         table.add_row(*(Text(cell) for cell in (name, paper.suites[0], str(n), paper.title)))
@@ -158,10 +158,10 @@ def reproduce_papers(
 def _readiness(paper: Paper, suite: Suite, backbones: Sequence[str]) -> str:
     """Whether all that the paper needs is here, in a sentence, and how to get what is not."""
     from taskmark.suite.provider import provider  # noqa: PLC0415
-    from taskmark.suite.unfrozen_suites import what_is_missing  # noqa: PLC0415
+    from taskmark.suite.unfrozen_suites import list_missing  # noqa: PLC0415
 
     tasks = (*suite.tasks, *(suite.controls if paper.negation else ()))
-    missing = what_is_missing(suite, provider(suite.provider), backbones, tasks)
+    missing = list_missing(suite, provider(suite.provider), backbones, tasks)
     if not missing:
         return "All data and weights that it needs are here."
     return f"The suite {suite.label} cannot run here yet: {missing}."

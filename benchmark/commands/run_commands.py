@@ -78,11 +78,11 @@ def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
     """Print what a run can name."""
     from taskmark.contract.recipe import RECIPES  # noqa: PLC0415
     from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
-    from taskmark.suite.suite_file import known, load, read  # noqa: PLC0415
+    from taskmark.suite.suite_file import find_suites, load, read  # noqa: PLC0415
 
     console = PlainConsole()
     suite = load(suite_name)
-    suites = {name: read(path) for name, path in known().items() if "@" in name}
+    suites = {name: read(path) for name, path in find_suites().items() if "@" in name}
     console.show(_table("suite", ((name, _said(found)) for name, found in suites.items())))
     title = f"of {suite.name} {suite.version}"
     console.show(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))

@@ -37,7 +37,7 @@ CHECKS: dict[str, Callable[[type[Method]], str]] = {
     "one_task": merge_results.one_task,
     "direction": merge_results.direction,
     "odd_tensors": merge_results.odd_tensors,
-    "drawn_weights": random_weights.drawn_weights,
+    "drawn_weights": random_weights.check_random_weights,
     "memory": merge_memory.memory,
 }
 """What is checked, in order: a function that says what holds, or raises what does not."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-3  # relative to the terms of a result; learning amplifies rounding
 
 
-def edited(instance: Method, given: Given) -> Edit:
+def edit_checked(instance: Method, given: Given) -> Edit:
     """Edit, and return a checked copy of the result.
 
     Raises:
@@ -52,17 +52,18 @@ def same(one: Edit, other: Edit, *, terms: Callable[[], Edit]) -> bool:
     Args:
         one: an edit.
         other: the edit that should be the same.
-        terms: makes an edit as large as the terms that both are made of, see `uncancelled`.
+        terms: makes an edit as large as the terms that both are made of, see `edit_magnitudes`.
     """
-    if one.heads.keys() != other.heads.keys() or set(one.served_apart) != set(other.served_apart):
+    own = [set(edit.tasks_with_own_weights) for edit in (one, other)]
+    if one.heads.keys() != other.heads.keys() or own[0] != own[1]:
         return False
     return _near(one, other, one) or _near(one, other, terms())
 
 
-def uncancelled(method: type[Method], given: Given) -> Edit:
+def edit_magnitudes(method: type[Method], given: Given) -> Edit:
     """What a method makes of the task vectors' magnitudes, where no terms cancel."""
     given.task_vectors = given.task_vectors.abs()
-    return edited(method(), given)
+    return edit_checked(method(), given)
 
 
 def small_beside(tensor: Tensor, terms: Tensor) -> bool:
@@ -79,6 +80,6 @@ def _parts(edit: Edit, like: Edit) -> list[Tensor]:
     heads = [edit.heads[task] for task in like.heads]
     return [
         edit.vector,
-        *(edit.for_task(task) for task in like.served_apart),
+        *(edit.for_task(task) for task in like.tasks_with_own_weights),
         *(tensor for head in heads for tensor in (head.weight, head.bias)),
     ]

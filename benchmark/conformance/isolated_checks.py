@@ -23,7 +23,7 @@ class _Found(Frozen):
     sentence: str
 
 
-def findings_apart(
+def check_isolated(
     method: type[StandIn], *, seconds: float, large: bool = False
 ) -> Iterator[Finding]:
     """What `findings` says of a plug-in's class, without running its code here.
@@ -36,7 +36,7 @@ def findings_apart(
         large: whether to merge a model of a hundred million numbers too.
     """
     names = iter([*CHECKS, "large_model"])
-    heard = method.conform_apart(seconds=seconds, large=large)
+    heard = method.check_isolated(seconds=seconds, large=large)
     fault = heard.fault
     for answer in heard.said:
         try:

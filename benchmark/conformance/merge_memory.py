@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.conformance.edits import edited
+from taskmark.conformance.edits import edit_checked
 from taskmark.conformance.finding import UnmetError
 from taskmark.contract.given import Given
 from taskmark.contract.head import Head
@@ -39,7 +39,7 @@ def _of_size(method: type[Method], size: int, *, width: int) -> str:
     most = method.n_tasks[1]
     n_tasks = _N_TASKS if most is None else min(_N_TASKS, most)
     # The small one comes first, so that what is imported and set up once is not counted.
-    edited(method(), _given(_THOUSAND, n_tasks, width=8, recipe=method.recipe))
+    edit_checked(method(), _given(_THOUSAND, n_tasks, width=8, recipe=method.recipe))
     given = _given(size, n_tasks, width=width, recipe=method.recipe)
     with measure() as spent:
         edit = method().edit(given)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.conformance.edits import edited, same, small_beside, uncancelled
+from taskmark.conformance.edits import edit_checked, edit_magnitudes, same, small_beside
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import TASKS, miniature, tasks_of
 from taskmark.errors import DataRefusedError
@@ -29,14 +29,14 @@ def data(method: type[Method]) -> str:
 
 def result(method: type[Method]) -> str:
     """The result has the shape, the type and the device of what was given."""
-    edited(method(), miniature(method))
+    edit_checked(method(), miniature(method))
     return "It returns float32 vectors [P] of finite numbers, on the device of what it is given."
 
 
 def zeros(method: type[Method]) -> str:
     """Task vectors of zero leave the model alone."""
     given = miniature(method, zero=True)
-    edit = edited(method(), given)
+    edit = edit_checked(method(), given)
     vectors = [edit.vector, *(vector for _, vector in edit.own_vectors())]
     # A merged model from which theta0 is taken off leaves the rounding of weights of that size.
     if not all(small_beside(vector, given.pretrained) for vector in vectors):
@@ -52,9 +52,9 @@ def order(method: type[Method]) -> str:
     """The order of the tasks is irrelevant, or a reason is given."""
     if method.order_matters:
         return f"The order of the tasks may matter, and the reason is given: {method.order_matters}"
-    forth = edited(method(), miniature(method))
-    back = edited(method(), miniature(method, tasks=tasks_of(method)[::-1]))
-    if not same(forth, back, terms=lambda: uncancelled(method, miniature(method))):
+    forth = edit_checked(method(), miniature(method))
+    back = edit_checked(method(), miniature(method, tasks=tasks_of(method)[::-1]))
+    if not same(forth, back, terms=lambda: edit_magnitudes(method, miniature(method))):
         raise UnmetError(
             "The order of the tasks changes the result; make it irrelevant, or say in the class "
             "attribute order_matters why it cannot be."
@@ -66,7 +66,7 @@ def one_task(method: type[Method]) -> str:
     """A single task is enough."""
     if not method.takes(1):
         return f"It states that it merges {method.n_tasks[0]} tasks or more."
-    edited(method(), miniature(method, tasks=tasks_of(method)[:1]))
+    edit_checked(method(), miniature(method, tasks=tasks_of(method)[:1]))
     return "It works with a single task."
 
 
@@ -76,7 +76,7 @@ def direction(method: type[Method]) -> str:
         return "It does not claim that one task alone gives the direction of its expert."
     for seed in range(_N_DIRECTIONS):
         given = miniature(method, tasks=TASKS[seed : seed + 1], seed=seed)
-        vector, own = edited(method(), given).vector, given.task_vectors[0]
+        vector, own = edit_checked(method(), given).vector, given.task_vectors[0]
         cosine = float(torch.nn.functional.cosine_similarity(vector, own, dim=0))
         if cosine < 1 - _SAME_DIRECTION:
             raise UnmetError(
@@ -88,5 +88,5 @@ def direction(method: type[Method]) -> str:
 
 def odd_tensors(method: type[Method]) -> str:
     """Tensors may be empty, hold one element, or have many dimensions."""
-    edited(method(), miniature(method, odd=True))
+    edit_checked(method(), miniature(method, odd=True))
     return "It works with tensors of any shape, also empty ones and scalars."

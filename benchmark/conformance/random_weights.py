@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.conformance.edits import edited, same, uncancelled
+from taskmark.conformance.edits import edit_checked, edit_magnitudes, same
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.repetition import digest
 from taskmark.contract.given import Given
@@ -27,7 +27,7 @@ _SHAPES = ((1,), (0, 2), (), (2, 3), (5,), (4, 4), (2, 3, 2, 2), (3, 1))
 _SIZES = (1.0, 1e-6, 1e6)
 
 
-def drawn_weights(method: type[Method]) -> str:
+def check_random_weights(method: type[Method]) -> str:
     """Whatever the weights, the result is valid, the same again, and in no way tied to an order.
 
     Half of the cases lie on a coarse grid, full of zeros, equal magnitudes and vectors that cancel;
@@ -84,18 +84,18 @@ def keeps(
     give = functools.partial(_given, pretrained, shapes=shapes, recipe=method.recipe)
 
     def terms() -> Edit:
-        return uncancelled(method, give(vectors, tasks=tasks))
+        return edit_magnitudes(method, give(vectors, tasks=tasks))
 
     kept = digest(pretrained), digest(vectors)
-    first = edited(method(), give(vectors, tasks=tasks))
-    again = edited(method(), give(vectors, tasks=tasks))
+    first = edit_checked(method(), give(vectors, tasks=tasks))
+    again = edit_checked(method(), give(vectors, tasks=tasks))
     if not same(first, again, terms=terms):
         raise UnmetError("two runs differ; draw all randomness from given.generator.")
     if (digest(pretrained), digest(vectors)) != kept:
         raise UnmetError("it writes to what it is given; work on a copy.")
     if turn and not method.order_matters:
         turned = tasks[::-1]
-        other = edited(method(), give(vectors[turned], tasks=turned))
+        other = edit_checked(method(), give(vectors[turned], tasks=turned))
         if not same(first, other, terms=terms):
             raise UnmetError("the order changes the result; say why in order_matters.")
 

@@ -29,7 +29,7 @@ class Mask:
     kept: Tensor  # [P]
     factor: float = 1.0
 
-    def applied(self, vector: Tensor) -> Tensor:
+    def apply(self, vector: Tensor) -> Tensor:
         """The task's vector, [P] -> [P]."""
         return (vector * self.kept).mul_(self.factor)
 
@@ -55,14 +55,14 @@ class Edit:
     masks: Mapping[str, Mask] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def served_apart(self) -> tuple[str, ...]:
+    def tasks_with_own_weights(self) -> tuple[str, ...]:
         """The tasks that have weights of their own."""
         return (*self.per_task, *self.masks)
 
     @property
     def one_model(self) -> bool:
         """Whether the same weights serve all tasks, each under its head."""
-        return not self.served_apart
+        return not self.tasks_with_own_weights
 
     @property
     def extra_parameters(self) -> int:
@@ -87,12 +87,12 @@ class Edit:
     def for_task(self, task: str) -> Tensor:
         """The task vector that serves one task, [P]."""
         if task in self.masks:
-            return self.masks[task].applied(self.vector)
+            return self.masks[task].apply(self.vector)
         return self.per_task.get(task, self.vector)
 
     def own_vectors(self) -> Iterator[tuple[str, Tensor]]:
         """Each task that has weights of its own with its vector [P], one at a time."""
-        return ((task, self.for_task(task)) for task in self.served_apart)
+        return ((task, self.for_task(task)) for task in self.tasks_with_own_weights)
 
     def checked(self, size: int, heads: Mapping[str, TaskHead]) -> Edit:
         """Return a float32 copy on the CPU that shares no memory with the method.
@@ -106,7 +106,7 @@ class Edit:
                 head has not the shapes of the suite's, if a number is not finite, if a task has
                 both a vector and a mask, or if a task is not the suite's.
         """
-        for task in [*self.heads, *self.served_apart]:
+        for task in [*self.heads, *self.tasks_with_own_weights]:
             if task not in heads:
                 raise TaskmarkError(
                     f"The edit names the task {task!r}, which was not given; "

@@ -154,7 +154,7 @@ def is_running(name: str) -> bool:
     return name.rpartition(".")[2] in _RUNNING
 
 
-def fitted(
+def fit_weights(
     tensors: Mapping[str, Tensor],
     wanted: Mapping[str, Sequence[int]],
     *,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
-from taskmark.contract.foreign_weights import fitted, weights_of
+from taskmark.contract.foreign_weights import fit_weights, weights_of
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class WeightSpace:
         ignore: Sequence[str] = (),
     ) -> dict[str, Tensor]:
         """The tensors of a model under the names of the parts; see `checkpoints.fitted`."""
-        return fitted(
+        return fit_weights(
             state,
             {part.name: part.shape for part in self.parts},
             what=what,

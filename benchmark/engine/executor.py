@@ -159,7 +159,7 @@ class _Queue:
         self._undone.discard(job.key)
         self._claims.release(job)
 
-    def died(self, job: Job) -> None:
+    def drop_with_dependants(self, job: Job) -> None:
         # Nothing that needs it can run.
         self._claims.release(job)
         lost = {job.key}
@@ -230,7 +230,7 @@ class _Crew:
             except BrokenProcessPool:
                 if self._alone is None:
                     return [job, *self._running.values()]
-                self._queue.died(job)
+                self._queue.drop_with_dependants(job)
                 self._listener(Event("died", job))
                 return []
             except CorruptArtifactError as error:

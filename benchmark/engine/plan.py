@@ -16,7 +16,7 @@ from taskmark import stages
 from taskmark.contract.recipe import RECIPES, Recipe
 from taskmark.engine.row_choice import chosen_rows
 from taskmark.engine.stage import RecordStage, Stage
-from taskmark.experts.foreign import suited
+from taskmark.experts.foreign import select_rows
 from taskmark.stages.expert_set import ExpertSet
 from taskmark.stages.method_call import MethodCall, PluginFiles
 from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS
@@ -83,7 +83,7 @@ class Request:
         )
         if self.foreign:
             mode = self.foreign.recipe
-            rows = suited(rows, mode, methods=self.methods, recipes=self.recipes)
+            rows = select_rows(rows, mode, methods=self.methods, recipes=self.recipes)
         return tuple(rows)
 
     def method(self, name: str) -> type[Method]:
@@ -142,7 +142,7 @@ def plan(request: Request) -> tuple[Stage, ...]:
     Raises:
         TaskmarkError: if a name is unknown or a hyper-parameter is not allowed.
     """
-    return with_needs(stage for kind in record_stages() for stage in kind.planned(request))
+    return with_needs(stage for kind in record_stages() for stage in kind.plan(request))
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.contract.recipe import RECIPES, Recipe, recipe_named
+from taskmark.contract.recipe import RECIPES, Recipe, get_recipe
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.plugins.method_choice import MethodChoice
 
@@ -47,13 +47,13 @@ def chosen_rows(
         for choice in methods:
             _check_number(found[choice.name].method, n_tasks)
         found = {name: own for name, own in found.items() if own.method.takes(n_tasks)}
-    named = [recipe_named(name) for name in recipes]
+    named = [get_recipe(name) for name in recipes]
     competitors = list(methods) or [
         MethodChoice(name) for name, own in found.items() if own.method.role == "competitor"
     ]
     rows: list[tuple[MethodChoice, Recipe]] = []
     for choice in [*competitors, *_of_role(found, "baseline")]:
-        own = recipe_named(found[choice.name].method.recipe)
+        own = get_recipe(found[choice.name].method.recipe)
         suited = named if own.name == "standard" and named else [own]
         rows += [(choice, recipe) for recipe in suited if not named or recipe in named]
     if not rows:

@@ -35,7 +35,7 @@ from taskmark.store.artifacts import Store
 from taskmark.store.locks import ArtifactLocks
 from taskmark.store.tuning_checkpoints import discard_outlived
 from taskmark.suite.suite_file import load
-from taskmark.suite.unfrozen_suites import prepared, sentence
+from taskmark.suite.unfrozen_suites import prepare_suite, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,7 +113,7 @@ def prepare(
     """
     defined = (suite or load(config.suite)).only(config.tasks)
     named = tuple(defined.backbones) if "all" in config.backbones else config.backbones
-    resolved, hashes = prepared(
+    resolved, hashes = prepare_suite(
         defined.racing() if config.racing else defined,
         backbones=named,
         negation=config.negation,

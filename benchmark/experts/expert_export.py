@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from safetensors.torch import save
 
 from taskmark.atomic_files import write_atomically
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.experts.expert_files import remainder_of
@@ -67,7 +67,7 @@ def export_experts(
         TaskmarkError: if the run has not made one of them, other experts are there already, or a
             file cannot be written.
     """
-    mode = recipe_named(recipe).tuned
+    mode = get_recipe(recipe).tuned
     label = Label(
         family=family_of(suite, mode),
         source=f"taskmark, {suite.name} {suite.facts.edition}",

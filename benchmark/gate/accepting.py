@@ -90,9 +90,8 @@ def _what(comparison: RunComparison | None, n_rows: int) -> str:
     if comparison is None:
         return f"{n_rows} rows, the first"
     new = len({*comparison.new, *comparison.unguarded})
-    return (
-        f"{len(comparison.moved)} accuracies moved, {new} rows new, {len(comparison.missing)} gone"
-    )
+    n_changed, n_gone = len(comparison.changed_tasks), len(comparison.missing)
+    return f"{n_changed} accuracies moved, {new} rows new, {n_gone} gone"
 
 
 def _text(changelog: Path) -> str:

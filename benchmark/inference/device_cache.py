@@ -14,7 +14,7 @@ def fits(n_bytes: int, free_bytes: int, *, share: float = SHARE) -> bool:
     return n_bytes <= share * free_bytes
 
 
-def resident(device: torch.device, *tensors: Tensor) -> tuple[Tensor, ...]:
+def keep_on_device(device: torch.device, *tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors on the device, if it is a GPU and they fit together; else as they are."""
     if device.type != "cuda":
         return tensors

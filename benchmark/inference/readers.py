@@ -13,9 +13,9 @@ from torch.func import functional_call
 
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.inference.batches import in_a_row, streamed, streams
-from taskmark.inference.device_cache import resident
-from taskmark.inference.gram import gathered
+from taskmark.inference.batches import in_a_row, stream_batches, streams
+from taskmark.inference.device_cache import keep_on_device
+from taskmark.inference.gram import gather_gram_matrices
 from taskmark.inference.linearised import value_and_tangent
 from taskmark.machine.out_of_memory import BatchSplitter
 
@@ -99,7 +99,7 @@ class Setting:
             passes.dtype,
         )
 
-    def passed(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
+    def pass_batches(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
         """Call on batches of several [N, ...] in a row, smaller ones where memory is short."""
         for batch in self.batches(*parts):
             yield from self.room.each(call, batch)
@@ -113,7 +113,7 @@ class Setting:
         for _, alike in groupby(parts, lambda part: (part.shape[1:], part.device, streams(part))):
             run = list(alike)
             if streams(run[0]):
-                yield from streamed(list(in_a_row(run, self.batch_size)), self.device)
+                yield from stream_batches(list(in_a_row(run, self.batch_size)), self.device)
             else:
                 for pieces in in_a_row(run, self.batch_size):
                     yield self._joined([part[rows] for part, rows in pieces])
@@ -122,9 +122,9 @@ class Setting:
         batch = parts[0] if len(parts) == 1 else torch.cat(parts)
         return batch.to(self.device, non_blocking=True)
 
-    def kept(self, work: Mapping[str, Items]) -> dict[str, Items]:
+    def keep_on_device(self, work: Mapping[str, Items]) -> dict[str, Items]:
         """The work with its inputs on the device, if they fit there, to be read more than once."""
-        inputs = resident(self.device, *(items.inputs for items in work.values()))
+        inputs = keep_on_device(self.device, *(items.inputs for items in work.values()))
         return {
             task: replace(items, inputs=own)
             for (task, items), own in zip(work.items(), inputs, strict=True)
@@ -167,7 +167,7 @@ class StandardReader:
         self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
     ) -> dict[str, Tensor]:
         """See Reader."""
-        with gathered(self._setting.encoder, parts) as found:
+        with gather_gram_matrices(self._setting.encoder, parts) as found:
             for batch in self._setting.batches(inputs):
                 self.features(vector, batch)
         # Where the weights are that they are multiplied with.
@@ -179,7 +179,7 @@ class StandardReader:
     ) -> dict[str, Tensor]:
         """See Reader; weights are edited in place, once a scale, for all tasks."""
         vector = vector.to(self._setting.device)
-        work = self._setting.kept(work) if len(scales) > 1 else work
+        work = self._setting.keep_on_device(work) if len(scales) > 1 else work
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for scale in scales:
             torch.add(self._pretrained, vector, alpha=scale, out=self._buffer)
@@ -196,7 +196,7 @@ class StandardReader:
     ) -> dict[str, Tensor]:
         """See Reader."""
         first, second = (vector.to(self._setting.device) for vector in vectors)
-        work = self._setting.kept(work)
+        work = self._setting.keep_on_device(work)
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for alpha_1 in alphas:
             for alpha_2 in alphas:
@@ -210,7 +210,7 @@ class StandardReader:
     def _answers(self, work: Mapping[str, Items]) -> dict[str, Tensor]:
         parts = [items.inputs for items in work.values()]
         with self._setting.precision():
-            rows = self._setting.passed(self._setting.encoder, *parts)
+            rows = self._setting.pass_batches(self._setting.encoder, *parts)
             outputs = torch.cat(list(rows)).float()
         own = torch.split(outputs, [len(part) for part in parts])
         return {
@@ -279,13 +279,13 @@ class TangentReader:
     def _passed(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         if not vector.any():  # J 0 = 0, so that a plain forward pass is all there is
             state = self._setting.space.views(self._pretrained)
-            rows = self._setting.passed(
+            rows = self._setting.pass_batches(
                 lambda batch: functional_call(self._encoder, state, (batch,)), inputs
             )
             value = torch.cat(list(rows))
             return value, torch.zeros_like(value)
         vector = vector.to(self._setting.device)  # once, not with every batch
-        pairs = list(self._setting.passed(lambda batch: self._both(vector, batch), inputs))
+        pairs = list(self._setting.pass_batches(lambda batch: self._both(vector, batch), inputs))
         return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
     def _both(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -200,7 +200,7 @@ class Paper(Frozen):
     @property
     def command(self) -> str:
         """What `taskmark reproduce` takes for it: its name, or its file where it is not shipped."""
-        return self.name if self.name in known() else f"{self.name}.toml"
+        return self.name if self.name in find_papers() else f"{self.name}.toml"
 
     @property
     def negation(self) -> bool:
@@ -208,7 +208,7 @@ class Paper(Frozen):
         return any(not NEGATION.isdisjoint(run.metrics) for run in self.runs.values())
 
 
-def known() -> dict[str, Path]:
+def find_papers() -> dict[str, Path]:
     """The papers shipped, name -> file."""
     package, folder = _FOLDER
     entries = importlib.resources.files(package).joinpath(folder).iterdir()
@@ -218,7 +218,7 @@ def known() -> dict[str, Path]:
 
 def is_paper(name: str) -> bool:
     """Whether a user's word means a paper: the name of one, or a file that describes one."""
-    return name in known() or name.endswith(".toml")
+    return name in find_papers() or name.endswith(".toml")
 
 
 def load(name: str) -> Paper:
@@ -228,7 +228,7 @@ def load(name: str) -> Paper:
         TaskmarkError: if there is no such paper, its file is not valid, or its name is that of
             another paper, which is shipped.
     """
-    papers = known()
+    papers = find_papers()
     if name in papers:
         return read(papers[name])
     if name.endswith(".toml") and Path(name).is_file():

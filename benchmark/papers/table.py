@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from taskmark.papers.paper_file import KnownFrom, Metric, Paper, PaperRun, Published
-    from taskmark.records.envelope import Envelope, Experts
+    from taskmark.records.envelope import Envelope, ExpertOrigin
     from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import Record
     from taskmark.suite.suite_file import Suite
@@ -194,6 +194,6 @@ def _stands_on(record: Envelope, run: PaperRun, backbone: str) -> bool:
     return (record.backbone, record.recipe) == (backbone, run.recipe)
 
 
-def _percent(figures: tuple[float | None, ...], experts: Experts | None) -> MeasuredFigure:
+def _percent(figures: tuple[float | None, ...], experts: ExpertOrigin | None) -> MeasuredFigure:
     value, low, high = (100 * figure for figure in figures if figure is not None)
     return MeasuredFigure(value, low, high, experts.family if experts else OWN)

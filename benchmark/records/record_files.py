@@ -90,7 +90,7 @@ def _read(path: Path, kind: type[R]) -> R:
     try:
         record = kind.model_validate_json(content)
         age(record)
-        record_id = record.identified().record_id
+        record_id = record.with_record_id().record_id
     except ValidationError as error:
         place, fault = first_fault(error)
         raise TaskmarkError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, Stage, outside_key
 from taskmark.experts.expert_reader import read_expert
 from taskmark.inference.passes import Passes
@@ -65,7 +65,7 @@ class Tune(Stage):
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> Tune:
         """The expert of a task of a suite, tuned under a recipe from one of its backbones."""
-        tuned = recipe_named(recipe).tuned
+        tuned = get_recipe(recipe).tuned
         return cls(
             Model.of(suite, backbone),
             tuned,
@@ -107,7 +107,7 @@ class Tune(Stage):
                 self.head.read(store),
                 tensors["train"],
                 tensors["train_labels"],
-                recipe=recipe_named(self.recipe),
+                recipe=get_recipe(self.recipe),
                 tuning=self.tuning,
                 generator=torch.Generator().manual_seed(expert_seed(self.seed, self.task)),
                 device=setting.device,

@@ -15,7 +15,7 @@ Pick: TypeAlias = Literal["first", "drawn"]
 split takes that may be sorted by class, of whose classes the first images show only a few."""
 
 
-def picked(n_images: int, wanted: int, pick: Pick, *, task: str) -> slice | Tensor:
+def sample_items(n_images: int, wanted: int, pick: Pick, *, task: str) -> slice | Tensor:
     """The rows of a split that are looked at.
 
     Args:

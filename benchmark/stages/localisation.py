@@ -21,7 +21,7 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.stages.item_sample import picked
+from taskmark.stages.item_sample import sample_items
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.model import Model
 from taskmark.stages.stage_provenance import stage_provenance
@@ -171,7 +171,7 @@ class Localisation(RecordStage):
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[Localisation]:
+    def plan(cls, request: Request) -> Iterator[Localisation]:
         """One for each backbone.
 
         Raises:
@@ -230,7 +230,7 @@ class Localisation(RecordStage):
             for one, two in self.pairs:
                 n = min(rule.n_images, len(items[one]), len(items[two]))
                 both = [
-                    items[task][picked(len(items[task]), n, rule.images, task=task)]
+                    items[task][sample_items(len(items[task]), n, rule.images, task=task)]
                     for task in (one, two)
                 ]
                 alike = both[0].shape == both[1].shape
@@ -257,7 +257,7 @@ class Localisation(RecordStage):
             ),
             provenance=stage_provenance(store, passes, self.resolved),
         )
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         store.put(self, {}, {"record": text})
         return text
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.inference.batches import on_device
-from taskmark.inference.device_cache import resident
+from taskmark.inference.device_cache import keep_on_device
 from taskmark.machine.out_of_memory import BatchSplitter
 from taskmark.store.tuning_checkpoints import Progress
 
@@ -111,7 +111,7 @@ def tune(
         (loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) * len(part)
 
-    inputs, targets = resident(device, inputs, targets)
+    inputs, targets = keep_on_device(device, inputs, targets)
     for index, batch in course.batches_left(lambda order: on_device(inputs, order, device)):
         answers = targets[index.to(targets.device)].to(device)
         optimiser.param_groups[0]["lr"] = tuning.learning_rate * course.factor

@@ -190,7 +190,7 @@ class Store:
             if verified is not None:
                 verified.update(image_files.values())
 
-    def made(self, kind: str, key: str) -> Made:
+    def read_facts(self, kind: str, key: str) -> Made:
         """How an artifact was made.
 
         Raises:

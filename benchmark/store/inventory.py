@@ -67,7 +67,7 @@ def list_entries(store: Store) -> dict[str, Entry]:
     found = {}
     for kind, key in store:
         try:
-            made = store.made(kind, key)
+            made = store.read_facts(kind, key)
         except CorruptArtifactError:
             continue
         name, n_bytes = f"{kind}/{key}", sum(map(size_of, store.files(kind, key)))

@@ -218,7 +218,7 @@ def _files() -> Iterator[Path]:
             yield Path(str(entry))
 
 
-def known() -> dict[str, Path]:
+def find_suites() -> dict[str, Path]:
     """All suites shipped, as "name@version" -> file; the newest of a name also under the name."""
     versions = {"@".join(path.stem.rsplit("-", 1)): path for path in sorted(_files())}
     newest: dict[str, Path] = {}
@@ -238,7 +238,7 @@ def load(name: str) -> Suite:
     Raises:
         TaskmarkError: if there is no such suite or its file is not valid.
     """
-    suites = known()
+    suites = find_suites()
     if name in suites:
         return read(suites[name])
     if name.endswith(".toml"):
@@ -256,7 +256,7 @@ def gate_of(label: str) -> Gate:
 
     A suite that is not shipped, and a variant of one (`mini@1.0+racing`), has the usual tolerance.
     """
-    suites = known()
+    suites = find_suites()
     return read(suites[label]).gate if label in suites else Gate()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 8  # digits of the hash of hashes that a variant shows
 
 
-def prepared(
+def prepare_suite(
     suite: Suite, *, backbones: Sequence[str], negation: bool, whole: bool = True
 ) -> tuple[Suite, dict[str, str]]:
     """The suite as a run takes it, once all that the run needs is on this machine.
@@ -41,16 +41,16 @@ def prepared(
     source_of(suite.provider)  # before it is imported, so that a wrong name gets its sentence
     source, chosen = provider(suite.provider), suite.chosen(backbones)
     tasks = (*suite.tasks, *(suite.controls if negation else ()))
-    if missing := what_is_missing(suite, source, chosen, tasks):
+    if missing := list_missing(suite, source, chosen, tasks):
         if not whole:
             return suite, {}
         raise TaskmarkError(f"The suite {suite.label} cannot run here yet: {missing}.")
     check_weights(suite, source, chosen)
-    found = found_hashes(suite, source, chosen, tasks)
-    return resolved(suite, found), found
+    found = find_hashes(suite, source, chosen, tasks)
+    return resolve_suite(suite, found), found
 
 
-def what_is_missing(
+def list_missing(
     suite: Suite, source: Provider, backbones: Sequence[str], tasks: Sequence[str]
 ) -> str:
     """Which data and weights are not on this machine, all of them, and how to get them."""
@@ -78,7 +78,7 @@ def check_weights(suite: Suite, source: Provider, backbones: Sequence[str]) -> N
             )
 
 
-def found_hashes(
+def find_hashes(
     suite: Suite, source: Provider, backbones: Sequence[str], tasks: Sequence[str]
 ) -> dict[str, str]:
     """The hashes, as they are on this machine, of what the suite leaves unresolved.
@@ -112,7 +112,7 @@ def found_hashes(
     return found
 
 
-def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
+def resolve_suite(suite: Suite, found: Mapping[str, str]) -> Suite:
     """The variant of the suite with hashes that were found, which says which data they are of.
 
     Whoever finds other data of a task that is merged gets another variant, so that records of the
@@ -123,7 +123,7 @@ def resolved(suite: Suite, found: Mapping[str, str]) -> Suite:
 
     Args:
         suite: the definition; one that is frozen stays as it is.
-        found: see `found_hashes`.
+        found: see `find_hashes`.
     """
     if suite.frozen:
         return suite
@@ -151,7 +151,7 @@ def sentence(suite: Suite, found: Mapping[str, str]) -> str:
     """The sentence that a user reads about a run of a suite that is not frozen.
 
     Args:
-        suite: as `resolved` returned it.
+        suite: as `resolve_suite` returned it.
         found: what it was resolved with.
     """
     names = ", ".join(name.partition(".")[2] for name in found) or "of what this run leaves out"

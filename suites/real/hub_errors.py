@@ -85,18 +85,18 @@ def sentence(
         )
     if any(_is_of_transfer(cause) for cause in causes):
         return (
-            f"The transfer of {at} broke off ({_told(causes)}); go on with the same command, and "
+            f"The transfer of {at} broke off ({_quote(causes)}); go on with the same command, and "
             f"if it breaks off again, with HF_HUB_DISABLE_XET=1 before it: {_KEPT}."
         )
     if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
         return (
-            f"{at} could not be fetched ({_told(causes)}); see that there is a network, and go on "
+            f"{at} could not be fetched ({_quote(causes)}); see that there is a network, and go on "
             f"with the same command: {_KEPT}."
         )
     return None
 
 
-def _told(causes: Sequence[BaseException]) -> str:
+def _quote(causes: Sequence[BaseException]) -> str:
     return " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
 
 
@@ -111,10 +111,10 @@ def _of_one(
     for kind, template in _KNOWN.items():
         if isinstance(cause, kind):
             return template.format(repository=repository, revision=revision, at=at, command=command)
-    return _refused(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
+    return _explain_refusal(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
 
 
-def _refused(error: errors.HfHubHTTPError, at: str) -> str:
+def _explain_refusal(error: errors.HfHubHTTPError, at: str) -> str:
     status = error.response.status_code
     if status == _TOO_MANY:
         wait = error.response.headers.get("Retry-After")

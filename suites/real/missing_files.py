@@ -8,7 +8,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import towers
 from taskmark.suites.real.backbones.backbone_lock import read_lock as backbones_lock
-from taskmark.suites.real.backbones.encoder import Encoder
+from taskmark.suites.real.backbones.encoder import TowerEncoder
 from taskmark.suites.real.backbones.public_backbones import definition as backbone_definition
 from taskmark.suites.real.data import arrays, tasks
 from taskmark.suites.real.data.data_lock import read_lock
@@ -77,7 +77,7 @@ def sizes(name: str, place: Place | None = None) -> Sizes | None:
     return Sizes(*rows, n_bytes=arrays.n_bytes(sum(rows), side) + to_fetch, is_here=False)
 
 
-def untrained(weights: str) -> Encoder:
+def untrained(weights: str) -> TowerEncoder:
     """The encoder of a backbone with weights that are drawn, on which its speed does not depend.
 
     Raises:
@@ -85,7 +85,7 @@ def untrained(weights: str) -> Encoder:
     """
     described = backbone_definition(weights)
     tower = towers.build(described)
-    return Encoder(
+    return TowerEncoder(
         tower, resolution=described.resolution, mean=described.mean, std=described.std
     ).eval()
 

@@ -190,7 +190,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 def identities(outcome: Any) -> list[str]:
     """The records with all but times and dates."""
     records = (*outcome.records, *outcome.of("disentanglement"))
-    return sorted(record.identified().record_id for record in records)
+    return sorted(record.with_record_id().record_id for record in records)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from string import ascii_uppercase
 from taskmark.suites.mini.drawing import (
     Outline,
     hole,
-    moved,
     rectangle,
     regular_polygon,
+    shift,
     star_polygon,
 )
 
@@ -59,7 +59,7 @@ _HOUSE = _points(
     (0.0, -0.9), (0.95, -0.2), (0.7, -0.2), (0.7, 0.85), (0.2, 0.85), (0.2, 0.3), (-0.2, 0.3),
     (-0.2, 0.85), (-0.7, 0.85), (-0.7, -0.2), (-0.95, -0.2),
 )  # fmt: skip
-_TREE = (*moved(regular_polygon(7), 0.0, -0.3, 0.68), *rectangle(-0.14, 0.3, 0.14, 0.95))
+_TREE = (*shift(regular_polygon(7), 0.0, -0.3, 0.68), *rectangle(-0.14, 0.3, 0.14, 0.95))
 _TOWER = (
     *rectangle(-0.3, -0.6, 0.3, 0.95),
     ((-0.5, -0.6), (0.0, -0.95), (0.5, -0.6)),
@@ -73,27 +73,27 @@ _WHEEL = regular_polygon(10)
 _CAR = (
     ((-0.95, 0.35), (-0.95, 0.0), (-0.5, -0.1), (-0.2, -0.5), (0.4, -0.5), (0.65, -0.1),
      (0.95, 0.05), (0.95, 0.35)),
-    *moved(_WHEEL, -0.5, 0.4, 0.25),
-    *moved(_WHEEL, 0.5, 0.4, 0.25),
+    *shift(_WHEEL, -0.5, 0.4, 0.25),
+    *shift(_WHEEL, 0.5, 0.4, 0.25),
 )  # fmt: skip
 _BUS = (
     *rectangle(-0.95, -0.5, 0.95, 0.35),
     *hole(rectangle(-0.8, -0.3, -0.4, 0.0)),
     *hole(rectangle(-0.2, -0.3, 0.2, 0.0)),
     *hole(rectangle(0.4, -0.3, 0.8, 0.0)),
-    *moved(_WHEEL, -0.55, 0.42, 0.22),
-    *moved(_WHEEL, 0.55, 0.42, 0.22),
+    *shift(_WHEEL, -0.55, 0.42, 0.22),
+    *shift(_WHEEL, 0.55, 0.42, 0.22),
 )
 _TRUCK = (
     *rectangle(-0.95, -0.65, 0.3, 0.35),
     ((0.38, -0.2), (0.7, -0.2), (0.95, 0.1), (0.95, 0.35), (0.38, 0.35)),
-    *moved(_WHEEL, -0.6, 0.42, 0.24),
-    *moved(_WHEEL, 0.6, 0.42, 0.24),
+    *shift(_WHEEL, -0.6, 0.42, 0.24),
+    *shift(_WHEEL, 0.6, 0.42, 0.24),
 )
 _VAN = (
     ((-0.8, 0.4), (-0.8, -0.6), (0.3, -0.6), (0.6, -0.1), (0.85, 0.0), (0.85, 0.4)),
-    *moved(_WHEEL, -0.45, 0.45, 0.26),
-    *moved(_WHEEL, 0.5, 0.45, 0.26),
+    *shift(_WHEEL, -0.45, 0.45, 0.26),
+    *shift(_WHEEL, 0.5, 0.45, 0.26),
 )
 
 SHAPES: dict[str, Outline] = {

@@ -14,7 +14,7 @@ from taskmark.suites.mini.drawing import (
     Pixels,
     blend,
     choose,
-    jittered,
+    jitter,
     mask,
     named_colours,
     paint,
@@ -79,7 +79,7 @@ def _places(rng: Generator, labels: NDArray[np.int64]) -> Ints:
 
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:
-    return jittered(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 40)
+    return jitter(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 40)
 
 
 def _ground(rng: Generator, n: int, *names: str) -> Ints:

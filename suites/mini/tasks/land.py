@@ -12,7 +12,7 @@ from taskmark.suites.mini.drawing import (
     Ints,
     blend,
     choose,
-    jittered,
+    jitter,
     masks,
     named_colours,
     paint,
@@ -72,7 +72,7 @@ def _patches(rng: Generator, labels: NDArray[np.int64]) -> Ints:
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:
     """A palette colour from the given ones, moved at random."""
-    return jittered(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 35)
+    return jitter(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 35)
 
 
 def _soil(rng: Generator, n: int, *names: str, cells: int = 6, contrast: int = 40) -> Ints:

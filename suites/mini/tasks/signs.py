@@ -11,7 +11,7 @@ from taskmark.suites.mini.drawing import (
     any_colour,
     blend,
     choose,
-    jittered,
+    jitter,
     masks,
     named_colours,
     paint,
@@ -66,15 +66,15 @@ def make() -> TaskData:
         n = len(images)
         turn, squeeze = choose(rng, n, -16, 16), choose(rng, n, 13, 19)
         cover = place(plates, plate, x, y, size, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, rim[plate], 50))
+        paint(images, cover, jitter(rng, rim[plate], 50))
         cover = place(plates, plate, x, y, size * 13 >> 4, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, face[plate], 50))
+        paint(images, cover, jitter(rng, face[plate], 50))
         low = np.where(plate == 1, size >> 4, 0)  # a triangle's symbol sits lower
         cover = place(
             symbols, symbol, x, (y + low).astype(np.int32), size * choose(rng, n, 8, 9) >> 4,
             turn=turn + choose(rng, n, -8, 8), squeeze=squeeze,
         )  # fmt: skip
-        paint(images, cover, jittered(rng, ink[plate], 50))
+        paint(images, cover, jitter(rng, ink[plate], 50))
 
     def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
         n = len(labels)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from taskmark.suites.mini.drawing import Outline, hole, moved, rectangle, regular_polygon
+from taskmark.suites.mini.drawing import Outline, hole, rectangle, regular_polygon, shift
 
 DISC = regular_polygon(32)
 _WHEEL = regular_polygon(14)
 
 
 def _wheels(*places: float, size: float = 0.2, axle: float = 0.45) -> Outline:
-    return tuple(contour for x in places for contour in moved(_WHEEL, x, axle, size))
+    return tuple(contour for x in places for contour in shift(_WHEEL, x, axle, size))
 
 
 CAR: Outline = (
@@ -47,7 +47,7 @@ BAR: Outline = rectangle(-0.9, -0.24, 0.9, 0.24)
 BOLT: Outline = (
     ((0.35, -0.9), (-0.5, 0.12), (-0.08, 0.18), (-0.42, 0.92), (0.52, -0.14), (0.06, -0.16)),
 )
-TWO_DISCS: Outline = (*moved(DISC, -0.48, 0.0, 0.4), *moved(DISC, 0.48, 0.0, 0.4))
+TWO_DISCS: Outline = (*shift(DISC, -0.48, 0.0, 0.4), *shift(DISC, 0.48, 0.0, 0.4))
 
 SIGN_DISC: Outline = DISC
 SIGN_TRIANGLE: Outline = (((0.0, -0.82), (0.12, -0.78), (0.93, 0.66), (0.82, 0.78), (-0.82, 0.78),

@@ -24,7 +24,7 @@ _HEAD = (
 )
 
 
-class Locked(BaseModel):
+class LockedBackbone(BaseModel):
     """The weights of one backbone.
 
     Attributes:
@@ -43,16 +43,16 @@ def lock_file() -> Path:
     return Path(os.environ.get("TASKMARK_BACKBONES_LOCK", FILE))
 
 
-def read_lock(file: Path | None = None) -> dict[str, Locked]:
+def read_lock(file: Path | None = None) -> dict[str, LockedBackbone]:
     """What is locked, by backbone.
 
     Raises:
         TaskmarkError: if there is no such file, or it is damaged.
     """
-    return lock_files.read(file or lock_file(), Locked, command="taskmark backbones lock")
+    return lock_files.read(file or lock_file(), LockedBackbone, command="taskmark backbones lock")
 
 
-def write_lock(locks: Mapping[str, Locked], file: Path) -> None:
+def write_lock(locks: Mapping[str, LockedBackbone], file: Path) -> None:
     """Write a lock file; a reader finds the old one or the new one, never half of one.
 
     Raises:

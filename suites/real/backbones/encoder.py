@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WHITE = 255.0
 
 
-class Encoder(nn.Module):
+class TowerEncoder(nn.Module):
     """An image tower that resizes, scales and normalises by itself.
 
     Mean and deviation are buffers that no state dict holds, so all that can be edited is the tower.

@@ -19,7 +19,7 @@ Channels = tuple[float, float, float]
 Positive = Annotated[int, Field(gt=0)]
 
 
-class Backbone(BaseModel):
+class PublicBackbone(BaseModel):
     """One pre-trained network as its library knows it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Backbone(BaseModel):
         return self.clip is not None and self.projected
 
 
-def definitions() -> dict[str, Backbone]:
+def definitions() -> dict[str, PublicBackbone]:
     """All backbones by name.
 
     Raises:
@@ -90,10 +90,10 @@ def definitions() -> dict[str, Backbone]:
 
 
 @functools.cache
-def _read(file: Path) -> dict[str, Backbone]:
+def _read(file: Path) -> dict[str, PublicBackbone]:
     try:
         tables = tomllib.loads(file.read_text("utf-8"))
-        return {name: Backbone.model_validate(table) for name, table in tables.items()}
+        return {name: PublicBackbone.model_validate(table) for name, table in tables.items()}
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise TaskmarkError(
             f"The definitions of backbones in {file} are damaged ({error}); reinstall taskmark, "
@@ -101,7 +101,7 @@ def _read(file: Path) -> dict[str, Backbone]:
         ) from error
 
 
-def definition(name: str) -> Backbone:
+def definition(name: str) -> PublicBackbone:
     """The backbone of a name.
 
     Raises:

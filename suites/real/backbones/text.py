@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.backbones.public_backbones import Backbone
+    from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 _BATCH = 256  # prompts at once
 _SMALL_TOWER = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
@@ -85,7 +85,7 @@ def _model(weights: str, path: Path, _sha256: str) -> tuple[Any, Callable[[list[
     return model.eval(), cast("Callable[[list[str]], Tensor]", tokenizer)
 
 
-def _config(backbone: Backbone) -> dict[str, Any]:
+def _config(backbone: PublicBackbone) -> dict[str, Any]:
     """The sizes of open_clip's model, whose activation is that of the weights."""
     import open_clip  # noqa: PLC0415
 

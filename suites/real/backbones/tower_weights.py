@@ -7,7 +7,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from taskmark.contract.foreign_weights import check_finite, fitted
+from taskmark.contract.foreign_weights import check_finite, fit_weights
 from taskmark.contract.tensor_names import plain_names
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.backbones import layouts, towers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from taskmark.suites.real.backbones.public_backbones import Backbone
+    from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 _CLASSIFIER = re.compile(r"^(head|head_dist|pre_logits)\.")
 _PROJECTION = "head.weight"
@@ -27,7 +27,7 @@ _PROJECTION = "head.weight"
 _log = logging.getLogger(__name__)
 
 
-def pretrained_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+def pretrained_tensors(backbone: PublicBackbone, path: Path) -> dict[str, Tensor]:
     """The pre-trained weights of a tower, by timm's names, float32.
 
     Positions of another resolution are resampled to the tower's grid.
@@ -43,7 +43,7 @@ def pretrained_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
 
 
 def expert_tensors(
-    backbone: Backbone,
+    backbone: PublicBackbone,
     path: Path,
     pretrained: Mapping[str, Tensor],
     *,
@@ -70,7 +70,7 @@ def expert_tensors(
     return found
 
 
-def _tower_tensors(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+def _tower_tensors(backbone: PublicBackbone, path: Path) -> dict[str, Tensor]:
     named = layouts.by_names_of_timm(plain_names(read_tensors(path)))
     # A classifier, or a projection that the backbone does without.
     heads = [] if backbone.has_text else [n for n in named.tensors if _CLASSIFIER.match(n)]
@@ -86,13 +86,13 @@ def _fitted(
     ignore: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     shapes = {name: tensor.shape for name, tensor in wanted.items()}
-    found = fitted(
+    found = fit_weights(
         tensors, shapes, what=f"the file {str(path)!r}", of="the backbone", ignore=ignore
     )
     return {name: tensor.contiguous() for name, tensor in found.items()}
 
 
-def _require_activation(backbone: Backbone, path: Path) -> None:
+def _require_activation(backbone: PublicBackbone, path: Path) -> None:
     """Hold the activation against the configuration that transformers lays beside its weights."""
     beside = path.with_name("config.json")
     try:

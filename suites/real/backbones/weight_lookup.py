@@ -18,14 +18,14 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import lock_files
-from taskmark.suites.real.backbones.backbone_lock import Locked, read_lock
+from taskmark.suites.real.backbones.backbone_lock import LockedBackbone, read_lock
 from taskmark.suites.real.backbones.public_backbones import definition
 from taskmark.suites.real.hub_errors import in_sentences
 from taskmark.suites.real.hub_files import anew, require_announced
 from taskmark.suites.weight_files import SUFFIXES
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.backbones.public_backbones import Backbone
+    from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 
 def find(name: str) -> Path:
@@ -81,7 +81,7 @@ def fetch(name: str) -> Path:
     return checked(name)
 
 
-def resolve(name: str, revision: str | None = None) -> Locked:
+def resolve(name: str, revision: str | None = None) -> LockedBackbone:
     """Fetch the weights of a backbone, and say what a lock holds of them.
 
     Args:
@@ -104,7 +104,7 @@ def resolve(name: str, revision: str | None = None) -> Locked:
     path = _fetched(backbone, revision)
     found, command = digest(path), f"taskmark backbones lock {name}"
     require_announced(path, found, name=str(backbone.file), command=command)
-    return Locked(revision=revision, sha256=found)
+    return LockedBackbone(revision=revision, sha256=found)
 
 
 def digest(path: Path) -> str:
@@ -125,12 +125,12 @@ def _in_folder(name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def _fetched(backbone: Backbone, revision: str) -> Path:
+def _fetched(backbone: PublicBackbone, revision: str) -> Path:
     with in_sentences(str(backbone.repository), revision, command="taskmark backbones"):
         return _from_hub(backbone, revision)
 
 
-def _from_hub(backbone: Backbone, revision: str, *, local_files_only: bool = False) -> Path:
+def _from_hub(backbone: PublicBackbone, revision: str, *, local_files_only: bool = False) -> Path:
     return Path(
         huggingface_hub.hf_hub_download(
             str(backbone.repository),

@@ -35,7 +35,7 @@ class LockedFile(_Frozen):
     sha256: Sha256
 
 
-class Locked(_Frozen):
+class LockedDataSet(_Frozen):
     """One data set at one commit.
 
     Attributes:
@@ -66,21 +66,21 @@ class Locked(_Frozen):
         return tuple(name for name, value in parts.items() if not value)
 
 
-def read_lock(file: Path = FILE) -> dict[str, Locked]:
+def read_lock(file: Path = FILE) -> dict[str, LockedDataSet]:
     """What is locked, by task.
 
     Raises:
         TaskmarkError: if there is no such file, or it is damaged.
     """
-    return lock_files.read(file, Locked, command="taskmark data lock")
+    return lock_files.read(file, LockedDataSet, command="taskmark data lock")
 
 
-def write_lock(locks: Mapping[str, Locked], file: Path) -> None:
+def write_lock(locks: Mapping[str, LockedDataSet], file: Path) -> None:
     """Write a lock file; a reader finds the old one or the new one, never half of one."""
     lock_files.write(locks, file, head=_HEAD, elsewhere="with --lock")
 
 
-def locked(task: str, locks: Mapping[str, Locked]) -> Locked:
+def get_lock(task: str, locks: Mapping[str, LockedDataSet]) -> LockedDataSet:
     """The commit of a task's data.
 
     Raises:
@@ -90,7 +90,7 @@ def locked(task: str, locks: Mapping[str, Locked]) -> Locked:
     return locks[task]
 
 
-def require_resolved(tasks: Iterable[str], locks: Mapping[str, Locked]) -> None:
+def require_resolved(tasks: Iterable[str], locks: Mapping[str, LockedDataSet]) -> None:
     """See that the commits of all these tasks' data are known.
 
     Raises:
@@ -107,13 +107,13 @@ def require_resolved(tasks: Iterable[str], locks: Mapping[str, Locked]) -> None:
         )
 
 
-def require_frozen(task: str, locks: Mapping[str, Locked]) -> Locked:
+def require_frozen(task: str, locks: Mapping[str, LockedDataSet]) -> LockedDataSet:
     """The commit of a task's data, with all that a frozen suite needs to know of it.
 
     Raises:
         TaskmarkError: if anything is not known yet.
     """
-    found = locked(task, locks)
+    found = get_lock(task, locks)
     if found.missing:
         raise TaskmarkError(
             f"The data set {task!r} may not be called frozen: its lock lacks "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskmark.suites.real import lock_files
 from taskmark.suites.real.data import hub, preparing, repository_paths, tasks
-from taskmark.suites.real.data.data_lock import Locked
+from taskmark.suites.real.data.data_lock import LockedDataSet
 from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS, definition
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def resolve(
     size: int = tasks.RESOLUTION,
     workers: int = 0,
     progress: Progress = lambda _done, _total: None,
-) -> tuple[Locked, tuple[str, ...]]:
+) -> tuple[LockedDataSet, tuple[str, ...]]:
     """Fetch and decode a data set, and say all that a lock holds.
 
     Args:
@@ -45,7 +45,7 @@ def resolve(
     data = definition(task)
     if revision is not None:
         lock_files.require_commit(revision)
-    commit = Locked(revision=revision or hub.newest(data))
+    commit = LockedDataSet(revision=revision or hub.newest(data))
     source, files = tasks.fetched(task, commit, place)
     folder = place.of(task, commit.revision, size=size)
     facts = preparing.prepare(source, folder, size=size, workers=workers, progress=progress)
@@ -57,7 +57,7 @@ def resolve(
         for split, official in data.official_rows.items()
         if rows[split] != official
     )
-    lock = Locked(
+    lock = LockedDataSet(
         revision=commit.revision,
         files=files,
         rows=rows,

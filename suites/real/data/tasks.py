@@ -20,7 +20,7 @@ from taskmark.suites.real.data import (
     shards,
 )
 from taskmark.suites.real.data.data_lock import FILE as LOCK_FILE
-from taskmark.suites.real.data.data_lock import Locked, locked, read_lock
+from taskmark.suites.real.data.data_lock import LockedDataSet, get_lock, read_lock
 from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS, definition
 from taskmark.suites.real.data.validation_split import manifest
 from taskmark.suites.task_data import Split, TaskData
@@ -28,7 +28,7 @@ from taskmark.suites.task_data import Split, TaskData
 if TYPE_CHECKING:
     from taskmark.suites.real.data.arrays import Facts
     from taskmark.suites.real.data.data_lock import LockedFile
-    from taskmark.suites.real.data.preparing import Progress, Source
+    from taskmark.suites.real.data.preparing import DecodingJob, Progress
     from taskmark.suites.real.data.public_data_sets import DataSet
 
 RESOLUTION = 224
@@ -69,7 +69,7 @@ def load(task: str, place: Place | None = None, *, size: int = RESOLUTION) -> Ta
         TaskmarkError: if it is not decoded, or is not what is locked, or its classes have no names.
     """
     place = place or Place()
-    data, lock = definition(task), locked(task, read_lock(place.lock))
+    data, lock = definition(task), get_lock(task, read_lock(place.lock))
     folder = place.of(task, lock.revision, size=size)
     if (facts := arrays.read_facts(folder)) is None:
         raise TaskmarkError(
@@ -93,7 +93,7 @@ def _note(task: str, folder: Path, facts: Facts) -> str:
 
 def obtain(
     task: str,
-    lock: Locked,
+    lock: LockedDataSet,
     place: Place,
     *,
     size: int = RESOLUTION,
@@ -113,7 +113,9 @@ def obtain(
     return facts
 
 
-def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, LockedFile]]:
+def fetched(
+    task: str, lock: LockedDataSet, place: Place
+) -> tuple[DecodingJob, dict[str, LockedFile]]:
     """Fetch a task's files and check them; what can be decoded, and the hashes of the files.
 
     Raises:
@@ -148,7 +150,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         )
     names = shards.class_names(files["train"], data, class_file)
     words(task, data, names)
-    source = preparing.Source(
+    source = preparing.DecodingJob(
         task=task,
         data=data,
         revision=lock.revision,
@@ -160,7 +162,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
     return source, found
 
 
-def _decoded_bytes(data: DataSet, lock: Locked) -> int:
+def _decoded_bytes(data: DataSet, lock: LockedDataSet) -> int:
     rows = lock.rows or data.official_rows
     return arrays.n_bytes(sum(rows.values()), data.native_size or RESOLUTION)
 
@@ -195,7 +197,7 @@ def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
     return data.words
 
 
-def require_locked(task: str, facts: Facts, lock: Locked) -> None:
+def require_locked(task: str, facts: Facts, lock: LockedDataSet) -> None:
     """See that decoded data is what is locked, as far as the lock says.
 
     Raises:

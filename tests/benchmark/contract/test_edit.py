@@ -103,7 +103,7 @@ def test_own_heads_leave_one_model_and_own_weights_do_not():
     assert Edit(torch.ones(4), {"hills": _head()}).one_model
     assert not Edit(torch.ones(4), per_task={"lakes": torch.ones(4)}).one_model
     assert not Edit(torch.ones(4), masks={"lakes": Mask(torch.ones(4) > 0)}).one_model
-    assert Edit(torch.ones(4)).served_apart == ()
+    assert Edit(torch.ones(4)).tasks_with_own_weights == ()
 
 
 def test_a_mask_reads_a_task_out_of_the_merged_vector():

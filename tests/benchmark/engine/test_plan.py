@@ -15,7 +15,7 @@ from taskmark.engine.stage import Stage, outside_key
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.registry import Found, find
-from taskmark.stages.row import Row
+from taskmark.stages.row import MeasureRow
 from taskmark.suite.suite_file import read
 
 REFERENCES = {"experts", "pretrained", "weight_averaging"}
@@ -176,7 +176,7 @@ def test_the_suites_own_hyperparameters_hold_unless_the_user_says_otherwise(tiny
     suite = read(tiny_suite).model_copy(update={"hyperparameters": {"ties": {"density": 0.7}}})
     for text, density in (("ties", 0.7), ("ties[density=0.4]", 0.4)):
         request = dataclasses.replace(request_of(tiny_suite, text), suite=suite)
-        stages = [stage for stage in plan(request) if isinstance(stage, Row)]
+        stages = [stage for stage in plan(request) if isinstance(stage, MeasureRow)]
         (row,) = [stage for stage in stages if stage.method.name == "ties"]
         assert dict(row.method.hyperparameters) == {"density": density}
 

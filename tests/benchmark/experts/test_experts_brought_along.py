@@ -25,7 +25,7 @@ from taskmark.experts.expert_labels import Label
 from taskmark.experts.foreign import hash_of, read_experts
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
-from taskmark.stages.editing import Handout, give
+from taskmark.stages.editing import Handout, build_given
 from taskmark.stages.expert_stages import ReadExpert
 from taskmark.stages.model import Model
 from taskmark.stages.task_vectors import TaskVectors
@@ -203,7 +203,7 @@ def test_how_precise_files_are_reaches_the_methods(tmp_path):
         vectors = TaskVectors(model, {"hills": expert})
         expert.make(store)
         vectors.make(store)
-        given = give(
+        given = build_given(
             Handout(
                 store=str(store.store.root),
                 device="cpu",

@@ -12,7 +12,7 @@ from tiny_handout import tiny_handout
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.plugins import child
 from taskmark.plugins.registry import find
-from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.plugins.stand_ins import Limits, find_isolated
 from taskmark.stages.editing import edit
 from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
@@ -159,7 +159,7 @@ def apart(file):
     """Each method of the plug-in, as a run knows it."""
     return {
         name: found.method()
-        for name, found in find_apart([file], LIMITS).items()
+        for name, found in find_isolated([file], LIMITS).items()
         if found.origin == "file"
     }
 

@@ -62,7 +62,7 @@ def record_of(method, *, when="2026-01-01", **changes):
 
 def without_defaults(record):
     method = record.method.model_copy(update={"defaults": {}})
-    return record.model_copy(update={"method": method}).identified()
+    return record.model_copy(update={"method": method}).with_record_id()
 
 
 def ids(records):

@@ -44,7 +44,7 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Localis
         "provenance": made_up_provenance(created_at=created_at),
         **changes,
     }
-    return LocalisationRecord(**values).identified()
+    return LocalisationRecord(**values).with_record_id()
 
 
 def test_a_line_has_the_value_with_its_error_beside_chance():

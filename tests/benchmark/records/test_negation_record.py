@@ -52,7 +52,7 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Negatio
         "provenance": made_up_provenance(created_at=created_at),
         **changes,
     }
-    return NegationRecord(**values).identified()
+    return NegationRecord(**values).with_record_id()
 
 
 def test_a_line_has_both_means_before_and_after_with_their_intervals():

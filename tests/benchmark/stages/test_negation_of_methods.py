@@ -105,7 +105,7 @@ def negate(suite_file, tiny_store, tmp_path_factory):
 
 def _planned(suite_file, folder):
     request = request_of(suite_file, "task_arithmetic", recipes=("standard",), negation=True)
-    return store_at(folder), next(Negation.planned(request))
+    return store_at(folder), next(Negation.plan(request))
 
 
 def test_ties_negates_what_it_makes_of_each_task_alone(negate, suite_file, tiny_store):

@@ -25,7 +25,7 @@ def made(tmp_path_factory):
 def _contents(outcome) -> set[str]:
     """The records with all but times and dates."""
     records = (*outcome.records, *outcome.of("disentanglement"))
-    return {record.identified().record_id for record in records}
+    return {record.with_record_id().record_id for record in records}
 
 
 def _damage(path: Path) -> None:

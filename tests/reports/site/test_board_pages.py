@@ -63,7 +63,7 @@ def test_a_leader_whose_own_experts_are_weaker_is_said_to_be_behind(site_of, n_e
             disagreement=0.0,
         )
         made = made_up_record(method=made_up_method(name), recipe=recipe, tasks=("digits",), n=100)
-        return made.model_copy(update={"tasks": (result,)}).identified()
+        return made.model_copy(update={"tasks": (result,)}).with_record_id()
 
     records = [
         row("experts", "standard", 96),

@@ -13,7 +13,7 @@ from loopback_hub import CONVERTED, Hub, cut, refuse, serve, trickle
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import fetched_bytes, hub, lock_resolution, repository_paths, tasks
-from taskmark.suites.real.data.data_lock import Locked, LockedFile
+from taskmark.suites.real.data.data_lock import LockedDataSet, LockedFile
 from taskmark.suites.real.data.public_data_sets import definition
 
 DATA = definition("dtd")
@@ -232,7 +232,7 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
 def test_good_files_are_good_in_each_layout_of_the_cache(tmp_path, monkeypatch, shared):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     fill(tmp_path / "hub", DATA.repository, make(DATA).files, shared=shared)
-    _, files = tasks.fetched("dtd", Locked(revision=REVISION), place_of(tmp_path, []))
+    _, files = tasks.fetched("dtd", LockedDataSet(revision=REVISION), place_of(tmp_path, []))
     assert set(files) == set(make(DATA).files)
 
 
