@@ -27,8 +27,8 @@ ALLOWED = {
     "methods": (*CONTRACT, "contract.weights", "errors", "inference.probing"),
     "methods/__init__.py": ("plugins.registry",),
     "methods/vectors/__init__.py": ("plugins.registry",),
-    "reports": ("errors", "files", "statistics", "plugins.submission", *RECORDS),
-    "suites": ("console", "errors", "files", "contract.checkpoints", "contract.tensor_names"),
+    "reports": ("errors", "atomic_files", "statistics", "plugins.submission", *RECORDS),
+    "suites": ("console", "errors", "atomic_files", "contract.foreign_weights", "contract.tensor_names"),
 }
 # folder -> modules that it may not import, with all that is in them
 FORBIDDEN = {
@@ -39,8 +39,7 @@ FORBIDDEN = {
 UNPICKLING = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 CALLS = {"torch.load", "np.load", "numpy.load", "eval", "exec"}
 SEEDING = {"torch.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed"}
-# Modules that share a name because they are the same thing: each suite's folder has its provider,
-# and a method's file is called what the method is.
+# Modules that share a name because they are the same thing: the provider of a suite's folder.
 SHARED_NAMES = {"__init__", "__main__", "provider"}
 WORDS_OF_THE_HARNESS = {"experts", "pretrained", "coefficients"}  # stages and models too
 
@@ -95,10 +94,7 @@ def test_nothing_unpickles_or_seeds_a_global_generator(folder):
 
 def test_the_harness_names_no_competitor():
     """A method is found by scanning a folder, so no name of one is in the harness."""
-    methods = {path.stem for path in modules("methods")} - {"__init__"} - # Modules that share a name because they are the same thing: each suite's folder has its provider,
-# and a method's file is called what the method is.
-SHARED_NAMES = {"__init__", "__main__", "provider"}
-WORDS_OF_THE_HARNESS
+    methods = {path.stem for path in modules("methods")} - {"__init__"} - WORDS_OF_THE_HARNESS
     for path in modules("benchmark"):
         nodes = ast.walk(ast.parse(path.read_text("utf-8")))
         assert not methods & {n.value for n in nodes if isinstance(n, ast.Constant)}, path

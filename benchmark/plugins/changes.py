@@ -44,7 +44,7 @@ def changed_files(since: str, folder: Path) -> list[Path]:
 
 
 def changed_methods(since: str) -> tuple[str, ...]:
-    """The built-in methods that this working tree changes; see `changed_files` and `find_touched`."""
+    """The built-in methods that this working tree changes; see `find_touched`."""
     own = {found.method.name: found for found in built_in()}
     return find_touched(changed_files(since, Path()), own, Path("submissions")).methods
 
