@@ -43,10 +43,9 @@ class DvBasi(Refinement, Method):
       stops by the loss that is learned on, and the best iteration is chosen on test images.)
     - Under the recipe "tangent" everything is read in the one model linearised at theta_pre:
       f(x; theta_pre) + J(x) (theta_m - theta_pre), J taken at theta_pre. (The authors' code
-      linearises anew in every iteration, at theta_{m-1}; with difference vectors of a norm of .3
-      the features of the two differ by half of their own norm.) That variant cannot be offered: a
-      method returns one vector, which the harness reads where its recipe says, and is handed
-      features that are read there too.
+      linearises anew in every iteration, at theta_{m-1}: `linearise="each_iteration"`, whose result
+      is read where its last iteration was. With difference vectors of a norm of .3 the features of
+      the two differ by half of their own norm.)
     """
 
     name = "dv_basi"
@@ -61,13 +60,17 @@ class DvBasi(Refinement, Method):
     track = "labelled"
     scale_range = None
 
-    def merge(self, given: Given) -> Tensor:
-        """Return the best delta_m, [P].
+    def edit(self, given: Given) -> Edit:
+        """Return the best delta_m, [P], and where the model is linearised.
 
         Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
         `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=True))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector
 
 
 class DvBasiStart(Refinement, Method):
@@ -145,10 +148,14 @@ class DvBasiUnsupervised(Refinement, Method):
     track = "unlabelled"
     scale_range = None
 
-    def merge(self, given: Given) -> Tensor:
-        """Return the best delta_m, [P].
+    def edit(self, given: Given) -> Edit:
+        """Return the best delta_m, [P], and where the model is linearised.
 
         Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
         `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=False))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector

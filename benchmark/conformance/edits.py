@@ -34,7 +34,8 @@ def edit_checked(instance: Method, given: Given) -> Edit:
         )
     checked = edit.checked(given.space.size, given.heads)
     masks = (mask.kept for mask in edit.masks.values())
-    for vector in (edit.vector, *edit.per_task.values(), *masks):
+    elsewhere = [] if edit.linearised_at is None else [edit.linearised_at]
+    for vector in (edit.vector, *edit.per_task.values(), *masks, *elsewhere):
         if vector.device != device:
             raise UnmetError(
                 f"It returns a vector on {vector.device} where it was given one on {device}; make "
@@ -54,8 +55,7 @@ def same(one: Edit, other: Edit, *, terms: Callable[[], Edit]) -> bool:
         other: the edit that should be the same.
         terms: makes an edit as large as the terms that both are made of, see `edit_magnitudes`.
     """
-    own = [set(edit.tasks_with_own_weights) for edit in (one, other)]
-    if one.heads.keys() != other.heads.keys() or own[0] != own[1]:
+    if _layout(one) != _layout(other):
         return False
     return _near(one, other, one) or _near(one, other, terms())
 
@@ -71,6 +71,11 @@ def small_beside(tensor: Tensor, terms: Tensor) -> bool:
     return float(tensor.norm()) <= _ROUNDING * float(terms.norm())
 
 
+def _layout(edit: Edit) -> tuple[set[str], set[str], bool]:
+    own = edit.tasks_with_own_weights
+    return set(edit.heads), set(own), edit.linearised_at is None
+
+
 def _near(one: Edit, other: Edit, terms: Edit) -> bool:
     trios = zip(_parts(one, one), _parts(other, one), _parts(terms, one), strict=True)
     return all(small_beside(a - b, size) for a, b, size in trios)
@@ -80,6 +85,7 @@ def _parts(edit: Edit, like: Edit) -> list[Tensor]:
     heads = [edit.heads[task] for task in like.heads]
     return [
         edit.vector,
+        *([] if edit.linearised_at is None else [edit.linearised_at]),
         *(edit.for_task(task) for task in like.tasks_with_own_weights),
         *(tensor for head in heads for tensor in (head.weight, head.bias)),
     ]

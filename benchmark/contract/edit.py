@@ -47,12 +47,16 @@ class Edit:
         per_task: a task's own vector [P], used instead of `vector`.
         masks: a mask of `vector` for a task, used instead of `vector` as it is. It is stored at a
             bit an entry, where a vector of the task's own takes 32.
+        linearised_at: a, the task vector [P] of the weights at which a recipe that reads the
+            linearised model takes it: f(x; theta0 + a) + J(x; theta0 + a) (scale * vector - a).
+            None is theta0, as of all methods but those that linearise anew.
     """
 
     vector: Tensor  # [P]
     heads: Mapping[str, Head] = field(default_factory=lambda: MappingProxyType({}))
     per_task: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     masks: Mapping[str, Mask] = field(default_factory=lambda: MappingProxyType({}))
+    linearised_at: Tensor | None = None  # [P]
 
     @property
     def tasks_with_own_weights(self) -> tuple[str, ...]:
@@ -122,7 +126,10 @@ class Edit:
                 f"The task {task!r} has both a vector of its own and a mask; return one of them."
             )
         masks = {task: _mask(mask, size, task) for task, mask in self.masks.items()}
-        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks)
+        at = self.linearised_at
+        if at is not None:
+            at = _vector(at, size, "the vector that the model is linearised at")
+        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks, at)
 
 
 def _head(value: object, suites: TaskHead, task: str) -> Head:

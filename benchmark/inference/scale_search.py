@@ -57,10 +57,11 @@ def predict(
     """Answers of the edited model at each scale, task -> [S, N]."""
     work = {task: own.under(edit.heads.get(task, own.head)) for task, own in items.items()}
     shared = {task: own for task, own in work.items() if task not in edit.tasks_with_own_weights}
-    answers = read.predict(edit.vector, scales, shared) if shared else {}
+    at = edit.linearised_at
+    answers = read.predict(edit.vector, scales, shared, at) if shared else {}
     for task in edit.tasks_with_own_weights:
         if task in work:
-            answers |= read.predict(edit.for_task(task), scales, {task: work[task]})
+            answers |= read.predict(edit.for_task(task), scales, {task: work[task]}, at)
     return {task: answers[task] for task in items}
 
 

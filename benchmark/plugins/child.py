@@ -166,6 +166,7 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
         heads={task: head.normalise for task, head in edit.heads.items()},
         per_task=list(edit.per_task),
         masks={task: mask.factor for task, mask in edit.masks.items()},
+        linearised_elsewhere=edit.linearised_at is not None,
         touched=given.touched,
         gradient_images=given.gradient_images,
         forward_images=given.forward_images,
@@ -186,6 +187,8 @@ def _tensors_of(edit: Edit) -> dict[str, Any]:
     tensors = {"vector": edit.vector}
     tensors |= {f"per_task/{task}": vector for task, vector in edit.per_task.items()}
     tensors |= {f"mask/{task}": mask.kept for task, mask in edit.masks.items()}
+    if edit.linearised_at is not None:
+        tensors["linearised_at"] = edit.linearised_at
     for task, head in edit.heads.items():
         tensors |= {f"weight/{task}": head.weight, f"bias/{task}": head.bias}
     return tensors

@@ -92,6 +92,7 @@ class SaidEdit(Frozen):
         heads: the task of each head, and whether it normalises.
         per_task: the tasks that have vectors of their own.
         masks: the task of each mask, and its factor.
+        linearised_elsewhere: whether it says where the model is linearised.
         touched: see `Given.touched`; this and what follows is the process's own word.
         gradient_images: likewise.
         forward_images: likewise.
@@ -103,6 +104,7 @@ class SaidEdit(Frozen):
     heads: dict[str, bool]
     per_task: tuple[str, ...]
     masks: dict[str, float]
+    linearised_elsewhere: bool = False
     touched: dict[
         Annotated[str, Field(pattern=r"^[\w.-]+/(train|validation)/(images|labels)$")],
         NonNegativeInt,
@@ -128,6 +130,7 @@ class SaidEdit(Frozen):
             masks={
                 task: Mask(tensors[f"mask/{task}"], factor) for task, factor in self.masks.items()
             },
+            linearised_at=tensors["linearised_at"] if self.linearised_elsewhere else None,
         )
 
 

@@ -249,7 +249,7 @@ class Negation(RecordStage):
             handout = row.handout(store, method, task=task, budget=budget)
             limits = row.method.plugins.limits
             own = edit(method, handout, store=store.store, vectors=vectors, limits=limits).edit
-            if own.heads or not own.one_model:
+            if own.heads or not own.one_model or own.linearised_at is not None:
                 return None
             directions[task] = own.vector
         return directions if any(vector.any() for vector in directions.values()) else None

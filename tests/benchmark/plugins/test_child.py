@@ -83,6 +83,7 @@ class Learns(Method):
             heads={first: given.heads[second]},
             per_task={second: noise * f.norm()},
             masks={first: Mask(noise > 0, 0.5)},
+            linearised_at=noise,
         )
 
 
@@ -182,6 +183,10 @@ def test_an_edit_has_the_same_bits_and_counts_as_in_the_runs_own_process(
     found = edit(apart[name], handout, limits=LIMITS)
     assert expected.edit.vector.any()
     assert torch.equal(found.edit.vector, expected.edit.vector)
+    if name == "learns":
+        assert torch.equal(found.edit.linearised_at, expected.edit.linearised_at)
+    else:
+        assert found.edit.linearised_at is None
     assert found.edit.heads.keys() == expected.edit.heads.keys()
     for task, head in expected.edit.heads.items():
         assert torch.equal(found.edit.heads[task].weight, head.weight)
