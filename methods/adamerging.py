@@ -96,7 +96,7 @@ class AdaMerging(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t, i] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
+        """Return sum_t c[t, i] tau_t, [P]; memory: two more vectors [P], see `descent`."""
         return self.adapt(given, given.task_vectors, "tensor")
 
 
@@ -114,7 +114,7 @@ class AdaMergingTask(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
+        """Return sum_t c[t] tau_t, [P]; memory: two more vectors [P], see `descent`."""
         return self.adapt(given, given.task_vectors, "scalar")
 
 
@@ -144,7 +144,7 @@ class AdaMergingPlus(Adaptation, Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] Phi(tau_t), [P].
 
-        Memory: two vectors [P] beside it, see `descent`; a byte an entry for the elected signs, and
+        Memory: two more vectors [P], see `descent`; a byte an entry for the elected signs, and
         the largest tensor once for each task.
         """
         return self.adapt(given, Agreeing.of(given.task_vectors, self.density), "tensor")

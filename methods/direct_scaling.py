@@ -41,7 +41,7 @@ class DirectScaling(Refinement, Method):
     def edit(self, given: Given) -> Edit:
         """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
 
-        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=True))
 
@@ -70,7 +70,7 @@ class DirectScalingUnsupervised(Refinement, Method):
     def edit(self, given: Given) -> Edit:
         """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
 
-        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=False))
 

@@ -63,7 +63,7 @@ class DvBasi(Refinement, Method):
     def edit(self, given: Given) -> Edit:
         """Return the best delta_m, [P], and where the model is linearised.
 
-        Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
+        Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
         `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=True))
@@ -90,7 +90,7 @@ class DvBasiStart(Refinement, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return delta_0, [P]; memory: two vectors [P] beside it, see `descent`."""
+        """Return delta_0, [P]; memory: two more vectors [P], see `descent`."""
         return self.start(given, TaskLoss(given, labelled=True)).vector
 
 
@@ -115,7 +115,7 @@ class DvBasiSingleTask(Loop, Method):
     def edit(self, given: Given) -> Edit:
         """Return a refined vector [P] for each task.
 
-        Memory: three vectors [P] beside them: the last delta_m and two for the gradient, see
+        Memory: three more vectors [P]: the last delta_m and two for the gradient, see
         `descent`.
         """
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
@@ -151,7 +151,7 @@ class DvBasiUnsupervised(Refinement, Method):
     def edit(self, given: Given) -> Edit:
         """Return the best delta_m, [P], and where the model is linearised.
 
-        Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
+        Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
         `descent`.
         """
         return self.refine(given, TaskLoss(given, labelled=False))

@@ -80,7 +80,7 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one backbone with it."
         )
-    # One that cannot be read or written is told before anything is fetched.
+    # One that cannot be read or written is reported before anything is fetched.
     write_lock(read_lock() if lock_file().exists() else {}, lock_file())
     for name in names:
         definition(name)

@@ -70,8 +70,8 @@ def fetch_data(
         found = locks[task]
         if arrays.read_facts(place.of(task, found.revision)) is None:
             _announce(task)
-        with _progress(task) as told:
-            facts = tasks.obtain(task, found, place, workers=_workers(workers), progress=told)
+        with _progress(task) as report:
+            facts = tasks.obtain(task, found, place, workers=_workers(workers), progress=report)
         _say(f"{task}: {sum(facts.rows.values())} images of {facts.size} px are here.")
         listed = duplicate_list.read(place.of(task, found.revision))
         if listed.are_many(n_test := facts.rows["test"]):
@@ -102,7 +102,7 @@ def verify_data(names: Sequence[str], lock: Path | None, folder: Path | None) ->
         n_here += 1
         tasks.require_locked(task, facts, found)
         splits = {split: arrays.split_arrays(where, split) for split in arrays.SPLITS}
-        damaged = [s for s, told in facts.pixels.items() if arrays.digest(splits[s]) != told]
+        damaged = [s for s, locked in facts.pixels.items() if arrays.digest(splits[s]) != locked]
         n_damaged += bool(damaged)
         listed = _duplicates(task, where, facts, splits)
         _say(f"{task}: {_condition(task, where, damaged)}; {listed}.")
@@ -153,16 +153,16 @@ def lock_data(
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one data set with it."
         )
-    # One that cannot be read or written is told before anything is fetched.
+    # One that cannot be read or written is reported before anything is fetched.
     write_lock(read_lock(place.lock) if place.lock.exists() else {}, place.lock)
     for task in names:
         definition(task)
 
     def resolve(task: str) -> None:
         _announce(task)
-        with _progress(task) as told:
+        with _progress(task) as report:
             found, surprises = lock_resolution.resolve(
-                task, place, revision=revision, workers=_workers(workers), progress=told
+                task, place, revision=revision, workers=_workers(workers), progress=report
             )
         # One by one, so that an interrupted command has not worked in vain.
         known = read_lock(place.lock) if place.lock.exists() else {}
@@ -224,13 +224,13 @@ def _progress(task: str) -> Iterator[Callable[[int, int], None]]:
     bars = Progress(*columns, TimeRemainingColumn(), console=console)
     bar = bars.add_task(f"decoding {task}", total=None)
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if console.is_terminal:
             bars.start()
         bars.update(bar, completed=done, total=total)
 
     try:
-        yield told
+        yield report
     finally:
         if bars.live.is_started:
             bars.stop()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def for_each(names: Sequence[str], do: Callable[[str], None]) -> None:
-    """Do it for all names in turn; failures are told when they come, and again at the end.
+    """Do it for all names in turn; failures are reported as they come, and again at the end.
 
     Raises:
         TaskmarkError: if it failed for any, after all were tried.
@@ -27,6 +27,6 @@ def for_each(names: Sequence[str], do: Callable[[str], None]) -> None:
             failures[name] = error
             PlainConsole(stderr=True).say(f"{name}: {error}")
     if failures:
-        told = "\n".join(f"{name}: {error}" for name, error in failures.items())
+        listed = "\n".join(f"{name}: {error}" for name, error in failures.items())
         n_done = len(names) - len(failures)
-        raise TaskmarkError(f"{len(failures)} of {len(names)} failed, {n_done} are done.\n{told}")
+        raise TaskmarkError(f"{len(failures)} of {len(names)} failed, {n_done} are done.\n{listed}")

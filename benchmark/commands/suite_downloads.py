@@ -24,7 +24,7 @@ def data_sets(suite: str | None, names: Sequence[str]) -> list[str]:
 
 
 def weights(suite: str | None, names: Sequence[str]) -> list[str]:
-    """The weights that are named, and those of the backbones that a suite runs unless told.
+    """The weights that are named, and those of the backbones that a suite runs by default.
 
     Raises:
         TaskmarkError: if there is no such suite, or nothing of it is fetched.

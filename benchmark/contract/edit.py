@@ -70,7 +70,7 @@ class Edit:
 
     @property
     def extra_parameters(self) -> int:
-        """Numbers stored beside one model.
+        """Numbers stored in addition to one model.
 
         With masks, theta0 has to be kept beside the vector that they are read from, and one factor
         a task.
@@ -84,7 +84,7 @@ class Edit:
 
     @property
     def extra_bytes(self) -> int:
-        """Bytes stored beside one model: four a number, and each mask at a bit an entry."""
+        """Bytes stored in addition to one model: four a number, and each mask at a bit an entry."""
         of_masks = sum(math.ceil(mask.kept.numel() / 8) for mask in self.masks.values())
         return 4 * self.extra_parameters + of_masks
 

@@ -42,7 +42,7 @@ _SHOWN = 4  # names in a sentence
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The tensors of a model, told apart.
+    """The tensors of a model, sorted into weights and the rest.
 
     Attributes:
         tensors: the weights, each under its first name.
@@ -206,9 +206,9 @@ def fit_weights(
             *_refused_kept(given, kept),
         ],
     }
-    if told := "; ".join(_listed(fault, items) for fault, items in faults.items() if items):
+    if listed := "; ".join(_listed(fault, items) for fault, items in faults.items() if items):
         raise TaskmarkError(
-            f"{_capital(what)} does not fit {of} ({told}); {_cure(faults, tensors)}."
+            f"{_capital(what)} does not fit {of} ({listed}); {_cure(faults, tensors)}."
         )
     return used
 

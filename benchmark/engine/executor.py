@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL_SECONDS = 0.5  # how often to look whether another process is done with a job
-_END_SECONDS = 1.0  # for workers to end by themselves once they are told to
+_END_SECONDS = 1.0  # for workers to end by themselves once they are asked to
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def execute(
         jobs: in any order; needs that are not among them count as done.
         store: where artifacts are, and the device of the run.
         workers: number of processes; 0 runs everything in this one.
-        listener: told of every start and end; a job that killed its process is "died", and what
+        listener: called at every start and end; a job that killed its process is "died", and what
             needs it is not run.
         claims: asked before each job; what another process is making is waited for.
         devices: one for each worker to compute on; the store's where there are none.
@@ -175,7 +175,7 @@ class _Crew:
         pool: of processes.
         size: how many jobs run at once.
         queue: where jobs come from.
-        listener: told of every start and end.
+        listener: called at every start and end.
         alone: the only job to do, suspected of killing its worker.
     """
 

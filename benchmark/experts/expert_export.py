@@ -109,8 +109,8 @@ def _export(
         else:
             remainder_of(path).unlink(missing_ok=True)
         written.append(path)
-    told = label.model_dump(exclude_none=True, exclude={"licence", "ignore"})
-    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items()]
+    fields = label.model_dump(exclude_none=True, exclude={"licence", "ignore"})
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     write_atomically(folder / LABEL, ("\n".join(lines) + "\n").encode())
     return written
 

@@ -198,8 +198,8 @@ def _family(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> str
     if label is not None:
         return label
     files = (file for folder in folders.values() for file in folder.files.values())
-    told = "".join(file.sha256 for file in files)
-    return f"unnamed-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    hashes = "".join(file.sha256 for file in files)
+    return f"unnamed-{hashlib.sha256(hashes.encode()).hexdigest()[:8]}"
 
 
 def _recipe(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> Mode:

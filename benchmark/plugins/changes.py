@@ -83,6 +83,6 @@ def _git(folder: Path, since: str, *arguments: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or str(error)
         raise TaskmarkError(
-            f"What changed since {since!r} cannot be told ({' '.join(said.split())[:200]}); run in "
+            f"What changed since {since!r} is unknown ({' '.join(said.split())[:200]}); run in "
             "a clone of taskmark, and name a commit that it has."
         ) from error

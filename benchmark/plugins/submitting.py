@@ -120,7 +120,7 @@ def write_submissions(records: Sequence[Record], source: SubmittedCode, to: Path
 
     Raises:
         TaskmarkError: if a suite is not one that is shipped, lacks a backbone that it runs unless
-            told otherwise, or if a folder is there already or cannot be written.
+            asked otherwise, or if a folder is there already or cannot be written.
     """
     by_suite: dict[SuiteFacts, list[Record]] = {}
     for record in records:

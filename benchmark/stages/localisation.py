@@ -264,7 +264,7 @@ class Localisation(RecordStage):
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """Values under other directions, other images, and tasks told at random."""
+    """Values under other directions, other images, and tasks assigned at random."""
 
     without_each: Tensor  # [R]
     halves: Tensor  # [H]

@@ -74,7 +74,7 @@ class MethodCall:
         Raises:
             TaskmarkError: if a hyper-parameter is not allowed.
         """
-        build(found.method, dict(hyperparameters))  # a wrong value is told before anything runs
+        build(found.method, dict(hyperparameters))  # a wrong value is refused before anything runs
         return cls(
             found.method.name,
             hyperparameters_for_identity(

@@ -55,7 +55,7 @@ class Made:
     """How an artifact was made.
 
     Attributes:
-        label: what a person was told meanwhile.
+        label: what progress showed meanwhile.
         uses: "kind/key" of what it was made from.
         notes: what must be said of it, such as that it was short of memory.
     """
@@ -102,7 +102,7 @@ class Store:
         """Record what is read and noted within the block; what it writes keeps that.
 
         Args:
-            label: what a person is told meanwhile.
+            label: what progress shows meanwhile.
         """
         return recording(label)
 

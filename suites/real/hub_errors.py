@@ -1,4 +1,4 @@
-"""What a user is told of the errors of the hub's library, in a sentence."""
+"""Explain the errors of the hub's library to a user, in a sentence."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def in_sentences(
     try:
         yield
     except Exception as error:
-        if (told := sentence(error, repository, revision, command=command)) is None:
+        if (explained := sentence(error, repository, revision, command=command)) is None:
             raise
         kind = OutOfReachError if _is_of_network(error) else TaskmarkError
-        raise kind(told) from error
+        raise kind(explained) from error
 
 
 def sentence(
@@ -74,8 +74,8 @@ def sentence(
     causes = list(_causes(error))
     at = f"{repository} at the commit {revision[:12]}"
     for cause in causes:
-        if told := _of_one(cause, repository, revision, at, command):
-            return told
+        if explained := _of_one(cause, repository, revision, at, command):
+            return explained
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes) or (
         constants.HF_HUB_OFFLINE and isinstance(error, errors.LocalEntryNotFoundError)
     ):

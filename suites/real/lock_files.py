@@ -44,9 +44,9 @@ def read(file: Path, kind: type[Entry], *, command: str) -> dict[str, Entry]:
             f"`{command}`."
         ) from error
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        told = "; ".join(str(error).splitlines()[:4])
+        reason = "; ".join(str(error).splitlines()[:4])
         raise TaskmarkError(
-            f"The lock file {file} cannot be used ({told}); mend it, or remove it and write it "
+            f"The lock file {file} cannot be used ({reason}); mend it, or remove it and write it "
             f"anew with `{command}`."
         ) from error
 

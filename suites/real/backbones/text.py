@@ -71,15 +71,15 @@ def _model(weights: str, path: Path, _sha256: str) -> tuple[Any, Callable[[list[
     with torch.random.fork_rng(devices=[]):
         model = open_clip.CLIP(**{**config, **options})
     model.visual = cast("Any", nn.Identity())
-    told = model.load_state_dict(
+    loaded = model.load_state_dict(
         {name: t.float() for name, t in tensors.items() if not name.startswith("visual.")},
         strict=False,
     )
-    if told.missing_keys or told.unexpected_keys:
+    if loaded.missing_keys or loaded.unexpected_keys:
         raise TaskmarkError(
             f"The text tower in {path} is not that of {backbone.clip} (missing: "
-            f"{', '.join(told.missing_keys[:4]) or 'none'}; unexpected: "
-            f"{', '.join(told.unexpected_keys[:4]) or 'none'}); get the file anew."
+            f"{', '.join(loaded.missing_keys[:4]) or 'none'}; unexpected: "
+            f"{', '.join(loaded.unexpected_keys[:4]) or 'none'}); get the file anew."
         )
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     return model.eval(), cast("Callable[[list[str]], Tensor]", tokenizer)

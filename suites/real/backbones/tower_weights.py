@@ -96,10 +96,10 @@ def _require_activation(backbone: PublicBackbone, path: Path) -> None:
     """Hold the activation against the configuration that transformers lays beside its weights."""
     beside = path.with_name("config.json")
     try:
-        told = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
+        config = json.loads(beside.read_text("utf-8")) if beside.is_file() else {}
     except (OSError, ValueError) as error:
         raise TaskmarkError(f"{beside} is damaged ({error}); get it anew.") from error
-    vision = told.get("vision_config", told) if isinstance(told, dict) else {}
+    vision = config.get("vision_config", config) if isinstance(config, dict) else {}
     activation = vision.get("hidden_act") if isinstance(vision, dict) else None
     if activation is not None and (activation == "quick_gelu") != backbone.quick_gelu:
         raise TaskmarkError(

@@ -151,10 +151,10 @@ def matching(
             )
         found |= files
     for file in () if some_parts else found:
-        told = _OF.search(file.name)
-        if told and (n_there := len(_parts(file, found))) != int(told[2]):
+        named = _OF.search(file.name)
+        if named and (n_there := len(_parts(file, found))) != int(named[2]):
             raise TaskmarkError(
-                f"Only {n_there} of {int(told[2])} parts of {_OF.sub('.', file.name)} of "
+                f"Only {n_there} of {int(named[2])} parts of {_OF.sub('.', file.name)} of "
                 f"{data.repository} are here; go on with `taskmark data fetch`."
             )
     return sorted(found)

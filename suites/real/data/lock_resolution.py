@@ -34,7 +34,7 @@ def resolve(
         revision: a full commit hash; the newest one if not said.
         size: side of the images, pixels, unless they are of native size.
         workers: processes that decode.
-        progress: told how many images of how many are decoded.
+        progress: called with how many images of how many are decoded.
 
     Returns:
         The lock, and what differs from the official splits, one sentence each.

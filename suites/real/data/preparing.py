@@ -95,7 +95,7 @@ def prepare(
         folder: gets the arrays; beside it lie a draft and a lock while they are made.
         size: side of the images, pixels; data of native size keeps its own.
         workers: processes; with 0 this one decodes.
-        progress: told how many images of how many are done.
+        progress: called with how many images of how many are done.
 
     Raises:
         TaskmarkError: if images are corrupt or labels impossible, or there is no space. Nothing

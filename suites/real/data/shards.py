@@ -188,5 +188,5 @@ def _present(names: Sequence[str], there: Sequence[str], file: Path, data: DataS
 
 
 def _damaged(file: Path, error: Exception) -> TaskmarkError:
-    told = " ".join(str(error).split())[:200]
-    return TaskmarkError(f"{file} cannot be read ({told}); {anew(file, 'taskmark data fetch')}.")
+    reason = " ".join(str(error).split())[:200]
+    return TaskmarkError(f"{file} cannot be read ({reason}); {anew(file, 'taskmark data fetch')}.")

@@ -204,12 +204,12 @@ def require_locked(task: str, facts: Facts, lock: LockedDataSet) -> None:
         TaskmarkError: if it is not.
     """
     for split, digest in facts.pixels.items():
-        told = lock.pixels.get(f"{split}@{facts.size}", digest)
-        if told != digest:
+        locked = lock.pixels.get(f"{split}@{facts.size}", digest)
+        if locked != digest:
             raise TaskmarkError(
                 f"The decoded split {split} of {task!r} has the SHA-256 {digest[:12]}, but "
-                f"{told[:12]} is locked; it was decoded by Pillow {facts.pillow}: use the version "
-                "that the lock was made with, remove the folder and decode again."
+                f"{locked[:12]} is locked; it was decoded by Pillow {facts.pillow}: use the "
+                "version that the lock was made with, remove the folder and decode again."
             )
     if lock.validation and lock.validation != facts.validation:
         raise TaskmarkError(

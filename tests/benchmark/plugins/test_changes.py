@@ -49,7 +49,7 @@ def test_files_differ_from_where_the_tree_left_a_commit(repository):
 
 
 def test_a_commit_that_is_not_known_is_one_sentence(repository, tmp_path):
-    with pytest.raises(TaskmarkError, match="changed since 'nowhere' cannot be told"):
+    with pytest.raises(TaskmarkError, match="changed since 'nowhere' is unknown"):
         changed_files("nowhere", repository[0])
     with pytest.raises(TaskmarkError, match="run in a clone of taskmark"):
         changed_files("main", tmp_path / "none")
