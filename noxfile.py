@@ -100,11 +100,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
-    """Check types, on the installed wheel, since that is what users import."""
+    """Check types and imports, on the installed wheel, since that is what users import."""
     install(session, "typecheck")
     with tempfile.TemporaryDirectory() as folder:
         session.install("--no-deps", "--target", folder, ".")
         session.run("mypy", "-p", "taskmark", env={"MYPYPATH": folder})
+        session.run("lint-imports", "--no-cache", env={"PYTHONPATH": folder})
 
 
 @nox.session

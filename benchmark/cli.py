@@ -81,7 +81,7 @@ def run(
     *, estimate: Estimate = False, quiet: Quiet = False, json: Json = False, **options: Any
 ) -> None:
     """Run methods on a suite and build the leaderboard."""
-    from taskmark.commands.running import run_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.run_commands import run_command  # noqa: PLC0415 - imports torch
 
     run_command(config_of(options), quiet=quiet, json=json, only_estimate=estimate)
 
@@ -90,7 +90,7 @@ def run(
 @takes("out")
 def report(*, submissions: Submissions = None, quiet: Quiet = False, **options: Any) -> None:
     """Build tables and the leaderboard again from the records in a folder."""
-    from taskmark.commands.running import report_command  # noqa: PLC0415
+    from taskmark.commands.run_commands import report_command  # noqa: PLC0415
 
     report_command(config_of(options).out, quiet=quiet, submissions=submissions)
 
@@ -99,7 +99,7 @@ def report(*, submissions: Submissions = None, quiet: Quiet = False, **options: 
 @takes("suite", "plugins")
 def list_all(**options: Any) -> None:
     """List suites, and the tasks, backbones, recipes and methods that a run can name."""
-    from taskmark.commands.running import list_command  # noqa: PLC0415
+    from taskmark.commands.run_commands import list_command  # noqa: PLC0415
 
     config = config_of(options)
     list_command(config.suite, config.plugins)
@@ -111,7 +111,7 @@ def new(
     folder: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
 ) -> None:
     """Write a file with a working method to start from."""
-    from taskmark.commands.authors import new_command  # noqa: PLC0415
+    from taskmark.commands.author_commands import new_command  # noqa: PLC0415
 
     new_command(name, folder)
 
@@ -131,7 +131,7 @@ def check(
     **options: Any,
 ) -> None:
     """Run the public conformance tests on methods."""
-    from taskmark.commands.authors import check_command  # noqa: PLC0415
+    from taskmark.commands.author_commands import check_command  # noqa: PLC0415
 
     config = config_of(options)
     check_command(names or [], time_limit=config.time_limit, large=large, since=config.since)
@@ -148,7 +148,7 @@ def submit(
     **options: Any,
 ) -> None:
     """Collect and check the records of a method, and write the folder to commit."""
-    from taskmark.commands.authors import submit_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.author_commands import submit_command  # noqa: PLC0415 - imports torch
 
     submit_command(method, package=package, out=config_of(options).out, to=to)
 
@@ -195,7 +195,7 @@ def reproduce(
     Of a paper, print its published figures next to those measured here. Of a submission, run it
     again and note in it whether the results agree.
     """
-    from taskmark.commands.papers import print_papers, reproduce_command  # noqa: PLC0415
+    from taskmark.commands.paper_commands import print_papers, reproduce_command  # noqa: PLC0415
 
     if list_papers:
         print_papers()
@@ -228,7 +228,7 @@ def compare(
     json: Annotated[Path | None, typer.Option(help="JSON file, for machines.")] = None,
 ) -> None:
     """Compare two runs image by image; exit 1 if an accuracy moved."""
-    from taskmark.commands.running import compare_command  # noqa: PLC0415
+    from taskmark.commands.run_commands import compare_command  # noqa: PLC0415
 
     outputs = {"markdown": markdown, "junit": junit, "json": json}
     compare_command(before, after, accept=accept, changelog=changelog, outputs=outputs)
@@ -244,7 +244,7 @@ def experts_export(
     **options: Any,
 ) -> None:
     """Write the experts that a run tuned, to use elsewhere with --experts."""
-    from taskmark.commands.experts import export_command  # noqa: PLC0415 - imports torch
+    from taskmark.commands.expert_commands import export_command  # noqa: PLC0415 - imports torch
 
     export_command(folder, config_of(options), recipe=recipe)
 
@@ -256,7 +256,7 @@ def cache_list(
     **options: Any,
 ) -> None:
     """Show what is stored, how large it is, and what uses what."""
-    from taskmark.commands.cache import list_cache  # noqa: PLC0415 - imports torch
+    from taskmark.commands.cache_commands import list_cache  # noqa: PLC0415 - imports torch
 
     list_cache(config_of(options).store, kind)
 
@@ -265,7 +265,7 @@ def cache_list(
 @takes("store")
 def cache_verify(**options: Any) -> None:
     """Check every stored byte; set damaged artifacts aside and exit with 1."""
-    from taskmark.commands.cache import verify_cache  # noqa: PLC0415
+    from taskmark.commands.cache_commands import verify_cache  # noqa: PLC0415
 
     verify_cache(config_of(options).store)
 
@@ -283,7 +283,7 @@ def cache_prune(
     **options: Any,
 ) -> None:
     """List, or remove, what no record needs."""
-    from taskmark.commands.cache import prune_cache  # noqa: PLC0415
+    from taskmark.commands.cache_commands import prune_cache  # noqa: PLC0415
 
     prune_cache(config_of(options).store, everything=everything, yes=yes)
 

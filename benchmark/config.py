@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS
+from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

@@ -42,7 +42,7 @@ class Adaptation(BaseModel):
     steps: int = Field(default=500, ge=0)
     images_per_task: int = Field(default=16, ge=1)
 
-    def adapted(self, given: Given, directions: Directions, granularity: Granularity) -> Tensor:
+    def adapt(self, given: Given, directions: Directions, granularity: Granularity) -> Tensor:
         """Minimise the sum over tasks of the entropy of the predictions on validation images.
 
         Args:
@@ -96,8 +96,8 @@ class AdaMerging(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t, i] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
-        return self.adapted(given, given.task_vectors, "tensor")
+        """Return sum_t c[t, i] tau_t, [P]; memory: two more vectors [P], see `descent`."""
+        return self.adapt(given, given.task_vectors, "tensor")
 
 
 class AdaMergingTask(Adaptation, Method):
@@ -114,8 +114,8 @@ class AdaMergingTask(Adaptation, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return sum_t c[t] tau_t, [P]; memory: two vectors [P] beside it, see `descent`."""
-        return self.adapted(given, given.task_vectors, "scalar")
+        """Return sum_t c[t] tau_t, [P]; memory: two more vectors [P], see `descent`."""
+        return self.adapt(given, given.task_vectors, "scalar")
 
 
 class AdaMergingPlus(Adaptation, Method):
@@ -144,10 +144,10 @@ class AdaMergingPlus(Adaptation, Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] Phi(tau_t), [P].
 
-        Memory: two vectors [P] beside it, see `descent`; a byte an entry for the elected signs, and
+        Memory: two more vectors [P], see `descent`; a byte an entry for the elected signs, and
         the largest tensor once for each task.
         """
-        return self.adapted(given, Agreeing.of(given.task_vectors, self.density), "tensor")
+        return self.adapt(given, Agreeing.of(given.task_vectors, self.density), "tensor")
 
 
 @dataclass(frozen=True, slots=True)

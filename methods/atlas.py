@@ -72,7 +72,7 @@ class Atlas(Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t, i] tau_t, [P].
 
-        Memory: two vectors [P] beside it, see `descent`, and with K > 1 two more for the indices of
+        Memory: two more vectors [P], see `descent`, and with K > 1 two more for the indices of
         all entries and the largest group once for each task.
         """
         training = Training(

@@ -51,6 +51,7 @@ class Learnt:
     coefficients: Tensor  # [K, G]
     vector: Tensor  # [P]
     held_out_loss: float
+    linearised_at: Tensor | None = None  # [P], see `Edit`
 
 
 def learn(
@@ -113,7 +114,7 @@ def learn(
         if stale == training.patience:
             break
     vector = combine(best, directions, slices).add_(base)
-    return Learnt(best, vector, lowest)
+    return Learnt(best, vector, lowest, loss.linearised_at)
 
 
 def descent(

@@ -9,7 +9,7 @@ from pydantic import Field
 from taskmark import Method
 from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import chunks
-from taskmark.methods.masking import localised
+from taskmark.methods.masking import localise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +59,6 @@ class Consensus(Method):
         for chunk in chunks(slice(0, vectors.shape[1]), len(vectors)):
             rows = vectors[:, chunk]
             total = rows.sum(0)
-            n_needing = localised(rows, total, self.strictness).sum(0)
+            n_needing = localise(rows, total, self.strictness).sum(0)
             merged[chunk] = total * (n_needing >= self.n_agreeing)
         return merged

@@ -34,7 +34,7 @@ STEPS = 2**16
 _DRAWS_A_WORD = 4  # the streams give words of 64 bits
 
 
-def drawn_seed(generator: torch.Generator) -> int:
+def draw_seed(generator: torch.Generator) -> int:
     """Draw a seed of 63 bits."""
     return int(torch.randint(2**63 - 1, (), generator=generator))
 
@@ -55,7 +55,7 @@ def draws(stream: BitGenerator, count: int) -> NDArray[np.int16]:
     return words.view(np.int16)[:count]
 
 
-def dropped(
+def drop(
     vectors: Tensor,
     streams: Sequence[BitGenerator],
     drop_rate: float,
@@ -71,7 +71,7 @@ def dropped(
         out: [T, n] to write to, float32; a new tensor where not said.
     """
     room = torch.empty_like(vectors) if out is None else out
-    return rescaled(survivors(streams, drop_rate, out=room), vectors, drop_rate)
+    return rescale(survivors(streams, drop_rate, out=room), vectors, drop_rate)
 
 
 def survivors(streams: Sequence[BitGenerator], drop_rate: float, *, out: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def survivors(streams: Sequence[BitGenerator], drop_rate: float, *, out: Tensor)
     return out.copy_(kept)
 
 
-def rescaled(kept: Tensor, vectors: Tensor, drop_rate: float) -> Tensor:
+def rescale(kept: Tensor, vectors: Tensor, drop_rate: float) -> Tensor:
     """Drop entries and divide the rest by 1 - p: [T, n] -> [T, n].
 
     Yu et al. 2024, section 3.2: (1 - m) * delta / (1 - p).
@@ -147,10 +147,10 @@ class DareTaskArithmetic(Method):
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
         vectors = given.task_vectors
-        streams = task_streams(drawn_seed(given.generator), given.tasks)
+        streams = task_streams(draw_seed(given.generator), given.tasks)
         merged = empty(given.space.size, device=vectors.device)
         for chunk, rows, room in pieces(vectors, slice(0, len(merged))):
-            kept = dropped(rows, streams, self.drop_rate, out=room)
+            kept = drop(rows, streams, self.drop_rate, out=room)
             torch.sum(kept, 0, out=merged[chunk])
         return merged
 
@@ -183,7 +183,7 @@ class DareTies(Method):
 
     def merge(self, given: Given) -> Tensor:
         """Return the merged task vector, [T, P] -> [P]; memory: the result and a few chunks."""
-        seed = drawn_seed(given.generator)
+        seed = draw_seed(given.generator)
         merged = empty(given.space.size, device=given.task_vectors.device)
         # Whether there is anything to trim is known once all entries had their draw.
         left = self._merge_into(merged, given, seed, thresholds=None)
@@ -205,7 +205,7 @@ class DareTies(Method):
         for chunk, rows, room in pieces(vectors, slice(0, len(merged))):
             mask = survivors(streams, self.drop_rate, out=room)
             left += mask.sum(1).cpu()
-            kept = rescaled(mask, rows, self.drop_rate)
+            kept = rescale(mask, rows, self.drop_rate)
             if thresholds is not None:
                 trim(kept, thresholds, out=kept)
             merged[chunk] = elect_and_merge(kept, mean=self.merge_function == "mean")
@@ -216,5 +216,5 @@ class DareTies(Method):
         streams = task_streams(seed, [task])
         left = scratch.cpu()
         for chunk in chunks(slice(0, len(vector)), 1):
-            left[chunk] = dropped(vector[None, chunk], streams, self.drop_rate)[0]
+            left[chunk] = drop(vector[None, chunk], streams, self.drop_rate)[0]
         return threshold(left, self.density, scratch=left)

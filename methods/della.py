@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from taskmark import Method
 from taskmark.contract.allocation import empty
-from taskmark.methods.dare import STEPS, drawn_seed, draws, task_streams
+from taskmark.methods.dare import STEPS, draw_seed, draws, task_streams
 from taskmark.methods.ties import elect_and_merge
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_window(drop_rate: float, window: float) -> None:
         )
 
 
-def merged_pruned(
+def merge_pruned(
     given: Given, merge: Callable[[Tensor], Tensor], *, drop_rate: float, window: float
 ) -> Tensor:
     """Prune every row of every tensor of every task vector, and merge: [T, P] -> [P].
@@ -53,7 +53,7 @@ def merged_pruned(
         window: epsilon, between the probabilities of the smallest and the largest of a row.
     """
     vectors = given.task_vectors
-    streams = task_streams(drawn_seed(given.generator), given.tasks)
+    streams = task_streams(draw_seed(given.generator), given.tasks)
     merged = empty(given.space.size, device=vectors.device)
     for part in given.space:
         if not part.size:
@@ -190,7 +190,7 @@ class Della(Method):
         A row is ranked as a whole, in 8 bytes an entry.
         """
         mean = self.merge_function == "mean"
-        return merged_pruned(
+        return merge_pruned(
             given,
             lambda kept: elect_and_merge(kept, mean=mean),
             drop_rate=self.drop_rate,
@@ -229,7 +229,7 @@ class DellaLinear(Method):
 
         A row is ranked as a whole, in 8 bytes an entry.
         """
-        return merged_pruned(
+        return merge_pruned(
             given,
             lambda kept: torch.sum(kept, 0),
             drop_rate=self.drop_rate,

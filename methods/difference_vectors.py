@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, Field
 
+from taskmark import Edit
 from taskmark.methods.coefficient_learning import Learnt, Training, learn
 from taskmark.methods.coefficients import Granularity, groups
 
@@ -48,7 +49,13 @@ class Loop(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0)
 
     def iterates(
-        self, given: Given, loss: TaskLoss, delta: Tensor, *, budget: int | None = None
+        self,
+        given: Given,
+        loss: TaskLoss,
+        delta: Tensor,
+        *,
+        budget: int | None = None,
+        anew: bool = False,
     ) -> Iterator[Learnt]:
         """Follow difference vectors: delta_m = delta_{m-1} + Lambda_m delta_{m-1}, m = 1 .. M.
 
@@ -60,6 +67,7 @@ class Loop(BaseModel):
             loss: what Lambda_m minimises.
             delta: delta_0, [P].
             budget: gradient images to spend; all that are left where not said.
+            anew: whether iteration m linearises the model at theta_{m-1}.
 
         Yields:
             M results, with the coefficients Lambda_m [1, G] and the vectors delta_m.
@@ -77,7 +85,8 @@ class Loop(BaseModel):
                 clip_norm=self.clip_norm,
             )
             scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
-            result = learn(loss, scale, delta[None], slices, base=delta, training=training)
+            own = loss.at(delta) if anew else loss
+            result = learn(own, scale, delta[None], slices, base=delta, training=training)
             delta = result.vector
             yield result
 
@@ -92,24 +101,30 @@ class Refinement(Loop):
         start_learning_rate: of AdamW, on the coefficients of the start.
         start_weight_decay: likewise.
         start_epochs: at most so many passes over the validation images.
+        linearise: where a recipe that reads the linearised model takes it: at theta_pre throughout,
+            or, "each_iteration", anew at theta_{m-1} for iteration m, as the authors' code does.
     """
+
+    added_fields: ClassVar[tuple[str, ...]] = (*Loop.added_fields, "linearise")
 
     start_share: float = Field(default=0.5, gt=0, lt=1)
     start_learning_rate: float = Field(default=1e-3, gt=0)
     start_weight_decay: float = Field(default=0.1, ge=0)
     start_epochs: int = Field(default=20, ge=1)
+    linearise: Literal["pretrained", "each_iteration"] = "pretrained"
 
-    def refined(self, given: Given, loss: TaskLoss) -> Tensor:
+    def refine(self, given: Given, loss: TaskLoss) -> Edit:
         """Start, follow the difference vectors, and keep what is best on the images held out.
 
         Returns:
-            The best of delta_0 .. delta_M, [P].
+            The best of delta_0 .. delta_M, [P], and where the model is linearised.
         """
+        anew = self.linearise == "each_iteration"
         best = result = self.start(given, loss)
-        for result in self.iterates(given, loss, result.vector):  # noqa: B020 - lets the start go
+        for result in self.iterates(given, loss, result.vector, anew=anew):  # noqa: B020 - lets the start go
             if result.held_out_loss < best.held_out_loss:
                 best = result
-        return best.vector
+        return Edit(best.vector, linearised_at=best.linearised_at)
 
     def start(self, given: Given, loss: TaskLoss) -> Learnt:
         """The first merged vector, delta_0, by aTLAS within its share of the budget."""

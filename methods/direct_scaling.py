@@ -14,7 +14,7 @@ from taskmark.methods.task_loss import TaskLoss
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from taskmark import Given
+    from taskmark import Edit, Given
 
 
 class DirectScaling(Refinement, Method):
@@ -38,12 +38,16 @@ class DirectScaling(Refinement, Method):
     epochs: int = Field(default=240, ge=1)
     patience: int = Field(default=20, ge=1)
 
-    def merge(self, given: Given) -> Tensor:
+    def edit(self, given: Given) -> Edit:
         """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
 
-        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=True))
+        return self.refine(given, TaskLoss(given, labelled=True))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector
 
 
 class DirectScalingUnsupervised(Refinement, Method):
@@ -63,9 +67,13 @@ class DirectScalingUnsupervised(Refinement, Method):
     epochs: int = Field(default=240, ge=1)
     patience: int = Field(default=20, ge=1)
 
-    def merge(self, given: Given) -> Tensor:
+    def edit(self, given: Given) -> Edit:
         """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
 
-        Memory: three vectors [P] beside it: delta_0 and two for the gradient, see `descent`.
+        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=False))
+        return self.refine(given, TaskLoss(given, labelled=False))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector

@@ -43,10 +43,9 @@ class DvBasi(Refinement, Method):
       stops by the loss that is learned on, and the best iteration is chosen on test images.)
     - Under the recipe "tangent" everything is read in the one model linearised at theta_pre:
       f(x; theta_pre) + J(x) (theta_m - theta_pre), J taken at theta_pre. (The authors' code
-      linearises anew in every iteration, at theta_{m-1}; with difference vectors of a norm of .3
-      the features of the two differ by half of their own norm.) That variant cannot be offered: a
-      method returns one vector, which the harness reads where its recipe says, and is handed
-      features that are read there too.
+      linearises anew in every iteration, at theta_{m-1}: `linearise="each_iteration"`, whose result
+      is read where its last iteration was. With difference vectors of a norm of .3 the features of
+      the two differ by half of their own norm.)
     """
 
     name = "dv_basi"
@@ -61,13 +60,17 @@ class DvBasi(Refinement, Method):
     track = "labelled"
     scale_range = None
 
-    def merge(self, given: Given) -> Tensor:
-        """Return the best delta_m, [P].
+    def edit(self, given: Given) -> Edit:
+        """Return the best delta_m, [P], and where the model is linearised.
 
-        Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
+        Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
         `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=True))
+        return self.refine(given, TaskLoss(given, labelled=True))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector
 
 
 class DvBasiStart(Refinement, Method):
@@ -87,7 +90,7 @@ class DvBasiStart(Refinement, Method):
     scale_range = None
 
     def merge(self, given: Given) -> Tensor:
-        """Return delta_0, [P]; memory: two vectors [P] beside it, see `descent`."""
+        """Return delta_0, [P]; memory: two more vectors [P], see `descent`."""
         return self.start(given, TaskLoss(given, labelled=True)).vector
 
 
@@ -112,17 +115,17 @@ class DvBasiSingleTask(Loop, Method):
     def edit(self, given: Given) -> Edit:
         """Return a refined vector [P] for each task.
 
-        Memory: three vectors [P] beside them: the last delta_m and two for the gradient, see
+        Memory: three more vectors [P]: the last delta_m and two for the gradient, see
         `descent`.
         """
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         refined: dict[str, Tensor] = {}
         for task in sorted(vectors):
             share = given.gradient_images_left // (len(vectors) - len(refined))
-            refined[task] = self._refined(given, task, vectors[task], share)
+            refined[task] = self._refine(given, task, vectors[task], share)
         return Edit(vector=torch.zeros_like(given.pretrained), per_task=refined)
 
-    def _refined(self, given: Given, task: str, vector: Tensor, budget: int) -> Tensor:
+    def _refine(self, given: Given, task: str, vector: Tensor, budget: int) -> Tensor:
         loss = TaskLoss(given, labelled=True, tasks=[task])
         stays = [(loss.held_out(vector), vector)]
         results = self.iterates(given, loss, vector, budget=budget)
@@ -145,10 +148,14 @@ class DvBasiUnsupervised(Refinement, Method):
     track = "unlabelled"
     scale_range = None
 
-    def merge(self, given: Given) -> Tensor:
-        """Return the best delta_m, [P].
+    def edit(self, given: Given) -> Edit:
+        """Return the best delta_m, [P], and where the model is linearised.
 
-        Memory: four vectors [P] beside it: the last two delta_m and two for the gradient, see
+        Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
         `descent`.
         """
-        return self.refined(given, TaskLoss(given, labelled=False))
+        return self.refine(given, TaskLoss(given, labelled=False))
+
+    def merge(self, given: Given) -> Tensor:
+        """The vector of `edit`, [P]."""
+        return self.edit(given).vector

@@ -61,7 +61,7 @@ class Fisher(Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t F_t tau_t / sum_t F_t, [P].
 
-        Memory: four vectors [P] beside it: the sum of all F_t, one F_t, the weights that run and
+        Memory: four more vectors [P]: the sum of all F_t, one F_t, the weights that run and
         their gradient; and the activations of one image.
         """
         share = given.gradient_images_left // len(given.tasks)

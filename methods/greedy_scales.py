@@ -51,7 +51,7 @@ class GreedyScales(Method):
     def merge(self, given: Given) -> Tensor:
         """Return sum_t c[t] tau_t, [P].
 
-        Memory: two vectors [P] beside it, and the activations of a batch without a gradient.
+        Memory: two more vectors [P], and the activations of a batch without a gradient.
         """
         loss = TaskLoss(given, labelled=True)
         index = next(loss.batches(self.n_images))

@@ -49,7 +49,7 @@ class LinearProbing(Method):
     def edit(self, given: Given) -> Edit:
         """Return the zero vector [P] with a probed head [C, D] for each task.
 
-        Memory: one vector [P] beside it, the activations of a batch without a gradient, and the
+        Memory: one more vector [P], the activations of a batch without a gradient, and the
         features of one task, [N, D], in float32 and twice in float64.
         """
         vector = torch.zeros_like(given.pretrained)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def localised(vectors: Tensor, merged: Tensor, strictness: float) -> Tensor:
+def localise(vectors: Tensor, merged: Tensor, strictness: float) -> Tensor:
     """TALL masks: where a task's entry is no smaller than what merging does to it, as 0.0 and 1.0.
 
     m_t = 1[|theta_t - theta0| >= lambda |theta_MTL - theta_t|] (Wang et al. 2024), where

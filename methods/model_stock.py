@@ -1,4 +1,4 @@
-"""Model Stock: how far to go from the pre-trained model to the mean, told by the angles."""
+"""Model Stock: how far to go from the pre-trained model to the mean, read from the angles."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ class RegMeanPlus(Method):
         vectors = dict(zip(given.tasks, given.task_vectors, strict=True))
         merged = given.task_vectors.mean(0)
         first = next(iter(images.values()))[:1]
-        blocks = _grouped(list(given.gram_matrices(merged, first)))  # in the order they run in
+        blocks = _group(list(given.gram_matrices(merged, first)))  # in the order they run in
         waiting = {block: _slices_of(block, given.space) for block in blocks}
         for block, names in blocks.items():
             weights = LinearWeights(given.space, self.alpha)
@@ -257,7 +257,7 @@ class RegMeanPlus(Method):
         return merged
 
 
-def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
+def _group(names: Iterable[str]) -> dict[str, list[str]]:
     """The names of weights by block, in their order."""
     blocks: dict[str, list[str]] = {}
     for name in names:

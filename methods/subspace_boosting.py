@@ -86,11 +86,11 @@ def boost_matrices(
             levels = storage_levels(given, part)
             # A mean is no noisier than one task, and has noise only where TIES kept entries.
             noise = max(levels) * trimmed_to**0.5 if trimmed_to else math.hypot(*levels)
-            matrix.copy_(boosted(matrix, beta=beta, noise=noise))
+            matrix.copy_(boost(matrix, beta=beta, noise=noise))
     return vector
 
 
-def boosted(matrix: Tensor, *, beta: float, noise: float = 0.0) -> Tensor:
+def boost(matrix: Tensor, *, beta: float, noise: float = 0.0) -> Tensor:
     """Raise the singular values below the cut to it, [m, n] -> [m, n], float64.
 
     Args:

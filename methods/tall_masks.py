@@ -11,7 +11,7 @@ from taskmark import Edit, Mask, Method
 from taskmark.contract.allocation import empty
 from taskmark.methods.chunks import chunks
 from taskmark.methods.consensus import Consensus
-from taskmark.methods.masking import localised
+from taskmark.methods.masking import localise
 
 if TYPE_CHECKING:
     from taskmark import Given
@@ -47,5 +47,5 @@ class TallMasks(Method):
         for chunk in chunks(slice(0, vectors.shape[1]), len(vectors)):
             rows = vectors[:, chunk]
             torch.sum(rows, 0, out=total[chunk])
-            kept[:, chunk] = localised(rows, total[chunk], self.strictness).bool()
+            kept[:, chunk] = localise(rows, total[chunk], self.strictness).bool()
         return Edit(total, masks=dict(zip(given.tasks, map(Mask, kept), strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class TaskLoss:
         labelled: take the cross-entropy; else the entropy.
         tasks: over which tasks it is summed; all where not said.
         hold_out: hold a fifth of the images out; else learn on all.
+        linearised_at: see `Edit`; theta0 where not said.
 
     Attributes:
         n_tasks: T.
@@ -54,7 +56,9 @@ class TaskLoss:
         labelled: bool,
         tasks: Sequence[str] | None = None,
         hold_out: bool = True,
+        linearised_at: Tensor | None = None,
     ) -> None:
+        self.linearised_at = linearised_at
         tasks = sorted(given.tasks if tasks is None else tasks)
         self._given = given
         self._inputs = {task: given.images(task) for task in tasks}
@@ -79,10 +83,16 @@ class TaskLoss:
     def batches(self, size: int) -> Iterator[dict[str, Tensor]]:
         """Endless batches: `size` shuffled indices of each task, its images repeated in turn."""
         streams = {
-            task: _shuffled(index, size, self._given.generator) for task, index in self._fit.items()
+            task: _shuffle(index, size, self._given.generator) for task, index in self._fit.items()
         }
         while True:
             yield {task: next(stream) for task, stream in streams.items()}
+
+    def at(self, linearised_at: Tensor) -> TaskLoss:
+        """The same loss of the model linearised elsewhere."""
+        other = copy.copy(self)
+        other.linearised_at = linearised_at
+        return other
 
     def held_out(self, vector: Tensor) -> float:
         """The loss on the images that are not learned on, of which there must be some."""
@@ -97,7 +107,7 @@ class TaskLoss:
         parts = [self._inputs[task][chosen] for task, chosen in index.items()]
         features = torch.cat(
             [
-                self._given.features(vector, batch)
+                self._given.features(vector, batch, linearised_at=self.linearised_at)
                 for _, alike in groupby(parts, lambda part: part.shape[1:])
                 for batch in torch.split(torch.cat(list(alike)), _FORWARD_BATCH)
             ]
@@ -120,7 +130,7 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1).mean()
 
 
-def _shuffled(index: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def _shuffle(index: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Cut an endless sequence of shuffled passes over `index` into batches."""
     queue = index[:0]
     while True:

@@ -100,7 +100,7 @@ def _selected_in_brackets(vector: Tensor, places: Sequence[int]) -> list[float] 
                 return None
     if not all(map(_Bracket.holds, brackets, places)):
         return None
-    return list(map(_Bracket.selected, brackets, places))
+    return list(map(_Bracket.select_magnitude, brackets, places))
 
 
 def _around(sample: NDArray[np.float32], share: float) -> tuple[float, float]:
@@ -134,7 +134,7 @@ class _Bracket:
         """Whether the magnitude at a place in rising order of all that was seen lies inside."""
         return self.n_below <= place < self.n_below + self.n_inside
 
-    def selected(self, place: int) -> float:
+    def select_magnitude(self, place: int) -> float:
         """That magnitude."""
         candidates = np.concatenate(self.inside)
         candidates.partition(place - self.n_below)

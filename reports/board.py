@@ -13,7 +13,7 @@ from taskmark.reports.scores import ExpertBits, Ruler, choose_ruler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.records.envelope import Experts
+    from taskmark.records.envelope import ExpertOrigin
     from taskmark.records.record import Record
     from taskmark.records.suite_facts import SuiteFacts
     from taskmark.reports.rows import Row
@@ -53,7 +53,7 @@ class Board:
     apart: tuple[Row, ...]
     references: tuple[Row, ...]
     unranked: tuple[Row, ...]
-    experts: Experts | None = None
+    experts: ExpertOrigin | None = None
     ruler: Ruler | None = field(default=None, compare=False)
     pairs: Pairs | None = field(default=None, compare=False)
     by_seed: dict[int, Board] = field(default_factory=dict, compare=False)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from taskmark.plugins.submission import read_submissions
 from taskmark.records.catalogue import read_catalogue
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_kind, read_records
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
+from taskmark.records.record_files import read_kind, read_records
 from taskmark.reports import metric_tables, tables
 from taskmark.reports.board import boards, normalise_records
 from taskmark.reports.site.assembling import site_files

@@ -13,7 +13,7 @@ from taskmark.statistics.intervals import ScoreIntervals, Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskmark.records.envelope import Experts, MethodFacts
+    from taskmark.records.envelope import ExpertOrigin, MethodFacts
     from taskmark.records.record import Record
 
 RowState = Literal["ok", "failed", "skipped", "incomplete", "stale"]
@@ -102,7 +102,7 @@ def current_sources(records: Iterable[Record]) -> dict[tuple[str, str], str]:
     return newest
 
 
-def current_experts(records: Iterable[Record]) -> dict[_Stand, Experts]:
+def current_experts(records: Iterable[Record]) -> dict[_Stand, ExpertOrigin]:
     """The newest experts that were brought along, by what a row stands on."""
     newest = {}
     for record in sorted(records, key=age):
@@ -169,7 +169,7 @@ def _on_current_weights(row: Row, weights: Mapping[tuple[str, str], str]) -> Row
     return row
 
 
-def _on_current_experts(row: Row, experts: Mapping[_Stand, Experts]) -> Row:
+def _on_current_experts(row: Row, experts: Mapping[_Stand, ExpertOrigin]) -> Row:
     """The row, stale if it stands on other files of its family than the newest of its board."""
     for record in row.records if row.state == "ok" else ():
         newest = experts.get(_stand(record))

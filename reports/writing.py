@@ -7,8 +7,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

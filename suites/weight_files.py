@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import load_file
 
-from taskmark.contract.checkpoints import named_tensors
+from taskmark.contract.foreign_weights import named_tensors
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except TaskmarkError:
         raise
     except Exception as error:
-        told = " ".join(str(error).split())[:120]
-        raise TaskmarkError(f"The file of weights {path} is damaged ({told}); get it anew.") from (
-            error
-        )
+        reason = " ".join(str(error).split())[:120]
+        raise TaskmarkError(
+            f"The file of weights {path} is damaged ({reason}); get it anew."
+        ) from (error)
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -131,8 +131,8 @@ def _is_of_torch(path: Path) -> bool:
         return file.read(2) in {b"PK", b"\x80\x02"}
 
 
-def _holds_more_than_tensors(told: str) -> bool:
-    return any(sign in told for sign in ("Weights only load failed", "TorchScript"))
+def _holds_more_than_tensors(reason: str) -> bool:
+    return any(sign in reason for sign in ("Weights only load failed", "TorchScript"))
 
 
 def _tensors(content: object, path: Path) -> dict[str, Tensor]:

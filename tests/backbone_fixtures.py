@@ -19,9 +19,9 @@ import torch
 from dataset_fixtures import REVISION, fill
 from safetensors.torch import save
 
-from taskmark.suites.real.backbones import definition, loading, towers
-from taskmark.suites.real.backbones.definition import Backbone
-from taskmark.suites.real.backbones.lock import Locked, write_lock
+from taskmark.suites.real.backbones import loading, public_backbones, towers
+from taskmark.suites.real.backbones.backbone_lock import LockedBackbone, write_lock
+from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ class Made:
 def small():
     """The table, each entry shrunk."""
     tables = {}
-    for name, backbone in definition._read(definition.FILE).items():
+    for name, backbone in public_backbones._read(public_backbones.FILE).items():
         table = backbone.model_dump(exclude_none=True, exclude_defaults=True)
         table |= {"resolution": SIDE, "options": {**TIMM, "img_size": SIDE}}
         table["features"] = PROJECTED if backbone.has_text else WIDTH
@@ -94,15 +94,15 @@ def make(where: Path, names=None) -> Made:
     for name in names or tables:
         table = tables[name]
         if "seed" in table:
-            tower = towers.drawn(Backbone.model_validate(table))
-            locks[name] = Locked(sha256=loading.sha256_of(tower))
+            tower = towers.draw_weights(PublicBackbone.model_validate(table))
+            locks[name] = LockedBackbone(sha256=loading.sha256_of(tower))
             continue
         if not made.file(name).exists():  # two backbones share one
             state = network(table).state_dict()
             content = save({key: tensor.contiguous() for key, tensor in state.items()})
             fill(made.cache, table["repository"], {table["file"]: content}, kind="models")
         found = hashlib.sha256(made.file(name).read_bytes()).hexdigest()
-        locks[name] = Locked(revision=REVISION, sha256=found)
+        locks[name] = LockedBackbone(revision=REVISION, sha256=found)
     made.table.write_text(tomli_w.dumps(tables), "utf-8")
     write_lock(locks, made.lock)
     return made

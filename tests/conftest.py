@@ -8,7 +8,7 @@ import pytest
 import tiny_provider
 from hypothesis import settings
 
-from taskmark.stages.data import fingerprint
+from taskmark.stages.task_inputs import fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from huggingface_hub.file_download import publish_blob_to_shared_store
 from PIL import Image
 
-from taskmark.suites.real.data.lock import Locked, write_lock
+from taskmark.suites.real.data.data_lock import LockedDataSet, write_lock
 from taskmark.suites.real.data.tasks import Place
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def fill(
 def place_of(folder: Path, tasks, **changes) -> Place:
     """A place under a folder whose lock names the fixtures' commit for these tasks."""
     lock = folder / "datasets.lock.toml"
-    write_lock({task: replace_lock(Locked(revision=REVISION), **changes) for task in tasks}, lock)
+    write_lock(
+        {task: replace_lock(LockedDataSet(revision=REVISION), **changes) for task in tasks}, lock
+    )
     return Place(lock=lock, arrays=folder / "arrays", cache=folder / "hub")
 
 

@@ -189,7 +189,7 @@ def made_up_record(
         "provenance": made_up_provenance(),
         **changes,
     }
-    return Record(**values).identified()
+    return Record(**values).with_record_id()
 
 
 def made_up_failure(**changes: Any) -> Record:
@@ -204,7 +204,7 @@ def made_up_failure(**changes: Any) -> Record:
     scores = ("accuracy", "accuracy_low", "accuracy_high")
     scores += ("normalised_accuracy", "normalised_low", "normalised_high")
     nothing |= dict.fromkeys([*scores, "scale", "geometry", "counted", "measured"])
-    return made_up_record(**values).model_copy(update=nothing).identified()
+    return made_up_record(**values).model_copy(update=nothing).with_record_id()
 
 
 def made_up_board(
@@ -287,7 +287,7 @@ def made_up_disentanglement(
         "provenance": made_up_provenance(),
         **changes,
     }
-    return DisentanglementRecord(**values).identified()
+    return DisentanglementRecord(**values).with_record_id()
 
 
 def made_up_maps(backbones: tuple[str, ...] = BACKBONES) -> list[DisentanglementRecord]:
@@ -336,7 +336,7 @@ def made_up_negation(
         "provenance": made_up_provenance(),
         **changes,
     }
-    return NegationRecord(**values).identified()
+    return NegationRecord(**values).with_record_id()
 
 
 def _negated(task: str, share: float, *, before: float) -> NegationResult:
@@ -382,7 +382,7 @@ def made_up_localisation(*, backbone: str = "image-text", **changes: Any) -> Loc
         "provenance": made_up_provenance(),
         **changes,
     }
-    return LocalisationRecord(**values).identified()
+    return LocalisationRecord(**values).with_record_id()
 
 
 def write_out(

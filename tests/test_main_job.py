@@ -15,7 +15,7 @@ import pytest
 from taskmark.plugins.registry import find
 from taskmark.records.packing import unpack_bits
 from taskmark.records.record import Record
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def test_every_record_follows_the_published_schema_and_is_named_by_its_content(f
     schema = json.loads((finished[0] / "record.schema.json").read_text())
     for record in records:
         jsonschema.validate(json.loads(record.model_dump_json()), schema)
-        assert record.identified().record_id == record.record_id
+        assert record.with_record_id().record_id == record.record_id
         assert (finished[0] / "records" / f"{record.record_id[:16]}.json").is_file()
 
 

@@ -14,8 +14,8 @@ import taskmark.methods
 from taskmark import Given, Method, WeightSpace
 from taskmark.cli import app
 from taskmark.conformance import check_method
-from taskmark.conformance.drawn import keeps
 from taskmark.conformance.finding import UnmetError
+from taskmark.conformance.random_weights import keeps
 from taskmark.plugins.registry import find
 
 ROOT = Path(__file__).parents[1]

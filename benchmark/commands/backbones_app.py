@@ -24,7 +24,7 @@ Names = Annotated[
 @backbones.command("list")
 def backbones_list() -> None:
     """List the source, licence and state of each backbone."""
-    from taskmark.commands.backbones import list_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.backbone_commands import list_backbones  # noqa: PLC0415 - imports torch
 
     list_backbones()
 
@@ -32,8 +32,8 @@ def backbones_list() -> None:
 @backbones.command("fetch")
 def backbones_fetch(names: Names = None, suite: OfSuite = None) -> None:
     """Fetch weights from the hub at their locked commits, and check them."""
-    from taskmark.commands.backbones import fetch_backbones  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import weights  # noqa: PLC0415
+    from taskmark.commands.backbone_commands import fetch_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import weights  # noqa: PLC0415
 
     fetch_backbones(weights(suite, names or []))
 
@@ -41,8 +41,8 @@ def backbones_fetch(names: Names = None, suite: OfSuite = None) -> None:
 @backbones.command("verify")
 def backbones_verify(names: Names = None, suite: OfSuite = None) -> None:
     """Check local weights against the lock and their architecture; exit 1 if bad."""
-    from taskmark.commands.backbones import verify_backbones  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import weights  # noqa: PLC0415
+    from taskmark.commands.backbone_commands import verify_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import weights  # noqa: PLC0415
 
     verify_backbones(weights(suite, names or []))
 
@@ -56,7 +56,7 @@ def backbones_lock(
     ] = None,
 ) -> None:
     """Resolve backbones: fetch their weights, and write commit and hash to the lock file."""
-    from taskmark.commands.backbones import lock_backbones  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import weights  # noqa: PLC0415
+    from taskmark.commands.backbone_commands import lock_backbones  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import weights  # noqa: PLC0415
 
     lock_backbones(weights(suite, names or []), revision)

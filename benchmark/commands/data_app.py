@@ -35,7 +35,7 @@ DecodingWorkers = Annotated[
 @data.command("list")
 def data_list(lock: LockFile = None, folder: Folder = None) -> None:
     """List the source, licence, size and state of each data set."""
-    from taskmark.commands.data import list_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.data_commands import list_data  # noqa: PLC0415 - imports torch
 
     list_data(lock, folder)
 
@@ -49,8 +49,8 @@ def data_fetch(
     workers: DecodingWorkers = None,
 ) -> None:
     """Fetch data sets from the hub and decode them; resume after an interrupt."""
-    from taskmark.commands.data import fetch_data  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import data_sets  # noqa: PLC0415
+    from taskmark.commands.data_commands import fetch_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import data_sets  # noqa: PLC0415
 
     fetch_data(data_sets(suite, names or []), lock, folder, workers)
 
@@ -60,8 +60,8 @@ def data_verify(
     names: Names = None, suite: OfSuite = None, lock: LockFile = None, folder: Folder = None
 ) -> None:
     """Check every image, and list test images that are in train too; exit 1 if damaged."""
-    from taskmark.commands.data import verify_data  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import data_sets  # noqa: PLC0415
+    from taskmark.commands.data_commands import verify_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import data_sets  # noqa: PLC0415
 
     verify_data(data_sets(suite, names or []), lock, folder)
 
@@ -78,7 +78,7 @@ def data_lock(
     ] = None,
 ) -> None:
     """Resolve data sets: fetch and decode them, and write commit and hashes to the lock file."""
-    from taskmark.commands.data import lock_data  # noqa: PLC0415 - imports torch
-    from taskmark.commands.of_suite import data_sets  # noqa: PLC0415
+    from taskmark.commands.data_commands import lock_data  # noqa: PLC0415 - imports torch
+    from taskmark.commands.suite_downloads import data_sets  # noqa: PLC0415
 
     lock_data(data_sets(suite, names or []), lock, folder, workers, revision)

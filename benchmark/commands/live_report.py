@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from taskmark.engine.choosing import is_core
+from taskmark.engine.row_choice import is_core
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
 from taskmark.records.record import Record
-from taskmark.stages.joint_training import JointRow
-from taskmark.stages.row import Row
+from taskmark.stages.joint_training import MeasureJointRow
+from taskmark.stages.row import MeasureRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from taskmark.console import PlainConsole
     from taskmark.engine.executor import Event
     from taskmark.engine.job import Job
+
+
+_Rows = MeasureRow | MeasureJointRow
 
 
 class LiveReport:
@@ -51,16 +54,19 @@ class LiveReport:
 
     def begin(self, todo: Sequence[Job], _n_done: int, _workers: int) -> None:
         """Look at which rows there are to make."""
-        rows = [(job.key, job.stage) for job in todo if isinstance(job.stage, Row | JointRow)]
+        rows = [(job.key, job.stage) for job in todo if isinstance(job.stage, _Rows)]
         self._n_rows, self._n_ended, self._core = len(rows), 0, {}
         for key, row in rows:
-            if isinstance(row, Row) and is_core(row.method.name, row.method.facts().role):
+            if isinstance(row, MeasureRow) and is_core(row.method.name, row.method.facts().role):
                 self._core.setdefault(row.experts.backbone, set()).add(key)
 
     def event(self, event: Event) -> None:
         """Show a row that ended."""
         row = event.job.stage
-        if not isinstance(row, Row | JointRow) or event.state in ("started", "waiting"):
+        if not isinstance(row, _Rows) or event.state in (
+            "started",
+            "waiting",
+        ):
             return
         self._n_ended += 1
         if event.result:

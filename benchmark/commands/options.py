@@ -76,14 +76,14 @@ def option_name(field: str) -> str:
 def _parameter(name: str, defaults: dict[str, Any]) -> inspect.Parameter:
     field = RunConfig.model_fields[name]
     kind, default = _type_of(field), defaults.get(name, field.default)
-    told = field.description
+    text = field.description
     if get_origin(kind) is list:
         default = list(default) or None
         kind = kind | None
-        told = f"{told} May be repeated."
+        text = f"{text} May be repeated."
     low, high = _limits(field)
     option = typer.Option(
-        option_name(name), help=told, metavar=_METAVARS.get(name), min=low, max=high
+        option_name(name), help=text, metavar=_METAVARS.get(name), min=low, max=high
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]

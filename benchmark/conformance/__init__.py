@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taskmark.conformance.cases import parametrize_checks
 from taskmark.conformance.checks import CHECKS, check_method, findings, run_check
+from taskmark.conformance.edge_cases import parametrize_checks
 from taskmark.conformance.finding import Finding
 from taskmark.conformance.miniature import miniature
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from taskmark.conformance import drawn, memory, repetition, results, stated
+from taskmark.conformance import (
+    declared_facts,
+    merge_memory,
+    merge_results,
+    random_weights,
+    repetition,
+)
 from taskmark.conformance.finding import Finding, UnmetError
 from taskmark.errors import TaskmarkError, sentence
 from taskmark.machine.global_settings import keep_settings
@@ -16,28 +22,28 @@ if TYPE_CHECKING:
     from taskmark.contract.method import Method
 
 CHECKS: dict[str, Callable[[type[Method]], str]] = {
-    "name": stated.name,
-    "facts": stated.facts,
-    "defaults": stated.defaults,
-    "data": results.data,
-    "result": results.result,
+    "name": declared_facts.name,
+    "facts": declared_facts.facts,
+    "defaults": declared_facts.defaults,
+    "data": merge_results.data,
+    "result": merge_results.result,
     "inputs": repetition.inputs,
     "seed": repetition.seed,
     "global_randomness": repetition.global_randomness,
     "global_switches": repetition.global_switches,
     "second_run": repetition.second_run,
-    "zeros": results.zeros,
-    "order": results.order,
-    "one_task": results.one_task,
-    "direction": results.direction,
-    "odd_tensors": results.odd_tensors,
-    "drawn_weights": drawn.drawn_weights,
-    "memory": memory.memory,
+    "zeros": merge_results.zeros,
+    "order": merge_results.order,
+    "one_task": merge_results.one_task,
+    "direction": merge_results.direction,
+    "odd_tensors": merge_results.odd_tensors,
+    "drawn_weights": random_weights.check_random_weights,
+    "memory": merge_memory.memory,
 }
 """What is checked, in order: a function that says what holds, or raises what does not."""
 
 _FOUNDATIONS = ("name", "facts", "defaults", "data", "result")
-_LARGE = {"large_model": memory.large}  # asked for by name, since it takes gigabytes
+_LARGE = {"large_model": merge_memory.large}  # asked for by name, since it takes gigabytes
 
 
 def check_method(method: type[Method], *, large: bool = False) -> list[Finding]:

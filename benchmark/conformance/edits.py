@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-3  # relative to the terms of a result; learning amplifies rounding
 
 
-def edited(instance: Method, given: Given) -> Edit:
+def edit_checked(instance: Method, given: Given) -> Edit:
     """Edit, and return a checked copy of the result.
 
     Raises:
@@ -34,7 +34,8 @@ def edited(instance: Method, given: Given) -> Edit:
         )
     checked = edit.checked(given.space.size, given.heads)
     masks = (mask.kept for mask in edit.masks.values())
-    for vector in (edit.vector, *edit.per_task.values(), *masks):
+    elsewhere = [] if edit.linearised_at is None else [edit.linearised_at]
+    for vector in (edit.vector, *edit.per_task.values(), *masks, *elsewhere):
         if vector.device != device:
             raise UnmetError(
                 f"It returns a vector on {vector.device} where it was given one on {device}; make "
@@ -52,22 +53,27 @@ def same(one: Edit, other: Edit, *, terms: Callable[[], Edit]) -> bool:
     Args:
         one: an edit.
         other: the edit that should be the same.
-        terms: makes an edit as large as the terms that both are made of, see `uncancelled`.
+        terms: makes an edit as large as the terms that both are made of, see `edit_magnitudes`.
     """
-    if one.heads.keys() != other.heads.keys() or set(one.served_apart) != set(other.served_apart):
+    if _layout(one) != _layout(other):
         return False
     return _near(one, other, one) or _near(one, other, terms())
 
 
-def uncancelled(method: type[Method], given: Given) -> Edit:
+def edit_magnitudes(method: type[Method], given: Given) -> Edit:
     """What a method makes of the task vectors' magnitudes, where no terms cancel."""
     given.task_vectors = given.task_vectors.abs()
-    return edited(method(), given)
+    return edit_checked(method(), given)
 
 
 def small_beside(tensor: Tensor, terms: Tensor) -> bool:
     """Whether a tensor is no more than the rounding of terms of this size."""
     return float(tensor.norm()) <= _ROUNDING * float(terms.norm())
+
+
+def _layout(edit: Edit) -> tuple[set[str], set[str], bool]:
+    own = edit.tasks_with_own_weights
+    return set(edit.heads), set(own), edit.linearised_at is None
 
 
 def _near(one: Edit, other: Edit, terms: Edit) -> bool:
@@ -79,6 +85,7 @@ def _parts(edit: Edit, like: Edit) -> list[Tensor]:
     heads = [edit.heads[task] for task in like.heads]
     return [
         edit.vector,
-        *(edit.for_task(task) for task in like.served_apart),
+        *([] if edit.linearised_at is None else [edit.linearised_at]),
+        *(edit.for_task(task) for task in like.tasks_with_own_weights),
         *(tensor for head in heads for tensor in (head.weight, head.bias)),
     ]

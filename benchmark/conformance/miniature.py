@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from taskmark.contract.data_access import PermittedSplit
 from taskmark.contract.given import Given
 from taskmark.contract.head import Head
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.contract.weights import WeightSpace
 from taskmark.inference.readers import Setting, reader
 
@@ -51,7 +51,7 @@ def miniature(
     space = WeightSpace.of(encoder)
     pretrained = space.flatten(dict(encoder.named_parameters()))
     setting = Setting(encoder, space, pretrained.clone(), torch.device("cpu"), batch_size=64)
-    read = reader(recipe_named(method.recipe).read, setting)
+    read = reader(get_recipe(method.recipe).read, setting)
     features = read.features
     tasks = tasks_of(method) if tasks is None else tuple(tasks)
     vectors, heads, data = {}, {}, {}

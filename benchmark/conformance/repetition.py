@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from taskmark.conformance.edits import edited, same, uncancelled
+from taskmark.conformance.edits import edit_checked, edit_magnitudes, same
 from taskmark.conformance.finding import UnmetError
 from taskmark.conformance.miniature import miniature
 from taskmark.machine.global_settings import read_settings, restore_settings
@@ -59,8 +59,8 @@ def seed(method: type[Method]) -> str:
 
 
 def _repeats(method: type[Method], first: Method, second: Method) -> bool:
-    edits = edited(first, miniature(method)), edited(second, miniature(method))
-    return same(*edits, terms=lambda: uncancelled(method, miniature(method)))
+    edits = edit_checked(first, miniature(method)), edit_checked(second, miniature(method))
+    return same(*edits, terms=lambda: edit_magnitudes(method, miniature(method)))
 
 
 def second_run(method: type[Method]) -> str:

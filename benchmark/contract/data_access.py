@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from taskmark.contract.head import Head
 
 PermittedSplit = Literal["train", "validation"]
-Features = Callable[[Tensor, Tensor], Tensor]  # (task vector [P], inputs [B, ...]) -> [B, D]
+# (task vector [P], inputs [B, ...], where the model is linearised [P] or None) -> [B, D]
+Features = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 # (task vector [P], inputs [N, ...], names of parts or None for all) -> name -> [d_in, d_in]
 GramMatrices = Callable[[Tensor, Tensor, Sequence[str] | None], dict[str, Tensor]]
 
@@ -106,15 +107,19 @@ class DataAccess:
         self._touched[f"{task}/{split}/labels"] = len(labels)
         return labels
 
-    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+    def features(
+        self, vector: Tensor, inputs: Tensor, *, linearised_at: Tensor | None = None
+    ) -> Tensor:
         """Features [B, D] of theta0 + vector, read as the recipe says; differentiable in vector.
 
         Args:
             vector: a task vector [P].
             inputs: a batch of what `images` returned, [B, ...].
+            linearised_at: see `Edit`; theta0 where not said.
 
         Raises:
             DataRefusedError: if the track is "weights" or there is no suite behind this.
+            TaskmarkError: if `linearised_at` is given and the recipe linearises nothing.
             BudgetSpentError: if gradients are taken for more images than the suite grants.
         """
         features = self._of_suite(self._features, "it has no model to run")
@@ -129,7 +134,7 @@ class DataAccess:
             self._gradient_images += len(inputs)
         else:
             self._forward_images += len(inputs)
-        return features(vector, inputs)
+        return features(vector, inputs, linearised_at)
 
     def gram_matrices(
         self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None = None

@@ -29,7 +29,7 @@ class Mask:
     kept: Tensor  # [P]
     factor: float = 1.0
 
-    def applied(self, vector: Tensor) -> Tensor:
+    def apply(self, vector: Tensor) -> Tensor:
         """The task's vector, [P] -> [P]."""
         return (vector * self.kept).mul_(self.factor)
 
@@ -47,26 +47,30 @@ class Edit:
         per_task: a task's own vector [P], used instead of `vector`.
         masks: a mask of `vector` for a task, used instead of `vector` as it is. It is stored at a
             bit an entry, where a vector of the task's own takes 32.
+        linearised_at: a, the task vector [P] of the weights at which a recipe that reads the
+            linearised model takes it: f(x; theta0 + a) + J(x; theta0 + a) (scale * vector - a).
+            None is theta0, as of all methods but those that linearise anew.
     """
 
     vector: Tensor  # [P]
     heads: Mapping[str, Head] = field(default_factory=lambda: MappingProxyType({}))
     per_task: Mapping[str, Tensor] = field(default_factory=lambda: MappingProxyType({}))
     masks: Mapping[str, Mask] = field(default_factory=lambda: MappingProxyType({}))
+    linearised_at: Tensor | None = None  # [P]
 
     @property
-    def served_apart(self) -> tuple[str, ...]:
+    def tasks_with_own_weights(self) -> tuple[str, ...]:
         """The tasks that have weights of their own."""
         return (*self.per_task, *self.masks)
 
     @property
     def one_model(self) -> bool:
         """Whether the same weights serve all tasks, each under its head."""
-        return not self.served_apart
+        return not self.tasks_with_own_weights
 
     @property
     def extra_parameters(self) -> int:
-        """Numbers stored beside one model.
+        """Numbers stored in addition to one model.
 
         With masks, theta0 has to be kept beside the vector that they are read from, and one factor
         a task.
@@ -80,19 +84,19 @@ class Edit:
 
     @property
     def extra_bytes(self) -> int:
-        """Bytes stored beside one model: four a number, and each mask at a bit an entry."""
+        """Bytes stored in addition to one model: four a number, and each mask at a bit an entry."""
         of_masks = sum(math.ceil(mask.kept.numel() / 8) for mask in self.masks.values())
         return 4 * self.extra_parameters + of_masks
 
     def for_task(self, task: str) -> Tensor:
         """The task vector that serves one task, [P]."""
         if task in self.masks:
-            return self.masks[task].applied(self.vector)
+            return self.masks[task].apply(self.vector)
         return self.per_task.get(task, self.vector)
 
     def own_vectors(self) -> Iterator[tuple[str, Tensor]]:
         """Each task that has weights of its own with its vector [P], one at a time."""
-        return ((task, self.for_task(task)) for task in self.served_apart)
+        return ((task, self.for_task(task)) for task in self.tasks_with_own_weights)
 
     def checked(self, size: int, heads: Mapping[str, TaskHead]) -> Edit:
         """Return a float32 copy on the CPU that shares no memory with the method.
@@ -106,7 +110,7 @@ class Edit:
                 head has not the shapes of the suite's, if a number is not finite, if a task has
                 both a vector and a mask, or if a task is not the suite's.
         """
-        for task in [*self.heads, *self.served_apart]:
+        for task in [*self.heads, *self.tasks_with_own_weights]:
             if task not in heads:
                 raise TaskmarkError(
                     f"The edit names the task {task!r}, which was not given; "
@@ -122,7 +126,10 @@ class Edit:
                 f"The task {task!r} has both a vector of its own and a mask; return one of them."
             )
         masks = {task: _mask(mask, size, task) for task, mask in self.masks.items()}
-        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks)
+        at = self.linearised_at
+        if at is not None:
+            at = _vector(at, size, "the vector that the model is linearised at")
+        return Edit(_vector(self.vector, size, "the merged task vector"), own, vectors, masks, at)
 
 
 def _head(value: object, suites: TaskHead, task: str) -> Head:

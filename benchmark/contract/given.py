@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
-from taskmark.contract.checkpoints import (
+from taskmark.contract.data_access import DataAccess, PermittedData, PermittedSplit
+from taskmark.contract.foreign_weights import (
     FLOAT32_ROUNDOFF,
     check_finite,
     named_tensors,
@@ -17,7 +18,6 @@ from taskmark.contract.checkpoints import (
     unit_roundoff,
     weights_of,
 )
-from taskmark.contract.data_access import DataAccess, PermittedData, PermittedSplit
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 
@@ -149,7 +149,7 @@ class Given(DataAccess):
         """Give the weights of models, for use as a library without any suite.
 
         `given.state_dict(merged)` is the merged model. What counts as a weight, and under which
-        names experts are understood, is documented in `taskmark.contract.checkpoints`.
+        names experts are understood, is documented in `taskmark.contract.foreign_weights`.
 
         Args:
             pretrained: the model before tuning, a module or a state dict; its order is the layout.

@@ -118,7 +118,7 @@ class PostHoc(Standard):
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (Standard(), Tangent(), PostHoc())}
 
 
-def recipe_named(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """Look a recipe up.
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.contract.allocation import empty
-from taskmark.contract.checkpoints import fitted, weights_of
+from taskmark.contract.foreign_weights import fit_weights, weights_of
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class WeightSpace:
         """Lay out a model's parameters, or the floating-point tensors of a state dict.
 
         Tied tensors are one part. Buffers, integers and running statistics are not laid out; see
-        `taskmark.contract.checkpoints` for all rules.
+        `taskmark.contract.foreign_weights` for all rules.
 
         Args:
             source: a module, or a mapping of names to tensors; its order is the layout.
@@ -113,7 +113,7 @@ class WeightSpace:
         ignore: Sequence[str] = (),
     ) -> dict[str, Tensor]:
         """The tensors of a model under the names of the parts; see `checkpoints.fitted`."""
-        return fitted(
+        return fit_weights(
             state,
             {part.name: part.shape for part in self.parts},
             what=what,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _POLL_SECONDS = 0.5  # how often to look whether another process is done with a job
-_END_SECONDS = 1.0  # for workers to end by themselves once they are told to
+_END_SECONDS = 1.0  # for workers to end by themselves once they are asked to
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def execute(
         jobs: in any order; needs that are not among them count as done.
         store: where artifacts are, and the device of the run.
         workers: number of processes; 0 runs everything in this one.
-        listener: told of every start and end; a job that killed its process is "died", and what
+        listener: called at every start and end; a job that killed its process is "died", and what
             needs it is not run.
         claims: asked before each job; what another process is making is waited for.
         devices: one for each worker to compute on; the store's where there are none.
@@ -159,7 +159,7 @@ class _Queue:
         self._undone.discard(job.key)
         self._claims.release(job)
 
-    def died(self, job: Job) -> None:
+    def drop_with_dependants(self, job: Job) -> None:
         # Nothing that needs it can run.
         self._claims.release(job)
         lost = {job.key}
@@ -175,7 +175,7 @@ class _Crew:
         pool: of processes.
         size: how many jobs run at once.
         queue: where jobs come from.
-        listener: told of every start and end.
+        listener: called at every start and end.
         alone: the only job to do, suspected of killing its worker.
     """
 
@@ -230,7 +230,7 @@ class _Crew:
             except BrokenProcessPool:
                 if self._alone is None:
                     return [job, *self._running.values()]
-                self._queue.died(job)
+                self._queue.drop_with_dependants(job)
                 self._listener(Event("died", job))
                 return []
             except CorruptArtifactError as error:

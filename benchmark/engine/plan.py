@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from taskmark import stages
 from taskmark.contract.recipe import RECIPES, Recipe
-from taskmark.engine.choosing import EXPERTS, STANDARD, chosen_rows, is_core
+from taskmark.engine.row_choice import EXPERTS, STANDARD, chosen_rows, is_core
 from taskmark.engine.stage import RecordStage, Stage
-from taskmark.experts.foreign import suited
+from taskmark.experts.foreign import select_rows
 from taskmark.stages.expert_set import ExpertSet
 from taskmark.stages.method_call import MethodCall, PluginFiles
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS
+from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.plugins.method_choice import MethodChoice
     from taskmark.plugins.registry import Found
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Request:
         if self.foreign:
             mode = self.foreign.recipe
             named = [choice for choice in self.methods if not choice.is_group]
-            rows = suited(rows, mode, methods=named, recipes=self.recipes)
+            rows = select_rows(rows, mode, methods=named, recipes=self.recipes)
         return tuple(rows)
 
     def method(self, name: str) -> type[Method]:
@@ -161,7 +161,7 @@ def plan(request: Request) -> tuple[Stage, ...]:
     Raises:
         TaskmarkError: if a name is unknown or a hyper-parameter is not allowed.
     """
-    return with_needs(stage for kind in record_stages() for stage in kind.planned(request))
+    return with_needs(stage for kind in record_stages() for stage in kind.plan(request))
 
 
 @functools.cache
@@ -173,7 +173,7 @@ def record_stages() -> tuple[type[RecordStage], ...]:
         for value in vars(importlib.import_module(f"{stages.__name__}.{module.name}")).values()
         if isinstance(value, type) and issubclass(value, RecordStage) and value is not RecordStage
     ]
-    by_name = sorted(set(found), key=lambda kind: (kind.name, kind.__name__ != "Row"))
+    by_name = sorted(set(found), key=lambda kind: (kind.name, kind.__name__ != "MeasureRow"))
     return tuple(sorted(by_name, key=lambda kind: kind.name != "records"))
 
 

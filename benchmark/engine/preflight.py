@@ -19,8 +19,8 @@ import torch
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.passes import fast_dtype
-from taskmark.machine import determinism, memory
-from taskmark.stages.data import Data
+from taskmark.machine import determinism, out_of_memory
+from taskmark.stages.task_inputs import Data
 from taskmark.suite.provider import fetched
 from taskmark.suites.task_data import Sizes
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from taskmark.engine.job import Job
     from taskmark.engine.stage_store import StageStore
     from taskmark.stages.model import Model
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
 
 _FLOAT = 4  # bytes
 _SIDE = 224  # of the images that a speed is measured on, pixels
@@ -126,14 +126,14 @@ def measure_speed(model: Model, suite: Suite, store: StageStore) -> Speed:
         reading = items_per_second(encoder, inputs, dtype=fast) if fast else learning
         return Speed(reading, learning)
     except Exception as error:
-        if not memory.is_out_of_memory(error):
+        if not out_of_memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
             f"While measuring how fast items pass through {model.weights!r}: "
-            f"{memory.explain(error)}; choose a smaller backbone, or another machine."
+            f"{out_of_memory.explain(error)}; choose a smaller backbone, or another machine."
         ) from error
     finally:
-        memory.free_unused()
+        out_of_memory.free_unused()
 
 
 def items_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype) -> float:
@@ -160,10 +160,10 @@ def items_per_second(encoder: nn.Module, inputs: Tensor, *, dtype: torch.dtype) 
                 try:
                     return _speed(encoder, inputs)
                 except Exception as error:
-                    if not memory.is_out_of_memory(error) or len(inputs) == 1:
+                    if not out_of_memory.is_out_of_memory(error) or len(inputs) == 1:
                         raise
                 inputs = inputs[: len(inputs) // 2]
-                memory.free_unused()  # only now, when the error holds no frame any more
+                out_of_memory.free_unused()  # only now, when the error holds no frame any more
     finally:
         torch.set_num_threads(threads)
 

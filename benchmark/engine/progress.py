@@ -81,7 +81,7 @@ class Display:
         self._update()
 
     def seconds_left(self) -> float | None:
-        """How long everything that is left takes; None until it can be told."""
+        """How long everything that is left takes; None until it can be estimated."""
         return self._time_left.seconds()
 
     def _update(self) -> None:

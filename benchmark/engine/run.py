@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from taskmark.engine.claims import StoreClaims
+from taskmark.atomic_files import check_writable, remove_abandoned_drafts
 from taskmark.engine.executor import Event, execute
 from taskmark.engine.job import Job, jobs_of, missing_jobs
+from taskmark.engine.job_claims import StoreClaims
 from taskmark.engine.plan import Request, plan
 from taskmark.engine.preflight import describe_cost, require_space
 from taskmark.engine.stage import RecordStage
 from taskmark.engine.stage_store import StageStore
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.experts.foreign import read_experts
-from taskmark.files import check_writable, remove_abandoned_drafts
 from taskmark.machine import devices
 from taskmark.plugins.changes import changed_methods
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.records.files import write_record
+from taskmark.records.record_files import write_record
 from taskmark.records.write_catalogue import catalogue_methods, catalogue_suite
-from taskmark.stages.data import Data
 from taskmark.stages.method_call import PluginFiles
+from taskmark.stages.task_inputs import Data
+from taskmark.store.address import folder_of, old_store_size
 from taskmark.store.artifacts import Store
-from taskmark.store.checkpoints import discard_outlived
-from taskmark.store.layout import folder_of, old_store_size
 from taskmark.store.locks import ArtifactLocks
-from taskmark.suite.definition import load
-from taskmark.suite.resolving import prepared, sentence
+from taskmark.store.tuning_checkpoints import discard_outlived
+from taskmark.suite.suite_file import load
+from taskmark.suite.unfrozen_suites import prepare_suite, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from taskmark.config import RunConfig
     from taskmark.records.envelope import Envelope
     from taskmark.records.record import Record
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def prepare(
     """
     defined = (suite or load(config.suite)).only(config.tasks)
     named = tuple(defined.backbones) if "all" in config.backbones else config.backbones
-    resolved, hashes = prepared(
+    resolved, hashes = prepare_suite(
         defined.racing() if config.racing else defined,
         backbones=named,
         negation=config.negation,

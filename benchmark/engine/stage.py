@@ -117,7 +117,7 @@ class RecordStage(Stage):
 
     @classmethod
     @abstractmethod
-    def planned(cls, request: Request) -> Iterator[RecordStage]:
+    def plan(cls, request: Request) -> Iterator[RecordStage]:
         """What a run has of it.
 
         Raises:

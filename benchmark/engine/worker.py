@@ -14,7 +14,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.machine import memory
+from taskmark.machine import out_of_memory
 from taskmark.store.recording import recording
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def work(job: Job) -> tuple[str | None, float]:
         with recording(job.label), _watched():
             result = job.stage.make(_store)
     except Exception as error:
-        if not memory.is_out_of_memory(error):
+        if not out_of_memory.is_out_of_memory(error):
             raise
         raise TaskmarkError(
-            f"While {job.label}: {memory.explain(error)}; "
+            f"While {job.label}: {out_of_memory.explain(error)}; "
             "run with fewer --workers, on a smaller backbone, or on another machine."
         ) from error
     return result, time.perf_counter() - begin

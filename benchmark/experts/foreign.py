@@ -7,12 +7,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.contract.recipe import Mode, recipe_named
+from taskmark.contract.recipe import Mode, get_recipe
 from taskmark.errors import TaskmarkError
-from taskmark.experts.files import find_files, remainder_of
-from taskmark.experts.labels import LABEL, Label, label_of
-from taskmark.experts.trees import find_folders
-from taskmark.records.envelope import Experts
+from taskmark.experts.expert_files import find_files, remainder_of
+from taskmark.experts.expert_folders import find_folders
+from taskmark.experts.expert_labels import LABEL, Label, label_of
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.suites.weight_files import files_of
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class ForeignExperts:
         own = [tuned for name, tuned in self.folders if name == backbone]
         return seed if seed in own else own[0]
 
-    def facts(self, backbone: str, seed: int) -> Experts:
+    def facts(self, backbone: str, seed: int) -> ExpertOrigin:
         """What a record says of those of a backbone that were tuned under a seed."""
         folder = self.folders[backbone, seed]
         files = folder.files.items()
-        return Experts(
+        return ExpertOrigin(
             family=self.family,
             source=folder.label.source,
             licence=folder.label.licence,
@@ -81,7 +81,7 @@ def read_experts(
     """Find the experts of a run in a folder or a tree of folders, and hash their files.
 
     Args:
-        root: see `taskmark.experts.trees.find_folders`.
+        root: see `taskmark.experts.expert_folders.find_folders`.
         tasks: the tasks that need an expert.
         backbones: of the run.
         seeds: of the run.
@@ -101,11 +101,11 @@ def read_experts(
                 "mend one of the two."
             )
         folders[backbone, seed if seed is not None else said or 0] = folder
-    _check_apart(folders)
+    _check_distinct(folders)
     return ForeignExperts(_family(root, folders), _recipe(root, folders), folders)
 
 
-def suited(
+def select_rows(
     chosen: Sequence[tuple[MethodChoice, Recipe]],
     mode: Mode,
     *,
@@ -124,9 +124,9 @@ def suited(
         TaskmarkError: if the user named a recipe or a method that needs other experts.
     """
     for name in recipes:
-        if recipe_named(name).tuned != mode:
+        if get_recipe(name).tuned != mode:
             raise TaskmarkError(
-                f"The recipe {name!r} needs experts tuned as {recipe_named(name).tuned!r}, but "
+                f"The recipe {name!r} needs experts tuned as {get_recipe(name).tuned!r}, but "
                 f"{LABEL} says {mode!r} of those given (or nothing, which means 'standard'); leave "
                 "--recipe out, or bring others."
             )
@@ -173,7 +173,7 @@ def _read_folder(path: Path, root: Path, tasks: Sequence[str]) -> ForeignFolder:
     return ForeignFolder(path, label, files)
 
 
-def _check_apart(folders: Mapping[tuple[str, int], ForeignFolder]) -> None:
+def _check_distinct(folders: Mapping[tuple[str, int], ForeignFolder]) -> None:
     """See that no file stands for two tasks or two seeds of a backbone."""
     met: dict[tuple[str, str], tuple[str, Path]] = {}
     for (backbone, _), folder in folders.items():
@@ -198,8 +198,8 @@ def _family(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> str
     if label is not None:
         return label
     files = (file for folder in folders.values() for file in folder.files.values())
-    told = "".join(file.sha256 for file in files)
-    return f"unnamed-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    hashes = "".join(file.sha256 for file in files)
+    return f"unnamed-{hashlib.sha256(hashes.encode()).hexdigest()[:8]}"
 
 
 def _recipe(root: Path, folders: Mapping[tuple[str, int], ForeignFolder]) -> Mode:

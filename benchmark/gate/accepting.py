@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 from taskmark.gate.baseline import baseline_of, write_baseline
 
 if TYPE_CHECKING:
@@ -90,9 +90,8 @@ def _what(comparison: RunComparison | None, n_rows: int) -> str:
     if comparison is None:
         return f"{n_rows} rows, the first"
     new = len({*comparison.new, *comparison.unguarded})
-    return (
-        f"{len(comparison.moved)} accuracies moved, {new} rows new, {len(comparison.missing)} gone"
-    )
+    n_changed, n_gone = len(comparison.changed_tasks), len(comparison.missing)
+    return f"{n_changed} accuracies moved, {new} rows new, {n_gone} gone"
 
 
 def _text(changelog: Path) -> str:

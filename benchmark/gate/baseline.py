@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.files import write_atomically
 from taskmark.gate.compare import RowResult, Rows
 from taskmark.records.frozen import Frozen, digest
 from taskmark.records.identity import RowIdentity, canonical_json
@@ -64,7 +64,7 @@ class Baseline(Frozen):
     bits_sha256: str
     rows: tuple[BaselineRow, ...]
 
-    def identified(self) -> Baseline:
+    def with_baseline_id(self) -> Baseline:
         """Return the same baseline with its id filled in."""
         content = self.model_dump(mode="json", exclude={"baseline_id"})
         content["suite"] = self.suite.content()
@@ -127,7 +127,7 @@ def baseline_of(records: Sequence[Record]) -> tuple[Baseline, bytes]:
             for record in ordered
         ),
     )
-    return baseline.identified(), content
+    return baseline.with_baseline_id(), content
 
 
 def write_baseline(path: Path, baseline: Baseline, bits: bytes) -> None:
@@ -157,7 +157,7 @@ def read_baseline(path: Path) -> Baseline:
         raise TaskmarkError(
             f"The file {str(path)!r} is no valid baseline ({place}: {fault}); {_CURE}"
         ) from error
-    if baseline.identified().baseline_id != baseline.baseline_id:
+    if baseline.with_baseline_id().baseline_id != baseline.baseline_id:
         raise TaskmarkError(
             f"The baseline {str(path)!r} was changed after it was made: its content does not hash "
             f"to its baseline_id {baseline.baseline_id[:12]!r}; {_CURE}"

@@ -111,14 +111,14 @@ class RunComparison:
     tolerances: dict[str, Gate]
 
     @property
-    def moved(self) -> tuple[TaskChange, ...]:
+    def changed_tasks(self) -> tuple[TaskChange, ...]:
         """The changes beyond what is tolerated."""
         return tuple(change for change in self.changes if change.verdict == "moved")
 
     @property
     def passed(self) -> bool:
         """Whether no accuracy moved, and no row vanished, broke or goes unguarded."""
-        return not (self.moved or self.missing or self.broken or self.unguarded)
+        return not (self.changed_tasks or self.missing or self.broken or self.unguarded)
 
 
 def rows_of(records: Iterable[Record]) -> Rows:
@@ -166,7 +166,7 @@ def _aligned(before: Rows, after: Rows) -> tuple[Rows, Rows]:
     for key, row in (*after.items(), *before.items()):  # the earlier default counts
         defaults[key.method] = {**defaults.get(key.method, {}), **row.defaults}
     first, second = (
-        _once((key.completed(defaults), row) for key, row in side.items())
+        _once((key.with_defaults(defaults), row) for key, row in side.items())
         for side in (before, after)
     )
     return first, second

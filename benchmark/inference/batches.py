@@ -48,7 +48,7 @@ def on_device(images: Tensor, order: Sequence[Tensor], device: torch.device) -> 
     What `streamed` says of its batches holds for these.
     """
     if streams(images):
-        yield from streamed([[(images, index)] for index in order], device)
+        yield from stream_batches([[(images, index)] for index in order], device)
     else:
         for index in order:
             yield images[index.to(images.device)].to(device)
@@ -59,7 +59,7 @@ def streams(images: Tensor) -> bool:
     return images.dtype == torch.uint8 and images.device.type == "cpu"
 
 
-def streamed(
+def stream_batches(
     batches: Sequence[Sequence[Piece]], device: torch.device, *, threads: int = _THREADS
 ) -> Iterator[Tensor]:
     """Iterate over batches on a device, the next of which is put together while one is used.

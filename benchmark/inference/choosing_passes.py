@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.inference.passes import fitted
-from taskmark.inference.precision import moved
+from taskmark.inference.passes import measure_batch_size
+from taskmark.inference.precision import describe_lost_accuracy
 from taskmark.store.recording import note
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def choose_passes(
     """
     exact = usual
     if memory is not None:
-        n = fitted(usual.batch_size, partial(experts.pass_some, read(usual)), total_bytes=memory)
+        n = measure_batch_size(
+            usual.batch_size, partial(experts.pass_some, read(usual)), total_bytes=memory
+        )
         exact = dataclasses.replace(usual, batch_size=n)
     reader = read(exact)
     found = experts.on_validation(reader)
@@ -96,7 +98,7 @@ def choose_passes(
     quick = dataclasses.replace(exact, dtype=fast)
     quick_reader = read(quick)
     quickly = experts.on_validation(quick_reader)
-    change = moved(experts.right(found), experts.right(quickly))
+    change = describe_lost_accuracy(experts.right(found), experts.right(quickly))
     if change is None:
         return Chosen(quick, quick_reader, quickly)
     note(f"computed in {exact.dtype_name}, since {quick.dtype_name} moves {change}")

@@ -17,7 +17,9 @@ _ROWS = 4096  # rows that are doubled in precision at once
 
 
 @contextmanager
-def gathered(encoder: nn.Module, parts: Sequence[str] | None = None) -> Iterator[dict[str, Tensor]]:
+def gather_gram_matrices(
+    encoder: nn.Module, parts: Sequence[str] | None = None
+) -> Iterator[dict[str, Tensor]]:
     """Gather Gram matrices of the inputs of linear layers while forward passes run within.
 
     Args:

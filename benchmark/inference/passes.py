@@ -47,7 +47,7 @@ class Passes:
         return cls(int(facts["batch_size"]), getattr(torch, str(facts["dtype"])))
 
 
-def fitting(batch_size: int, *, peak_bytes: int, total_bytes: int) -> int:
+def largest_batch_size(batch_size: int, *, peak_bytes: int, total_bytes: int) -> int:
     """How many images to pass at once, from what a pass of the protocol's batch takes.
 
     Args:
@@ -67,7 +67,9 @@ def fitting(batch_size: int, *, peak_bytes: int, total_bytes: int) -> int:
     return batch
 
 
-def fitted(batch_size: int, one_pass: Callable[[int], object], *, total_bytes: int) -> int:
+def measure_batch_size(
+    batch_size: int, one_pass: Callable[[int], object], *, total_bytes: int
+) -> int:
     """How many images to pass at once on a GPU, by one pass of the protocol's batch.
 
     Args:
@@ -78,7 +80,9 @@ def fitted(batch_size: int, one_pass: Callable[[int], object], *, total_bytes: i
     one_pass(1)  # what libraries allocate when they first run stays, and is no part of a pass
     with measure() as spent:
         one_pass(batch_size)
-    return fitting(batch_size, peak_bytes=spent.device_peak_bytes or 0, total_bytes=total_bytes)
+    return largest_batch_size(
+        batch_size, peak_bytes=spent.device_peak_bytes or 0, total_bytes=total_bytes
+    )
 
 
 def total_bytes(device: torch.device) -> int | None:

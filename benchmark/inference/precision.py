@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _Z = NormalDist().inv_cdf(1 - LEVEL / 2)  # standard errors
 
 
-def moved(
+def describe_lost_accuracy(
     exact: Mapping[str, NDArray[np.bool_]], fast: Mapping[str, NDArray[np.bool_]]
 ) -> str | None:
     """Say which accuracy a faster precision moves beyond noise; None where it moves none.

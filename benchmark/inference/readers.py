@@ -13,11 +13,11 @@ from torch.func import functional_call
 
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.inference.batches import in_a_row, streamed, streams
-from taskmark.inference.gram import gathered
+from taskmark.inference.batches import in_a_row, stream_batches, streams
+from taskmark.inference.device_cache import keep_on_device
+from taskmark.inference.gram import gather_gram_matrices
 from taskmark.inference.linearised import value_and_tangent
-from taskmark.inference.residence import resident
-from taskmark.machine.memory import BatchSplitter
+from taskmark.machine.out_of_memory import BatchSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,8 +37,17 @@ class Reader(Protocol):
 
     pays_per_scale: ClassVar[bool]
 
-    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
-        """Features [B, D] of theta0 + vector, differentiable in the vector [P]."""
+    def features(self, vector: Tensor, inputs: Tensor, at: Tensor | None = None) -> Tensor:
+        """Features [B, D] of theta0 + vector, differentiable in the vector [P].
+
+        Args:
+            vector: [P].
+            inputs: [B, ...].
+            at: where the linearised model is taken, see `Edit.linearised_at`.
+
+        Raises:
+            TaskmarkError: if `at` is given and nothing is linearised.
+        """
 
     def gram_matrices(
         self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
@@ -46,9 +55,13 @@ class Reader(Protocol):
         """Of theta0 + vector on inputs [N, ...], see `Given.gram_matrices`."""
 
     def predict(
-        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, Items]
+        self,
+        vector: Tensor,
+        scales: Sequence[float],
+        work: Mapping[str, Items],
+        at: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Answers of theta0 + s * vector at each scale, task -> [S, N], int64."""
+        """Answers of theta0 + s * vector at each scale, task -> [S, N], int64; see `features`."""
 
     def predict_grid(
         self,
@@ -99,7 +112,7 @@ class Setting:
             passes.dtype,
         )
 
-    def passed(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
+    def pass_batches(self, call: Callable[[Tensor], Result], *parts: Tensor) -> Iterator[Result]:
         """Call on batches of several [N, ...] in a row, smaller ones where memory is short."""
         for batch in self.batches(*parts):
             yield from self.room.each(call, batch)
@@ -113,7 +126,7 @@ class Setting:
         for _, alike in groupby(parts, lambda part: (part.shape[1:], part.device, streams(part))):
             run = list(alike)
             if streams(run[0]):
-                yield from streamed(list(in_a_row(run, self.batch_size)), self.device)
+                yield from stream_batches(list(in_a_row(run, self.batch_size)), self.device)
             else:
                 for pieces in in_a_row(run, self.batch_size):
                     yield self._joined([part[rows] for part, rows in pieces])
@@ -122,9 +135,9 @@ class Setting:
         batch = parts[0] if len(parts) == 1 else torch.cat(parts)
         return batch.to(self.device, non_blocking=True)
 
-    def kept(self, work: Mapping[str, Items]) -> dict[str, Items]:
+    def keep_on_device(self, work: Mapping[str, Items]) -> dict[str, Items]:
         """The work with its inputs on the device, if they fit there, to be read more than once."""
-        inputs = resident(self.device, *(items.inputs for items in work.values()))
+        inputs = keep_on_device(self.device, *(items.inputs for items in work.values()))
         return {
             task: replace(items, inputs=own)
             for (task, items), own in zip(work.items(), inputs, strict=True)
@@ -154,8 +167,9 @@ class StandardReader:
             parameters[part.name].requires_grad_(False)
             parameters[part.name].data = self._buffer[part.slice].view(part.shape)
 
-    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+    def features(self, vector: Tensor, inputs: Tensor, at: Tensor | None = None) -> Tensor:
         """See Reader."""
+        _require_theta0(at)
         weights = self._pretrained + vector.to(self._pretrained.device)
         state = self._setting.space.views(weights)
         inputs = inputs.to(self._setting.device)
@@ -167,7 +181,7 @@ class StandardReader:
         self, vector: Tensor, inputs: Tensor, parts: Sequence[str] | None
     ) -> dict[str, Tensor]:
         """See Reader."""
-        with gathered(self._setting.encoder, parts) as found:
+        with gather_gram_matrices(self._setting.encoder, parts) as found:
             for batch in self._setting.batches(inputs):
                 self.features(vector, batch)
         # Where the weights are that they are multiplied with.
@@ -175,11 +189,16 @@ class StandardReader:
 
     @torch.inference_mode()
     def predict(
-        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, Items]
+        self,
+        vector: Tensor,
+        scales: Sequence[float],
+        work: Mapping[str, Items],
+        at: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """See Reader; weights are edited in place, once a scale, for all tasks."""
+        _require_theta0(at)
         vector = vector.to(self._setting.device)
-        work = self._setting.kept(work) if len(scales) > 1 else work
+        work = self._setting.keep_on_device(work) if len(scales) > 1 else work
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for scale in scales:
             torch.add(self._pretrained, vector, alpha=scale, out=self._buffer)
@@ -196,7 +215,7 @@ class StandardReader:
     ) -> dict[str, Tensor]:
         """See Reader."""
         first, second = (vector.to(self._setting.device) for vector in vectors)
-        work = self._setting.kept(work)
+        work = self._setting.keep_on_device(work)
         rows: dict[str, list[Tensor]] = {task: [] for task in work}
         for alpha_1 in alphas:
             for alpha_2 in alphas:
@@ -210,7 +229,7 @@ class StandardReader:
     def _answers(self, work: Mapping[str, Items]) -> dict[str, Tensor]:
         parts = [items.inputs for items in work.values()]
         with self._setting.precision():
-            rows = self._setting.passed(self._setting.encoder, *parts)
+            rows = self._setting.pass_batches(self._setting.encoder, *parts)
             outputs = torch.cat(list(rows)).float()
         own = torch.split(outputs, [len(part) for part in parts])
         return {
@@ -229,10 +248,14 @@ class TangentReader:
         self._encoder = setting.encoder.to(setting.device)
         self._pretrained = setting.pretrained.to(setting.device)
 
-    def features(self, vector: Tensor, inputs: Tensor) -> Tensor:
+    def features(self, vector: Tensor, inputs: Tensor, at: Tensor | None = None) -> Tensor:
         """See Reader."""
         device = self._setting.device
-        value, tangent = self._both(vector.to(device), inputs.to(device))
+        vector, origin = vector.to(device), self._pretrained
+        if at is not None:
+            at = at.to(device)
+            vector, origin = vector - at, origin + at
+        value, tangent = self._both(vector, inputs.to(device), origin)
         return value + tangent
 
     def gram_matrices(
@@ -246,12 +269,19 @@ class TangentReader:
         )
 
     def predict(
-        self, vector: Tensor, scales: Sequence[float], work: Mapping[str, Items]
+        self,
+        vector: Tensor,
+        scales: Sequence[float],
+        work: Mapping[str, Items],
+        at: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """See Reader."""
+        """See Reader; one pass more an item where the model is not linearised at theta0."""
         device, found = self._setting.device, {}
+        origin = self._pretrained if at is None else self._pretrained + at.to(device)
         for task, items in work.items():
-            value, tangent = self._passed(vector, items.inputs)
+            value, tangent = self._passed(vector, items.inputs, origin)
+            if at is not None:  # J (s v - a)
+                value -= self._passed(at, items.inputs, origin)[1]
             rows = [items.answers(value + s * tangent, device) for s in scales]
             found[task] = torch.stack(rows)
         return found
@@ -265,8 +295,8 @@ class TangentReader:
         """See Reader; two passes an item, whatever the size of the grid."""
         device, found = self._setting.device, {}
         for task, items in work.items():
-            value, first = self._passed(vectors[0], items.inputs)
-            _, second = self._passed(vectors[1], items.inputs)
+            value, first = self._passed(vectors[0], items.inputs, self._pretrained)
+            _, second = self._passed(vectors[1], items.inputs, self._pretrained)
             rows = [
                 items.answers(value + a * first + b * second, device)
                 for a in alphas
@@ -276,21 +306,30 @@ class TangentReader:
         return found
 
     @torch.no_grad()
-    def _passed(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def _passed(self, vector: Tensor, inputs: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
         if not vector.any():  # J 0 = 0, so that a plain forward pass is all there is
-            state = self._setting.space.views(self._pretrained)
-            rows = self._setting.passed(
+            state = self._setting.space.views(origin)
+            rows = self._setting.pass_batches(
                 lambda batch: functional_call(self._encoder, state, (batch,)), inputs
             )
             value = torch.cat(list(rows))
             return value, torch.zeros_like(value)
         vector = vector.to(self._setting.device)  # once, not with every batch
-        pairs = list(self._setting.passed(lambda batch: self._both(vector, batch), inputs))
+        pairs = list(
+            self._setting.pass_batches(lambda batch: self._both(vector, batch, origin), inputs)
+        )
         return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
-    def _both(self, vector: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        space = self._setting.space
-        return value_and_tangent(self._encoder, space, self._pretrained, vector, inputs)
+    def _both(self, vector: Tensor, inputs: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
+        return value_and_tangent(self._encoder, self._setting.space, origin, vector, inputs)
+
+
+def _require_theta0(at: Tensor | None) -> None:
+    if at is not None:
+        raise TaskmarkError(
+            "This recipe reads the model itself, and nothing is linearised; run a method that says "
+            "where the model is linearised under the recipe 'tangent' or 'post_hoc'."
+        )
 
 
 def reader(mode: Mode, setting: Setting) -> Reader:

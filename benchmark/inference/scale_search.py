@@ -56,11 +56,12 @@ def predict(
 ) -> dict[str, Tensor]:
     """Answers of the edited model at each scale, task -> [S, N]."""
     work = {task: own.under(edit.heads.get(task, own.head)) for task, own in items.items()}
-    shared = {task: own for task, own in work.items() if task not in edit.served_apart}
-    answers = read.predict(edit.vector, scales, shared) if shared else {}
-    for task in edit.served_apart:
+    shared = {task: own for task, own in work.items() if task not in edit.tasks_with_own_weights}
+    at = edit.linearised_at
+    answers = read.predict(edit.vector, scales, shared, at) if shared else {}
+    for task in edit.tasks_with_own_weights:
         if task in work:
-            answers |= read.predict(edit.for_task(task), scales, {task: work[task]})
+            answers |= read.predict(edit.for_task(task), scales, {task: work[task]}, at)
     return {task: answers[task] for task in items}
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.errors import unknown
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskmark.config import RunConfig
     from taskmark.contract.recipe import Mode
-    from taskmark.papers.definition import Paper
-    from taskmark.suite.definition import Suite
+    from taskmark.papers.paper_file import Paper
+    from taskmark.suite.suite_file import Suite
 
 
 def lay_over_suite(paper: Paper, suite: Suite) -> Suite:
@@ -67,7 +67,7 @@ def choose_backbones(paper: Paper, chosen: Sequence[str]) -> tuple[str, ...]:
 def rows_left_out(paper: Paper, tuned: Mode) -> str:
     """The rows that experts tuned in that mode cannot stand for, in words."""
     runs = paper.runs.items()
-    return ", ".join(name for name, run in runs if recipe_named(run.recipe).tuned != tuned)
+    return ", ".join(name for name, run in runs if get_recipe(run.recipe).tuned != tuned)
 
 
 def plan_runs(paper: Paper, config: RunConfig, *, tuned: Mode | None = None) -> list[RunConfig]:
@@ -81,7 +81,7 @@ def plan_runs(paper: Paper, config: RunConfig, *, tuned: Mode | None = None) -> 
     """
     by_recipe: dict[str, list[MethodChoice]] = {}
     for run in paper.runs.values():
-        if tuned in {None, recipe_named(run.recipe).tuned}:
+        if tuned in {None, get_recipe(run.recipe).tuned}:
             choice = MethodChoice.of(run.method, run.hyperparameters)
             by_recipe.setdefault(run.recipe, []).append(choice)
     return [

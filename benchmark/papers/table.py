@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from taskmark.papers.definition import NEGATION, OWN
+from taskmark.papers.paper_file import NEGATION, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskmark.papers.definition import KnownFrom, Metric, Paper, PaperRun, Published
-    from taskmark.records.envelope import Envelope, Experts
+    from taskmark.papers.paper_file import KnownFrom, Metric, Paper, PaperRun, Published
+    from taskmark.records.envelope import Envelope, ExpertOrigin
     from taskmark.records.negation_record import NegationRecord
     from taskmark.records.record import Record
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 NOT_RUN = "not run"
 R = TypeVar("R", bound="Envelope")
@@ -194,6 +194,6 @@ def _stands_on(record: Envelope, run: PaperRun, backbone: str) -> bool:
     return (record.backbone, record.recipe) == (backbone, run.recipe)
 
 
-def _percent(figures: tuple[float | None, ...], experts: Experts | None) -> MeasuredFigure:
+def _percent(figures: tuple[float | None, ...], experts: ExpertOrigin | None) -> MeasuredFigure:
     value, low, high = (100 * figure for figure in figures if figure is not None)
     return MeasuredFigure(value, low, high, experts.family if experts else OWN)

@@ -44,12 +44,12 @@ def changed_files(since: str, folder: Path) -> list[Path]:
 
 
 def changed_methods(since: str) -> tuple[str, ...]:
-    """The built-in methods that this working tree changes; see `changed_files` and `touched`."""
+    """The built-in methods that this working tree changes; see `find_touched`."""
     own = {found.method.name: found for found in built_in()}
-    return touched(changed_files(since, Path()), own, Path("submissions")).methods
+    return find_touched(changed_files(since, Path()), own, Path("submissions")).methods
 
 
-def touched(files: list[Path], methods: Mapping[str, Found], submissions: Path) -> Touched:
+def find_touched(files: list[Path], methods: Mapping[str, Found], submissions: Path) -> Touched:
     """Which methods and submissions a change of files touches.
 
     A change of the harness touches every method alike; it is the gate's business, not counted here.
@@ -83,6 +83,6 @@ def _git(folder: Path, since: str, *arguments: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", "") or str(error)
         raise TaskmarkError(
-            f"What changed since {since!r} cannot be told ({' '.join(said.split())[:200]}); run in "
+            f"What changed since {since!r} is unknown ({' '.join(said.split())[:200]}); run in "
             "a clone of taskmark, and name a commit that it has."
         ) from error

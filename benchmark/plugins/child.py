@@ -136,7 +136,7 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
 
     from taskmark.machine import determinism  # noqa: PLC0415
     from taskmark.plugins.registry import build  # noqa: PLC0415
-    from taskmark.stages.editing import Handout, apply, give  # noqa: PLC0415
+    from taskmark.stages.editing import Handout, build_given, run_method  # noqa: PLC0415
     from taskmark.store.recording import recording  # noqa: PLC0415
 
     kept = set(sys.modules)  # what the harness imports for itself
@@ -151,7 +151,7 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
         determinism.note_nondeterminism() if on_gpu else contextlib.nullcontext(),
     ):
         try:
-            given = give(handout)
+            given = build_given(handout)
         except TaskmarkError as error:
             artifact = error.artifact if isinstance(error, CorruptArtifactError) else ""
             say(op="unprepared", artifact=artifact, sentence=str(error))
@@ -159,13 +159,14 @@ def _edit(order: Order, folder: Path, say: _Answers) -> None:
         _begin(order, say, kept)
         account.notes.clear()
         method = build(_chosen(order).method, order["hyperparameters"])
-        edit, spent = apply(method, given)
+        edit, spent = run_method(method, given)
         save_file(_tensors_of(edit), folder / EDIT)
     say(
         op="edited",
         heads={task: head.normalise for task, head in edit.heads.items()},
         per_task=list(edit.per_task),
         masks={task: mask.factor for task, mask in edit.masks.items()},
+        linearised_elsewhere=edit.linearised_at is not None,
         touched=given.touched,
         gradient_images=given.gradient_images,
         forward_images=given.forward_images,
@@ -186,6 +187,8 @@ def _tensors_of(edit: Edit) -> dict[str, Any]:
     tensors = {"vector": edit.vector}
     tensors |= {f"per_task/{task}": vector for task, vector in edit.per_task.items()}
     tensors |= {f"mask/{task}": mask.kept for task, mask in edit.masks.items()}
+    if edit.linearised_at is not None:
+        tensors["linearised_at"] = edit.linearised_at
     for task, head in edit.heads.items():
         tensors |= {f"weight/{task}": head.weight, f"bias/{task}": head.bias}
     return tensors

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
+import importlib.util
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from taskmark.errors import TaskmarkError
@@ -18,14 +22,17 @@ GROUPS = {
 }
 """Groups of methods that a run can name in place of methods; references are always run."""
 
-CORE = (
-    *("task_arithmetic", "ties", "linear_probing", "tangent_fine_tuning", "dv_basi"),
-    *("post_hoc_linearisation", "dv_basi_start", "direct_scaling", "atlas"),
-    *("tsv_m", "iso_c"),
-)
-"""The methods of the group `core`."""
-
 _OUTER_COMMA = re.compile(r",(?![^\[(]*[\])])")  # separates fields, not the items of a list
+
+
+@functools.cache
+def core_methods() -> frozenset[str]:
+    """The names of the methods of the group `core`, from `groups.toml` in their folder."""
+    found = importlib.util.find_spec("taskmark.methods")
+    folders = found.submodule_search_locations if found else None
+    if not folders:
+        return frozenset()
+    return frozenset(tomllib.loads((Path(folders[0]) / "groups.toml").read_text("utf-8"))["core"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class Heard:
         return PluginError(f"{self.who} sent words of its own in place of an answer.")
 
 
-def run_apart(who: str, order: Mapping[str, Any], folder: Path, *, seconds: float) -> Heard:
+def run_isolated(who: str, order: Mapping[str, Any], folder: Path, *, seconds: float) -> Heard:
     """Start a process, wait until it has carried an order out, and end all that it started.
 
     Args:

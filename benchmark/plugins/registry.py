@@ -80,10 +80,10 @@ def find(plugins: Iterable[Path] = ()) -> dict[str, Found]:
         TaskmarkError: if a plug-in cannot be imported or holds no method, or if two methods have
             one name.
     """
-    return united([*built_in(), *from_packages(), *(m for p in plugins for m in from_file(p))])
+    return by_name([*built_in(), *from_packages(), *(m for p in plugins for m in from_file(p))])
 
 
-def united(found_methods: Iterable[Found]) -> dict[str, Found]:
+def by_name(found_methods: Iterable[Found]) -> dict[str, Found]:
     """Methods by name.
 
     Raises:

@@ -8,7 +8,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.submission import Reproduction, Submission
-from taskmark.suite.definition import gate_of, load
+from taskmark.suite.suite_file import gate_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def plan_rerun(submission: Submission, records: Sequence[Record], config: RunCon
     )
 
 
-def compared(claimed: Sequence[Record], found: Sequence[Record]) -> RunComparison:
+def compare_with_claim(claimed: Sequence[Record], found: Sequence[Record]) -> RunComparison:
     """Compare the rows of a submission with those that a new run made of them."""
     return compare(rows_of(claimed), rows_of(found), gate_of)
 
@@ -54,7 +54,7 @@ def reproduction(comparison: RunComparison, found: Sequence[Record]) -> Reproduc
     differences = [
         f"{_words(change.row)}, {change.task}: {change.before / change.n:.1%} claimed, "
         f"{change.after / change.n:.1%} found ({change.lost} lost, {change.gained} gained)"
-        for change in comparison.moved
+        for change in comparison.changed_tasks
     ]
     differences += [f"{_words(key)}: {reason}" for key, reason in comparison.broken.items()]
     differences += [f"{_words(key)}: not found" for key in comparison.missing]

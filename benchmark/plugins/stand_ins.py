@@ -22,14 +22,14 @@ from taskmark.contract.method import Method
 from taskmark.errors import TaskmarkError
 from taskmark.machine.costs import Spent
 from taskmark.plugins.child import EDIT, STATED
-from taskmark.plugins.process import Heard, PluginError, read_tensors, run_apart
+from taskmark.plugins.process import Heard, PluginError, read_tensors, run_isolated
 from taskmark.plugins.registry import (
     ENTRY_POINT_GROUP,
     Found,
     Origin,
     built_in,
+    by_name,
     check_facts,
-    united,
 )
 from taskmark.records.catalogue import HyperParameter
 from taskmark.records.envelope import Role, Track
@@ -92,6 +92,7 @@ class SaidEdit(Frozen):
         heads: the task of each head, and whether it normalises.
         per_task: the tasks that have vectors of their own.
         masks: the task of each mask, and its factor.
+        linearised_elsewhere: whether it says where the model is linearised.
         touched: see `Given.touched`; this and what follows is the process's own word.
         gradient_images: likewise.
         forward_images: likewise.
@@ -103,6 +104,7 @@ class SaidEdit(Frozen):
     heads: dict[str, bool]
     per_task: tuple[str, ...]
     masks: dict[str, float]
+    linearised_elsewhere: bool = False
     touched: dict[
         Annotated[str, Field(pattern=r"^[\w.-]+/(train|validation)/(images|labels)$")],
         NonNegativeInt,
@@ -128,6 +130,7 @@ class SaidEdit(Frozen):
             masks={
                 task: Mask(tensors[f"mask/{task}"], factor) for task, factor in self.masks.items()
             },
+            linearised_at=tensors["linearised_at"] if self.linearised_elsewhere else None,
         )
 
 
@@ -167,13 +170,13 @@ class StandIn(Method):
         return self.model_dump(mode="json", exclude_unset=True)
 
     @classmethod
-    def conform_apart(cls, *, seconds: float, large: bool) -> Heard:
-        """Let the class be checked, see `taskmark.conformance.apart`."""
+    def check_isolated(cls, *, seconds: float, large: bool) -> Heard:
+        """Let the class be checked, see `taskmark.conformance.isolated_checks`."""
         order = {**cls._apart.order, **cls._apart.limits.facts(), "do": "conform", "large": large}
         with _folder() as folder:
-            return run_apart(f"The method {cls.name!r}", order, folder, seconds=seconds)
+            return run_isolated(f"The method {cls.name!r}", order, folder, seconds=seconds)
 
-    def edit_apart(
+    def edit_isolated(
         self, handout: Mapping[str, Any], limits: Limits, *, most_bytes: int
     ) -> tuple[Edit, SaidEdit, Spent]:
         """Let the plug-in edit in a process of its own.
@@ -193,7 +196,7 @@ class StandIn(Method):
         order = {**self._apart.order, "do": "edit", "hyperparameters": self._chosen}
         order |= {**limits.facts(), "handout": dict(handout)}
         with _folder() as folder:
-            heard = run_apart(f"The method {self.name!r}", order, folder, seconds=limits.seconds)
+            heard = run_isolated(f"The method {self.name!r}", order, folder, seconds=limits.seconds)
             said = _only(heard, SaidEdit)
             try:
                 edit = said.edit(read_tensors(folder / EDIT, most_bytes=most_bytes))
@@ -202,7 +205,7 @@ class StandIn(Method):
         return edit, said, said.spent.within(heard.seconds)
 
 
-def find_apart(plugins: Iterable[Path], limits: Limits) -> dict[str, Found]:
+def find_isolated(plugins: Iterable[Path], limits: Limits) -> dict[str, Found]:
     """Find all methods as `plugins.registry.find` does, without running the code of a plug-in.
 
     A file is asked once for each of its contents.
@@ -216,7 +219,7 @@ def find_apart(plugins: Iterable[Path], limits: Limits) -> dict[str, Found]:
     for file in dict.fromkeys(plugins):
         content = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
         outside += _found(file, content, limits)
-    return united((*built_in(), *outside))
+    return by_name((*built_in(), *outside))
 
 
 class _Checked(Frozen):
@@ -281,7 +284,7 @@ def _asked(who: str, order: dict[str, Any], limits: Limits, answer: type[Answer]
     try:
         with _folder() as folder:
             whole = {**order, **limits.facts()}
-            return _only(run_apart(who, whole, folder, seconds=limits.seconds), answer)
+            return _only(run_isolated(who, whole, folder, seconds=limits.seconds), answer)
     except PluginError as error:
         text = str(error)
         raise TaskmarkError(text if text[:1].isupper() else f"{who} {text}") from error

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import ValidationError, model_validator
 
 from taskmark.errors import TaskmarkError, first_fault
-from taskmark.records.files import read_folder
 from taskmark.records.frozen import Frozen
 from taskmark.records.record import Record
+from taskmark.records.record_files import read_folder
 from taskmark.records.suite_facts import SuiteFacts
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 from taskmark.plugins.submission import FILE, Submission
-from taskmark.records.files import write_record
-from taskmark.suite.definition import known, read
+from taskmark.records.record_files import write_record
+from taskmark.suite.suite_file import find_suites, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.+!_-]*"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SubmittedCode:
     """Where the code of a submitted method is: a file to commit, or a published package."""
 
     found: Found
@@ -37,7 +37,7 @@ class Source:
         return f"taskmark run{plugin} --method {self.found.method.name}"
 
 
-def check_source(source: Source) -> None:
+def check_source(source: SubmittedCode) -> None:
     """Check that a reader of the submission can get at the code.
 
     Raises:
@@ -63,7 +63,7 @@ def check_source(source: Source) -> None:
         raise TaskmarkError(f"The package {source.package!r} is not pinned; write name==version.")
 
 
-def own_records(records: Sequence[Record], source: Source, out: Path) -> list[Record]:
+def own_records(records: Sequence[Record], source: SubmittedCode, out: Path) -> list[Record]:
     """The records that a method's present code made, all fit to be submitted.
 
     Raises:
@@ -107,7 +107,7 @@ def own_records(records: Sequence[Record], source: Source, out: Path) -> list[Re
     return own
 
 
-def write_submissions(records: Sequence[Record], source: Source, to: Path) -> list[Path]:
+def write_submissions(records: Sequence[Record], source: SubmittedCode, to: Path) -> list[Path]:
     """Write one folder a suite, `SUITE-VERSION/METHOD`.
 
     Args:
@@ -120,7 +120,7 @@ def write_submissions(records: Sequence[Record], source: Source, to: Path) -> li
 
     Raises:
         TaskmarkError: if a suite is not one that is shipped, lacks a backbone that it runs unless
-            told otherwise, or if a folder is there already or cannot be written.
+            asked otherwise, or if a folder is there already or cannot be written.
     """
     by_suite: dict[SuiteFacts, list[Record]] = {}
     for record in records:
@@ -130,9 +130,9 @@ def write_submissions(records: Sequence[Record], source: Source, to: Path) -> li
     return [_write(facts, own, source, to) for facts, own in by_suite.items()]
 
 
-def _check_complete(facts: SuiteFacts, records: Sequence[Record], source: Source) -> None:
+def _check_complete(facts: SuiteFacts, records: Sequence[Record], source: SubmittedCode) -> None:
     label = facts.label
-    suites = known()
+    suites = find_suites()
     if label not in suites or read(suites[label]).sha256 != facts.sha256:
         raise TaskmarkError(
             f"The records are of {label}, which is not a suite that this taskmark ships; run a "
@@ -147,7 +147,7 @@ def _check_complete(facts: SuiteFacts, records: Sequence[Record], source: Source
             )
 
 
-def _write(facts: SuiteFacts, records: Sequence[Record], source: Source, to: Path) -> Path:
+def _write(facts: SuiteFacts, records: Sequence[Record], source: SubmittedCode, to: Path) -> Path:
     method = source.found.method.name
     folder = to / f"{facts.name}-{facts.version}" / method
     if folder.exists():

@@ -35,7 +35,7 @@ class MethodFacts(Frozen):
     dirty: bool | None = None
 
 
-class Experts(Frozen):
+class ExpertOrigin(Frozen):
     """Whose experts a record stands on, where the run did not tune them itself.
 
     Attributes:
@@ -102,10 +102,10 @@ class Envelope(Frozen):
     backbone: str
     heads: Heads
     recipe: str
-    experts: Experts | None = None
+    experts: ExpertOrigin | None = None
     provenance: Provenance
 
-    def identified(self) -> Self:
+    def with_record_id(self) -> Self:
         """Return the same record with `record_id` filled in from its content."""
         absent = {name for name in self.added if getattr(self, name) is None}
         content = self.model_dump(mode="json", exclude={"record_id", *self.unhashed, *absent})

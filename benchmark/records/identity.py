@@ -48,7 +48,7 @@ class RowIdentity(NamedTuple):
     expert_seed: int
     method_seed: int
 
-    def completed(self, defaults: Defaults) -> RowIdentity:
+    def with_defaults(self, defaults: Defaults) -> RowIdentity:
         """The same row with the hyper-parameters that its method has gained since."""
         written = json.loads(self.hyperparameters)
         return self._replace(
@@ -74,7 +74,7 @@ def identify_row(record: Envelope, defaults: Defaults | None = None) -> RowIdent
         expert_seed=expert_seed,
         method_seed=method_seed,
     )
-    return identity.completed(defaults or {})
+    return identity.with_defaults(defaults or {})
 
 
 def collect_defaults(records: Iterable[Envelope]) -> Defaults:

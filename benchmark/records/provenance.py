@@ -41,7 +41,7 @@ def provenance(
         dtype: that images were passed in.
         batch_size: images that were passed at once.
         notes: sentences on what happened to the record, or to what it stands on.
-        resolved: hashes of what the suite leaves open, see `taskmark.suite.resolving`.
+        resolved: hashes of what the suite leaves open, see `taskmark.suite.unfrozen_suites`.
     """
     commit, dirty = own_commit()
     return Provenance(

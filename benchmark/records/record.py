@@ -71,7 +71,7 @@ class CountedCost(Frozen):
         gradient_images: images passed forward and backward by the method itself.
         forward_images: images passed forward only, by the method itself.
         data_touched: images the method looked at, as "task/split/images" or ".../labels" -> count.
-        extra_parameters: numbers stored beside one model (own heads, weights per task; masks are
+        extra_parameters: numbers on top of one model (own heads, weights per task; masks are
             no numbers, see `Storage`).
         own_word: whether the images that were touched and passed are counted by the process of a
             plug-in, and not by the harness.
@@ -117,7 +117,7 @@ class Storage(Frozen):
     Attributes:
         one_model: whether the same weights serve all tasks, each under its head. Where not, the
             task must be known before there are weights, and the row is no single merged model.
-        extra_bytes: beside one model: four a number, and masks at a bit an entry.
+        extra_bytes: in addition to one model: four a number, and masks at a bit an entry.
     """
 
     one_model: bool

@@ -19,7 +19,7 @@ class Variant(Frozen):
         tasks: the tasks that were kept, in the suite's order.
         racing: whether scales are searched by racing.
         unresolved: digits that stand for data which the suite leaves open; see
-            `taskmark.suite.resolving`.
+            `taskmark.suite.unfrozen_suites`.
         experts: the family of the experts that were brought along.
     """
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 from taskmark.records.catalogue import (
     BackboneEntry,
     Catalogue,
@@ -26,7 +26,7 @@ from taskmark.records.catalogue import (
     suite_path,
 )
 from taskmark.suite.card import said_of
-from taskmark.suite.definition import UNRESOLVED
+from taskmark.suite.suite_file import UNRESOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from taskmark.plugins.registry import Found
     from taskmark.records.frozen import Frozen
     from taskmark.store.artifacts import Artifact, Store
-    from taskmark.suite.definition import Suite
+    from taskmark.suite.suite_file import Suite
 
 CARD = "CARD.md"
 """The card of a suite, beside its provider."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.inference.readers import passes_per_item
 from taskmark.machine.costs import measure
@@ -69,7 +69,7 @@ class Disentanglement(RecordStage):
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[Disentanglement]:
+    def plan(cls, request: Request) -> Iterator[Disentanglement]:
         """One for each expert set in play, where the suite names pairs of tasks."""
         grid = request.suite.protocol.disentanglement
         if grid.pairs:
@@ -83,7 +83,7 @@ class Disentanglement(RecordStage):
 
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Every point of the grid is read; two passes are enough where the model is linear."""
-        mode = recipe_named(self.experts.recipe).read
+        mode = get_recipe(self.experts.recipe).read
         points = len(self.grid.alphas) ** 2 if mode == "standard" else 2
         paired = [task for pair in self.grid.pairs for task in pair if task in sizes]
         n_items = sum(min(self.grid.n_images, sizes[task].test) for task in paired)
@@ -137,6 +137,6 @@ class Disentanglement(RecordStage):
             seconds=spent.seconds,
             provenance=experts.provenance(store, self.resolved),
         )
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         store.put(self, {}, {"record": text})
         return text

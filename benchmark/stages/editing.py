@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from taskmark.contract.checkpoints import FLOAT32_ROUNDOFF
 from taskmark.contract.edit import Edit
+from taskmark.contract.foreign_weights import FLOAT32_ROUNDOFF
 from taskmark.contract.given import Given
 from taskmark.contract.head import read_head
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.errors import DataRefusedError, TaskmarkError
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting, reader
 from taskmark.machine.costs import Spent, measure
 from taskmark.machine.global_settings import keep_settings
 from taskmark.plugins.stand_ins import Limits, StandIn
-from taskmark.stages.data import SuiteData
+from taskmark.stages.task_inputs import SuiteData
 from taskmark.stages.task_vectors import space_of
 from taskmark.store.artifacts import Artifact, Store
 from taskmark.store.recording import current_account, note
@@ -105,7 +105,7 @@ class Edited:
     own_word: bool
 
 
-def give(
+def build_given(
     handout: Handout,
     *,
     store: Store | None = None,
@@ -118,7 +118,7 @@ def give(
         handout: says what.
         store: the one that it names, if it was opened; what that has read is not hashed again.
         vectors: the artifact that it names, if it was read. Its memory is shared with what is
-            handed over, so what `apply` finds unchanged is what the harness goes on with.
+            handed over, so what `run_method` finds unchanged is what the harness goes on with.
         encoder: the backbone's, if it was built; a method on weights needs none.
 
     Raises:
@@ -136,7 +136,7 @@ def give(
         # What a method learns depends on no choice that a machine makes for its evaluation.
         passes = Passes(handout.batch_size)
         setting = Setting.of(encoder, handout.device, passes, pretrained.clone())
-        read = reader(recipe_named(handout.recipe).read, setting)
+        read = reader(get_recipe(handout.recipe).read, setting)
     inputs = {task: store.get("inputs", key) for task, key in handout.inputs.items()}
     return Given(
         pretrained=pretrained.detach(),  # an object of its own, on the same memory
@@ -173,9 +173,9 @@ def edit(
     Args:
         method: it.
         handout: what it is handed.
-        store: see `give`.
+        store: see `build_given`.
         vectors: the artifact that this names, if it was read.
-        encoder: see `give`.
+        encoder: see `build_given`.
         limits: what holds for a plug-in.
 
     Raises:
@@ -186,14 +186,14 @@ def edit(
     store = store or Store(Path(handout.store))
     artifact = vectors or store.get("task_vectors", handout.vectors)
     if isinstance(method, StandIn):
-        return _edited_apart(method, handout, store, artifact, limits)
-    given = give(handout, store=store, vectors=artifact, encoder=encoder)
-    made, spent = apply(method, given)
+        return _edit_isolated(method, handout, store, artifact, limits)
+    given = build_given(handout, store=store, vectors=artifact, encoder=encoder)
+    made, spent = run_method(method, given)
     counts = given.touched, given.gradient_images, given.forward_images
     return Edited(made, spent, *counts, own_word=False)
 
 
-def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
+def run_method(method: Method, given: Given) -> tuple[Edit, Spent]:
     """Run a method in this process, measure it, and check its result and its inputs.
 
     Raises:
@@ -220,7 +220,7 @@ def apply(method: Method, given: Given) -> tuple[Edit, Spent]:
     return made.checked(len(own[0]), heads), spent
 
 
-def _edited_apart(
+def _edit_isolated(
     method: StandIn, handout: Handout, store: Store, vectors: Artifact, limits: Limits
 ) -> Edited:
     size = len(vectors.tensors["pretrained"])
@@ -228,12 +228,12 @@ def _edited_apart(
     numbers = size * (len(handout.tasks) + 1) + sum(
         getattr(head, "size", 0) for head in heads.values()
     )
-    made, said, spent = method.edit_apart(
+    made, said, spent = method.edit_isolated(
         asdict(handout), limits, most_bytes=4 * numbers + _HEADER_BYTES
     )
     checked = made.checked(size, heads)
     for key in handout.inputs.values():  # which the other process has read
-        current_account().add_use(f"inputs/{key}", store.made("inputs", key).notes)
+        current_account().add_use(f"inputs/{key}", store.read_facts("inputs", key).notes)
     for sentence in said.notes:
         note(sentence)
     counts = said.touched, said.gradient_images, said.forward_images

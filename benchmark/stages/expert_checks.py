@@ -108,17 +108,17 @@ def doubts(scored: Scored) -> list[Doubt]:
     if scored.clean_range is not None:
         least, most = scored.clean_range
         low, high = proportion_interval(int(scored.test.sum()), len(scored.test), level=LEVEL)
-        told = f"has {on_test:.1%} right on test, and clean experts {least:.0%} to {most:.0%}"
+        observed = f"has {on_test:.1%} right on test, and clean experts {least:.0%} to {most:.0%}"
         if low > most:
-            doubt("too good", told)
+            doubt("too good", observed)
         elif high < least:
-            doubt("weak", told)
+            doubt("weak", observed)
     chance = _Z * math.hypot(_error(scored.validation), _error(scored.test))
-    told = f"has {on_test:.1%} right on test and {own:.1%} on validation"
+    observed = f"has {on_test:.1%} right on test and {own:.1%} on validation"
     if on_test - own > TEST_ABOVE + chance:
-        doubt("test above", told)
+        doubt("test above", observed)
     elif own - on_test > TEST_BELOW + chance:
-        doubt("test below", told)
+        doubt("test below", observed)
     return found
 
 

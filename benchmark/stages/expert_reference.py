@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, Stage
 from taskmark.inference.choosing_passes import ReadExperts, choose_passes
 from taskmark.inference.items import Items
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from taskmark.engine.stage_store import StageStore
-    from taskmark.stages.data import Inputs
     from taskmark.stages.heads import MakeHead
     from taskmark.stages.model import Model
+    from taskmark.stages.task_inputs import Inputs
     from taskmark.stages.task_vectors import TaskVectors
     from taskmark.suites.task_data import Sizes
 
@@ -68,7 +68,7 @@ class ExpertReference(Stage):
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Each expert reads validation and test of its own task."""
         n_items = sum(s.validation + s.test for task, s in sizes.items() if task in self.inputs)
-        return Cost(self.model, reading=passes_per_item(recipe_named(self.recipe).read) * n_items)
+        return Cost(self.model, reading=passes_per_item(get_recipe(self.recipe).read) * n_items)
 
     def make(self, store: StageStore) -> None:
         """Read every expert on its own task.
@@ -77,7 +77,7 @@ class ExpertReference(Stage):
             TaskmarkError: if an expert looks wrong and nobody said why it is not.
         """
         weights = store.get(self.vectors).tensors
-        recipe, device = recipe_named(self.recipe), store.torch_device
+        recipe, device = get_recipe(self.recipe), store.torch_device
         heads = {task: head.read(store) for task, head in self.heads.items()}
         validation = {
             task: _items(heads[task], store.get(inputs).tensors, "validation")
@@ -120,7 +120,7 @@ class ExpertReference(Stage):
                     clean_range=self.expert_ranges[task],
                 )
             )
-        as_tuned = recipe.read == recipe_named(recipe.tuned).read
+        as_tuned = recipe.read == get_recipe(recipe.tuned).read
         judge(scored, foreign=self.foreign, read_as_tuned=as_tuned, accepted=self.accepted)
         store.put(self, answers, chosen.passes.facts)
 

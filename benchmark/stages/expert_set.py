@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.inference.items import Items
 from taskmark.inference.readers import Setting, reader
-from taskmark.stages.data import Inputs
 from taskmark.stages.expert_reference import ExpertReference
-from taskmark.stages.experts import ReadExpert, Tune
+from taskmark.stages.expert_stages import ReadExpert, Tune
 from taskmark.stages.heads import HeadKind, MakeHead
+from taskmark.stages.item_sample import sample_items
 from taskmark.stages.model import Model
-from taskmark.stages.picking import picked
 from taskmark.stages.stage_provenance import stage_provenance
+from taskmark.stages.task_inputs import Inputs
 from taskmark.stages.task_vectors import TaskVectors
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from taskmark.experts.foreign import ForeignExperts
     from taskmark.inference.passes import Passes
     from taskmark.inference.readers import Reader
-    from taskmark.records.envelope import Experts, Provenance
+    from taskmark.records.envelope import ExpertOrigin, Provenance
     from taskmark.records.suite_facts import SuiteFacts
-    from taskmark.stages.picking import Pick
-    from taskmark.suite.definition import Suite
+    from taskmark.stages.item_sample import Pick
+    from taskmark.suite.suite_file import Suite
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ExpertSet:
     heads: Mapping[str, MakeHead]
     vectors: TaskVectors
     reference: ExpertReference
-    brought: Experts | None = None
+    brought: ExpertOrigin | None = None
 
     @classmethod
     def of(
@@ -126,13 +126,13 @@ class ExpertSet:
     def test(
         self, store: StageStore, *, n_items: int | None = None, pick: Pick = "first"
     ) -> dict[str, Items]:
-        """The items of test of each task, or `n_items` of them, see `taskmark.stages.picking`."""
+        """The items of test of each task, or `n_items` of them, see `item_sample`."""
         found = {}
         for task, inputs in self.inputs.items():
             tensors = store.get(inputs, "inputs_test").tensors
             items, targets = tensors["test"], tensors["test_labels"]
             n_wanted = len(targets) if n_items is None else n_items
-            rows = picked(len(targets), n_wanted, pick, task=task)
+            rows = sample_items(len(targets), n_wanted, pick, task=task)
             found[task] = Items(self.heads[task].read(store), items[rows], targets[rows])
         return found
 
@@ -163,4 +163,4 @@ class ExpertSet:
             passes or self.passes(store),
             pretrained,
         )
-        return reader(recipe_named(self.recipe).read, setting)
+        return reader(get_recipe(self.recipe).read, setting)

@@ -14,16 +14,16 @@ from taskmark.engine.stage import Cost, Stage
 from taskmark.inference.passes import Passes
 from taskmark.inference.probing import probe
 from taskmark.inference.readers import Setting
-from taskmark.stages.data import Inputs
 from taskmark.stages.model import Model
+from taskmark.stages.task_inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmark.engine.stage_store import StageStore
     from taskmark.store.artifacts import Artifact
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Sizes
 
 HeadKind = Literal["probed", "zero-shot", "own"]
@@ -100,7 +100,7 @@ class MakeHead(Stage):
             )
         passes = Passes(self.inputs.batch_size)
         setting = Setting.of(self.model.encoder(), store.device, passes)
-        return probed(setting, artifact, self.strengths)
+        return fit_probe(setting, artifact, self.strengths)
 
 
 def zero_shot(provider: Provider, weights: str, classes: list[str], templates: list[str]) -> Head:
@@ -117,7 +117,7 @@ def zero_shot(provider: Provider, weights: str, classes: list[str], templates: l
     return Head(weight.float(), torch.zeros(len(weight)), normalise=True)
 
 
-def probed(setting: Setting, artifact: Artifact, strengths: tuple[float, ...]) -> Head:
+def fit_probe(setting: Setting, artifact: Artifact, strengths: tuple[float, ...]) -> Head:
     """A head fitted to features of the untouched backbone, its strength chosen on validation."""
     tensors = artifact.tensors
     return probe(
@@ -133,4 +133,4 @@ def probed(setting: Setting, artifact: Artifact, strengths: tuple[float, ...]) -
 @torch.inference_mode()
 def _features(setting: Setting, inputs: Tensor) -> Tensor:
     encoder = setting.encoder.to(setting.device)
-    return torch.cat([rows.cpu() for rows in setting.passed(encoder, inputs)])
+    return torch.cat([rows.cpu() for rows in setting.pass_batches(encoder, inputs)])

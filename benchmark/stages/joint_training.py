@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from taskmark.contract.edit import Edit
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, Stage, outside_key
 from taskmark.inference.passes import Passes
 from taskmark.inference.readers import Setting
@@ -20,10 +20,10 @@ from taskmark.records.envelope import MethodFacts
 from taskmark.records.provenance import own_commit
 from taskmark.records.record import CountedCost, MeasuredCost, Record, Seeds, Storage
 from taskmark.stages.evaluation import evaluate
-from taskmark.stages.experts import Tune, expert_seed
+from taskmark.stages.expert_stages import Tune, expert_seed
 from taskmark.stages.row import geometry_of, scores_of_tasks
 from taskmark.stages.tuning import tune
-from taskmark.store.checkpoints import CHECKPOINT_SECONDS, Checkpoints
+from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS, Checkpoints
 from taskmark.suite.provider import provider
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from taskmark.engine.plan import Request
     from taskmark.engine.stage_store import StageStore
     from taskmark.inference.readers import Reader
-    from taskmark.stages.data import Inputs
     from taskmark.stages.expert_set import ExpertSet
     from taskmark.stages.heads import MakeHead
     from taskmark.stages.model import Model
+    from taskmark.stages.task_inputs import Inputs
     from taskmark.suite.protocol import Tuning
     from taskmark.suites.task_data import Sizes
 
@@ -148,7 +148,7 @@ class TuneJointly(Stage):
                 head,
                 items,
                 targets,
-                recipe=recipe_named(STANDARD),
+                recipe=get_recipe(STANDARD),
                 tuning=common,
                 generator=torch.Generator().manual_seed(expert_seed(self.seed, JOINT)),
                 device=setting.device,
@@ -188,7 +188,7 @@ def join_items(
 
 
 @dataclass(frozen=True)
-class JointRow(RecordStage):
+class MeasureJointRow(RecordStage):
     """The reference row of joint training: read on test once, never ranked."""
 
     name = "records"
@@ -200,7 +200,7 @@ class JointRow(RecordStage):
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[JointRow]:
+    def plan(cls, request: Request) -> Iterator[MeasureJointRow]:
         """One for each set of standard experts, where the provider says that it is affordable."""
         affordable = getattr(provider(request.suite.provider), "JOINT_TRAINING", ())
         if request.foreign is None and request.suite.name in affordable:
@@ -266,7 +266,7 @@ class JointRow(RecordStage):
             ),
             provenance=experts.provenance(store, self.resolved),
         )
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         store.put(self, {}, {"record": text})
         return text
 

@@ -21,11 +21,11 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
-from taskmark.stages.data import Inputs
+from taskmark.stages.item_sample import sample_items
 from taskmark.stages.localisation_kernel import Tangents, directions
 from taskmark.stages.model import Model
-from taskmark.stages.picking import picked
 from taskmark.stages.stage_provenance import stage_provenance
+from taskmark.stages.task_inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +171,7 @@ class Localisation(RecordStage):
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[Localisation]:
+    def plan(cls, request: Request) -> Iterator[Localisation]:
         """One for each backbone.
 
         Raises:
@@ -230,7 +230,7 @@ class Localisation(RecordStage):
             for one, two in self.pairs:
                 n = min(rule.n_images, len(items[one]), len(items[two]))
                 both = [
-                    items[task][picked(len(items[task]), n, rule.images, task=task)]
+                    items[task][sample_items(len(items[task]), n, rule.images, task=task)]
                     for task in (one, two)
                 ]
                 alike = both[0].shape == both[1].shape
@@ -257,14 +257,14 @@ class Localisation(RecordStage):
             ),
             provenance=stage_provenance(store, passes, self.resolved),
         )
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         store.put(self, {}, {"record": text})
         return text
 
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """Values under other directions, other images, and tasks told at random."""
+    """Values under other directions, other images, and tasks assigned at random."""
 
     without_each: Tensor  # [R]
     halves: Tensor  # [H]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskmark.engine.stage import outside_key
 from taskmark.plugins.registry import build
-from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.plugins.stand_ins import Limits, find_isolated
 from taskmark.records.identity import hyperparameters_for_identity
 from taskmark.records.provenance import method_facts
 from taskmark.store.keys import method_code_hash
@@ -74,7 +74,7 @@ class MethodCall:
         Raises:
             TaskmarkError: if a hyper-parameter is not allowed.
         """
-        build(found.method, dict(hyperparameters))  # a wrong value is told before anything runs
+        build(found.method, dict(hyperparameters))  # a wrong value is refused before anything runs
         return cls(
             found.method.name,
             hyperparameters_for_identity(
@@ -99,4 +99,4 @@ class MethodCall:
 
 @functools.cache
 def _methods(plugins: PluginFiles, _contents: tuple[bytes, ...]) -> dict[str, Found]:
-    return find_apart(plugins.files, plugins.limits)
+    return find_isolated(plugins.files, plugins.limits)

@@ -10,8 +10,8 @@ from taskmark.suite.provider import provider, provider_version
 if TYPE_CHECKING:
     from torch import nn
 
-    from taskmark.suite.definition import Suite
     from taskmark.suite.provider import Provider
+    from taskmark.suite.suite_file import Suite
 
 
 @dataclass(frozen=True, slots=True)

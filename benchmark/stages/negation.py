@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, not_made_first, outside_key
 from taskmark.errors import CorruptArtifactError, TaskmarkError, sentence
 from taskmark.inference.readers import passes_per_item
@@ -31,7 +31,7 @@ from taskmark.records.negation_record import (
 )
 from taskmark.records.packing import pack_bits
 from taskmark.stages.editing import edit
-from taskmark.stages.row import Row
+from taskmark.stages.row import MeasureRow
 from taskmark.statistics.intervals import proportion_interval, seed_intervals
 from taskmark.statistics.resampling import Scores
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from taskmark.inference.readers import Reader
     from taskmark.records.envelope import MethodFacts
     from taskmark.stages.expert_set import ExpertSet
-    from taskmark.suite.definition import Suite
     from taskmark.suite.protocol import NegationRule
+    from taskmark.suite.suite_file import Suite
     from taskmark.suites.task_data import Sizes
 
 _log = logging.getLogger(__name__)
@@ -161,11 +161,11 @@ class Negation(RecordStage):
     controls: Mapping[str, tuple[str, ...]]
     keep: float
     trials: int
-    row: Row | None = not_made_first(None)
+    row: MeasureRow | None = not_made_first(None)
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[Negation]:
+    def plan(cls, request: Request) -> Iterator[Negation]:
         """For each expert set, and each row whose method has a direction of its own."""
         if not request.negation:
             return
@@ -179,7 +179,7 @@ class Negation(RecordStage):
             whole = experts.with_controls(suite)
             shared = (whole, controls, rule.keep, suite.protocol.trials)
             yield cls(*shared, resolved=request.resolved)
-            for row in Row.planned(request):
+            for row in MeasureRow.plan(request):
                 same = row.experts.reference.identity == experts.reference.identity
                 if same and has_direction_of_its_own(request.method(row.method.name)):
                     yield cls(*shared, row=row, resolved=request.resolved)
@@ -192,7 +192,7 @@ class Negation(RecordStage):
 
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Validation at every alpha and test twice, for each target and its controls."""
-        mode = recipe_named(self.experts.recipe).read
+        mode = get_recipe(self.experts.recipe).read
         n_readings = self.trials if mode == "standard" else 1
         reading = 0
         for target, controls in self.controls.items():
@@ -233,11 +233,13 @@ class Negation(RecordStage):
             alphas = (ALPHAS[0], scales[1] if scales else ALPHAS[1])
             record = self._negated(store, directions, alphas=alphas, method=self.row.method.facts())
             record = record.model_copy(update={"seconds": edited.seconds + record.seconds})
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         store.put(self, {}, {"record": text})
         return text
 
-    def _directions(self, store: StageStore, row: Row, method: Method) -> dict[str, Tensor] | None:
+    def _directions(
+        self, store: StageStore, row: MeasureRow, method: Method
+    ) -> dict[str, Tensor] | None:
         """What the method makes of each task, [P]; None where one of them is no direction."""
         tasks = tuple(self.experts.vectors.experts)
         budget = row.gradient_images // len(tasks)
@@ -247,7 +249,7 @@ class Negation(RecordStage):
             handout = row.handout(store, method, task=task, budget=budget)
             limits = row.method.plugins.limits
             own = edit(method, handout, store=store.store, vectors=vectors, limits=limits).edit
-            if own.heads or not own.one_model:
+            if own.heads or not own.one_model or own.linearised_at is not None:
                 return None
             directions[task] = own.vector
         return directions if any(vector.any() for vector in directions.values()) else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.errors import CorruptArtifactError, sentence
 from taskmark.inference.readers import passes_per_item
@@ -21,7 +21,7 @@ from taskmark.inference.scale_search import (
     scale_range_of,
     search,
 )
-from taskmark.machine import memory
+from taskmark.machine import out_of_memory
 from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.stand_ins import StandIn
 from taskmark.records.record import (
@@ -58,7 +58,7 @@ BACKWARD = 3.0  # forward passes that a pass there and back takes
 
 
 @dataclass(frozen=True)
-class Row(RecordStage):
+class MeasureRow(RecordStage):
     """A method on an expert set.
 
     Attributes:
@@ -88,7 +88,7 @@ class Row(RecordStage):
     resolved: Mapping[str, str] | None = outside_key(None)
 
     @classmethod
-    def planned(cls, request: Request) -> Iterator[Row]:
+    def plan(cls, request: Request) -> Iterator[MeasureRow]:
         """The rows of a run, those of one backbone and seed after the other."""
         suite = request.suite
         protocol = suite.protocol
@@ -121,7 +121,7 @@ class Row(RecordStage):
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Validation once a scale, test once, and the whole budget of a method that learns."""
         own = [size for task, size in sizes.items() if task in self.experts.inputs]
-        mode = recipe_named(self.experts.recipe).read
+        mode = get_recipe(self.experts.recipe).read
         method = self.method.build()
         reading = sum(size.test for size in own)
         if method.scale_range is not None:
@@ -167,13 +167,13 @@ class Row(RecordStage):
             try:
                 found = self._after(store, vectors, read, method, edited)
             except Exception as error:
-                if not memory.is_out_of_memory(error):
+                if not out_of_memory.is_out_of_memory(error):
                     raise
                 found = _failed(error)
         # Made anew, since more may be worth a note now than when the row began.
         found["provenance"] = self._provenance(store)
         record = blank.model_copy(update=found)
-        text = record.identified().model_dump_json()
+        text = record.with_record_id().model_dump_json()
         if record.state == "ok":
             store.put(self, {}, {"record": text})
         return text
@@ -196,7 +196,7 @@ class Row(RecordStage):
     def without_process(self, store: StageStore) -> str:
         """A failed row."""
         update = {"state": "failed", "reason": "The process that ran it was ended."}
-        return self.blank(store).model_copy(update=update).identified().model_dump_json()
+        return self.blank(store).model_copy(update=update).with_record_id().model_dump_json()
 
     def handout(
         self,
@@ -283,7 +283,9 @@ class Row(RecordStage):
 
 
 def _failed(error: BaseException) -> dict[str, object]:
-    reason = memory.explain(error) if memory.is_out_of_memory(error) else sentence(error)
+    reason = (
+        out_of_memory.explain(error) if out_of_memory.is_out_of_memory(error) else sentence(error)
+    )
     return {"state": "failed", "reason": reason}
 
 

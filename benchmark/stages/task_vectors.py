@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from taskmark.contract.checkpoints import FLOAT32_ROUNDOFF
+from taskmark.contract.foreign_weights import FLOAT32_ROUNDOFF
 from taskmark.contract.weights import Part, WeightSpace
 from taskmark.engine.stage import Cost, Stage
-from taskmark.stages.experts import ReadExpert, Tune
+from taskmark.stages.expert_stages import ReadExpert, Tune
 from taskmark.store.tensor_file import Rows, Written
 
 if TYPE_CHECKING:

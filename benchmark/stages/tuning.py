@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.inference.batches import on_device
-from taskmark.inference.residence import resident
-from taskmark.machine.memory import BatchSplitter
-from taskmark.store.checkpoints import Progress
+from taskmark.inference.device_cache import keep_on_device
+from taskmark.machine.out_of_memory import BatchSplitter
+from taskmark.store.tuning_checkpoints import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskmark.contract.head import TaskHead
     from taskmark.contract.recipe import Recipe
     from taskmark.contract.weights import WeightSpace
-    from taskmark.store.checkpoints import Checkpoints
+    from taskmark.store.tuning_checkpoints import Checkpoints
     from taskmark.suite.protocol import Tuning
 
 
@@ -111,7 +111,7 @@ def tune(
         (loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
         return float(loss.detach()) * len(part)
 
-    inputs, targets = resident(device, inputs, targets)
+    inputs, targets = keep_on_device(device, inputs, targets)
     for index, batch in course.batches_left(lambda order: on_device(inputs, order, device)):
         answers = targets[index.to(targets.device)].to(device)
         optimiser.param_groups[0]["lr"] = tuning.learning_rate * course.factor

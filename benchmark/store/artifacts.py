@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
+from taskmark.atomic_files import remove_file, write_atomically
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.files import remove_file, write_atomically
 from taskmark.store import tensor_file
+from taskmark.store.address import folder_of, parse_address
 from taskmark.store.image_files import ImageFile, MissingImagesError
-from taskmark.store.layout import folder_of, parse_address
 from taskmark.store.recording import Account, current_account, recording
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Made:
     """How an artifact was made.
 
     Attributes:
-        label: what a person was told meanwhile.
+        label: what progress showed meanwhile.
         uses: "kind/key" of what it was made from.
         notes: what must be said of it, such as that it was short of memory.
     """
@@ -102,7 +102,7 @@ class Store:
         """Record what is read and noted within the block; what it writes keeps that.
 
         Args:
-            label: what a person is told meanwhile.
+            label: what progress shows meanwhile.
         """
         return recording(label)
 
@@ -190,7 +190,7 @@ class Store:
             if verified is not None:
                 verified.update(image_files.values())
 
-    def made(self, kind: str, key: str) -> Made:
+    def read_facts(self, kind: str, key: str) -> Made:
         """How an artifact was made.
 
         Raises:

@@ -11,9 +11,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Self
 
+from taskmark.atomic_files import USUAL_CURE, open_locked
 from taskmark.errors import TaskmarkError
-from taskmark.files import USUAL_CURE, open_locked
-from taskmark.store.layout import folder_of
+from taskmark.store.address import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ class Account:
     """What a job has read and noted so far.
 
     Attributes:
-        label: what a person is told while the job runs.
+        label: what progress shows while the job runs.
         uses: "kind/key" of each artifact that it read; a dictionary because that keeps the order.
         notes: sentences about how its results, or what it read, were made; likewise.
     """

@@ -34,7 +34,7 @@ _AT_ONCE = 1 << 20  # bytes of a piece: those that are hashed are still in the c
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A tensor [n, ...] that is told row by row, of which one is in memory at a time.
+    """A tensor [n, ...] that is written row by row, of which one is in memory at a time.
 
     Attributes:
         shape: of the whole.
@@ -54,7 +54,7 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
     """Yield the bytes that `safetensors.torch.save` would make of the tensors, in order.
 
     Raises:
-        ValueError: if rows do not add up to the shape that was told.
+        ValueError: if rows do not add up to the declared shape.
     """
     order = sorted(tensors, key=lambda name: (-_RANKS[tensors[name].dtype], name.encode()))
     yield _header(tensors, order)
@@ -68,7 +68,7 @@ def pieces(tensors: Mapping[str, Written]) -> Iterator[bytes | memoryview]:
                 yield content[start : start + _AT_ONCE]
         if n_bytes:
             sense = "fewer" if n_bytes > 0 else "more"
-            raise ValueError(f"the rows of {name!r} are {abs(n_bytes)} bytes {sense} than told")
+            raise ValueError(f"the rows of {name!r} are {abs(n_bytes)} bytes {sense} than declared")
 
 
 def _header(tensors: Mapping[str, Written], order: list[str]) -> bytes:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from taskmark.records.frozen import Frozen
 from taskmark.records.record import Search
-from taskmark.stages.picking import Pick
+from taskmark.stages.item_sample import Pick
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -55,7 +55,7 @@ class Provider(Protocol):
         """A fine-tuned checkpoint by the names of the encoder's parameters, all of them.
 
         The numbers are as precise as in the file; the harness makes them float32, and says so. It
-        holds them against the encoder by the rules of `taskmark.contract.checkpoints`, which a
+        holds them against the encoder by the rules of `taskmark.contract.foreign_weights`, which a
         provider may do before.
 
         Args:

@@ -31,7 +31,7 @@ def faults_in_sentences(what: str, *, hint: str = "") -> Iterator[None]:
             f"{what} cannot be read ({error.strerror}); make it readable."
         ) from error
     except ValidationError as error:
-        place, told = first_fault(error)
-        raise TaskmarkError(f"{what} is not valid at {place!r}: {told}{hint}.") from error
+        place, reason = first_fault(error)
+        raise TaskmarkError(f"{what} is not valid at {place!r}: {reason}{hint}.") from error
     except (ValueError, TypeError, RecursionError) as error:  # of which TOMLDecodeError is one
         raise TaskmarkError(f"{what} is not valid TOML ({error}); mend it there.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.definitions import definitions
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import render
@@ -28,5 +28,5 @@ def about_page(content: Content) -> Iterator[File]:
         coverage=lines,
         least_coverage=least(lines, few_items=False),
         least_in_corners=least(lines, few_items=True),
-        environments=provenance.environments(content.records),
+        environments=record_origin.environments(content.records),
     )

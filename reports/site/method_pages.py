@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.definitions import TRACKS
 from taskmark.reports.site import addresses, docstrings
 from taskmark.reports.site.board_pages import axis, shares_rank
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class HyperParameter:
+class HyperParameterLine:
     """A hyper-parameter: what is said of it, and the values that records have, as JSON.
 
     `values` and `default` are empty where no catalogue says them.
@@ -73,7 +73,7 @@ def _newest(rows: list[tuple[Edition, Board, Row]]) -> MethodFacts:
 
 def _settings(
     rows: list[Row], entry: MethodEntry | None, descriptions: dict[str, str]
-) -> list[HyperParameter]:
+) -> list[HyperParameterLine]:
     """Hyper-parameters in the order of the catalogue, then those that records alone have."""
     found: dict[str, set[str]] = {}
     for row in rows:
@@ -82,7 +82,7 @@ def _settings(
             found.setdefault(name, set()).add(json.dumps(value, sort_keys=True))
     known = {parameter.name: parameter for parameter in entry.hyperparameters} if entry else {}
     return [
-        HyperParameter(
+        HyperParameterLine(
             name=name,
             description=descriptions.get(name, ""),
             values=known[name].values if name in known else "",
@@ -108,5 +108,5 @@ def _sources(rows: list[Row]) -> list[tuple[str, str]]:
     found: dict[str, set[str]] = {}
     for row in rows:
         for record in row.records:
-            found.setdefault(record.method.source_sha256, set()).add(provenance.code(record))
+            found.setdefault(record.method.source_sha256, set()).add(record_origin.code(record))
     return [(source, "; ".join(sorted(commits))) for source, commits in sorted(found.items())]

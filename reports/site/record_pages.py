@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import File, render
@@ -64,9 +64,9 @@ def record_pages(content: Content) -> Iterator[File]:
                         record=record,
                         results=_results(board, record),
                         mean=_mean(board, record),
-                        command=provenance.command(record),
-                        code=provenance.code(record),
-                        environment=provenance.environment(record.provenance),
+                        command=record_origin.command(record),
+                        code=record_origin.code(record),
+                        environment=record_origin.environment(record.provenance),
                         extra_bytes=extra_bytes(record),
                     )
                     text = record.model_dump_json() + "\n"

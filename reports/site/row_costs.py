@@ -15,7 +15,7 @@ BYTES_PER_NUMBER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CostCell:
     """Means over the records of a row; None where no record says.
 
     Attributes:
@@ -35,10 +35,10 @@ class Cost:
     gradient_images: float | None
 
 
-def cost(row: Row) -> Cost:
+def cost(row: Row) -> CostCell:
     """Return what a row cost."""
     counted = [record.counted for record in row.records if record.counted]
-    return Cost(
+    return CostCell(
         edit_seconds=mean_of(
             record.measured.edit_seconds if record.measured else None for record in row.records
         ),

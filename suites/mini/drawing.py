@@ -114,7 +114,7 @@ def hole(outline: Outline) -> Outline:
     return tuple(tuple(reversed(contour)) for contour in outline)
 
 
-def moved(outline: Outline, x: float, y: float, scale: float = 1.0) -> Outline:
+def shift(outline: Outline, x: float, y: float, scale: float = 1.0) -> Outline:
     """The outline scaled about the origin, then shifted."""
     return tuple(tuple((x + scale * a, y + scale * b) for a, b in contour) for contour in outline)
 
@@ -284,7 +284,7 @@ def named_colours(names: list[str] | tuple[str, ...]) -> Ints:
     return np.array([PALETTE[name] for name in names], dtype=np.int32)
 
 
-def jittered(rng: Generator, colour: Ints, amount: int) -> Ints:
+def jitter(rng: Generator, colour: Ints, amount: int) -> Ints:
     """Colours [N, 3] moved at random: together by up to `amount`, each channel by half of that."""
     n = len(colour)
     together = choose(rng, n, -amount, amount)[:, None]
@@ -297,7 +297,7 @@ def any_colour(rng: Generator, n: int, low: int = 10, high: int = 245) -> Ints:
     return rng.integers(low, high, size=(n, 3), endpoint=True, dtype=np.int32)
 
 
-def apart(rng: Generator, colour: Ints, distance: int) -> Ints:
+def distant_colour(rng: Generator, colour: Ints, distance: int) -> Ints:
     """Random colours [N, 3] at least `distance` (sum over channels) away from the given ones."""
     other = any_colour(rng, len(colour))
     near = np.abs(other - colour).sum(axis=1) < distance
@@ -346,7 +346,7 @@ def lighting(rng: Generator, images: Ints, amount: int) -> None:
     images += (images * (field * amount)[..., None]) >> 14
 
 
-def finished(images: Ints) -> Pixels:
+def to_pixels(images: Ints) -> Pixels:
     """Clip to pixels."""
     return np.clip(images, 0, 255).astype(np.uint8)
 

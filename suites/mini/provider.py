@@ -7,7 +7,7 @@ import importlib.resources
 import math
 from typing import TYPE_CHECKING
 
-from taskmark.contract.checkpoints import fitted
+from taskmark.contract.foreign_weights import fit_weights
 from taskmark.suites.mini import architecture, tasks, text_tower
 from taskmark.suites.weight_files import read_tensors
 
@@ -65,7 +65,7 @@ def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> M
         TaskmarkError: if the file cannot be read or is not an expert of the backbone.
     """
     wanted = backbone(weights)[1].named_parameters()
-    return fitted(
+    return fit_weights(
         read_tensors(path),
         {name: parameter.shape for name, parameter in wanted},
         what=f"the file {str(path)!r}",

@@ -1,4 +1,4 @@
-"""What a user is told of the errors of the hub's library, in a sentence."""
+"""Explain the errors of the hub's library to a user, in a sentence."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def in_sentences(
     try:
         yield
     except Exception as error:
-        if (told := sentence(error, repository, revision, command=command)) is None:
+        if (explained := sentence(error, repository, revision, command=command)) is None:
             raise
         kind = OutOfReachError if _is_of_network(error) else TaskmarkError
-        raise kind(told) from error
+        raise kind(explained) from error
 
 
 def sentence(
@@ -74,8 +74,8 @@ def sentence(
     causes = list(_causes(error))
     at = f"{repository} at the commit {revision[:12]}"
     for cause in causes:
-        if told := _of_one(cause, repository, revision, at, command):
-            return told
+        if explained := _of_one(cause, repository, revision, at, command):
+            return explained
     if any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes) or (
         constants.HF_HUB_OFFLINE and isinstance(error, errors.LocalEntryNotFoundError)
     ):
@@ -85,18 +85,18 @@ def sentence(
         )
     if any(_is_of_transfer(cause) for cause in causes):
         return (
-            f"The transfer of {at} broke off ({_told(causes)}); go on with the same command, and "
+            f"The transfer of {at} broke off ({_quote(causes)}); go on with the same command, and "
             f"if it breaks off again, with HF_HUB_DISABLE_XET=1 before it: {_KEPT}."
         )
     if isinstance(error, OSError | errors.EntryNotFoundError) or _is_of_network(error):
         return (
-            f"{at} could not be fetched ({_told(causes)}); see that there is a network, and go on "
+            f"{at} could not be fetched ({_quote(causes)}); see that there is a network, and go on "
             f"with the same command: {_KEPT}."
         )
     return None
 
 
-def _told(causes: Sequence[BaseException]) -> str:
+def _quote(causes: Sequence[BaseException]) -> str:
     return " ".join(str(causes[-1]).split())[:160] or type(causes[-1]).__name__
 
 
@@ -111,10 +111,10 @@ def _of_one(
     for kind, template in _KNOWN.items():
         if isinstance(cause, kind):
             return template.format(repository=repository, revision=revision, at=at, command=command)
-    return _refused(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
+    return _explain_refusal(cause, at) if isinstance(cause, errors.HfHubHTTPError) else None
 
 
-def _refused(error: errors.HfHubHTTPError, at: str) -> str:
+def _explain_refusal(error: errors.HfHubHTTPError, at: str) -> str:
     status = error.response.status_code
     if status == _TOO_MANY:
         wait = error.response.headers.get("Retry-After")

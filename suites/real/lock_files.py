@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import TaskmarkError
-from taskmark.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +44,9 @@ def read(file: Path, kind: type[Entry], *, command: str) -> dict[str, Entry]:
             f"`{command}`."
         ) from error
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
-        told = "; ".join(str(error).splitlines()[:4])
+        reason = "; ".join(str(error).splitlines()[:4])
         raise TaskmarkError(
-            f"The lock file {file} cannot be used ({told}); mend it, or remove it and write it "
+            f"The lock file {file} cannot be used ({reason}); mend it, or remove it and write it "
             f"anew with `{command}`."
         ) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.suites.real import backbones, presence
+from taskmark.suites.real import backbones, missing_files
 from taskmark.suites.real.data import tasks
 
 if TYPE_CHECKING:
@@ -48,14 +48,14 @@ def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> M
 
 def missing(names: Sequence[str], weights: Sequence[str]) -> str:
     """What of these tasks and weights is not on this machine, and how to get it."""
-    return presence.missing(names, weights)
+    return missing_files.missing(names, weights)
 
 
 def sizes(name: str) -> Sizes | None:
     """How large a task is, as far as anything on this machine says so."""
-    return presence.sizes(name)
+    return missing_files.sizes(name)
 
 
 def untrained(weights: str) -> nn.Module:
     """The encoder with random weights, for how long a pass takes."""
-    return presence.untrained(weights)
+    return missing_files.untrained(weights)

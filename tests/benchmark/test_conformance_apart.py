@@ -8,8 +8,8 @@ from textwrap import indent
 import pytest
 
 from taskmark.conformance import CHECKS
-from taskmark.conformance.apart import findings_apart
-from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.conformance.isolated_checks import check_isolated
+from taskmark.plugins.stand_ins import Limits, find_isolated
 
 LIMITS = Limits(seconds=300, provider="tiny_provider")
 
@@ -49,8 +49,8 @@ def findings(tmp_path_factory):
     path.write_text(text, "utf-8")
 
     def find(body, *, seconds=300.0):
-        method = find_apart([path], LIMITS)[f"sample_{bodies.index(body)}"].method
-        return list(findings_apart(method, seconds=seconds))
+        method = find_isolated([path], LIMITS)[f"sample_{bodies.index(body)}"].method
+        return list(check_isolated(method, seconds=seconds))
 
     return find
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from taskmark import files
-from taskmark.errors import TaskmarkError
-from taskmark.files import (
+from taskmark import atomic_files
+from taskmark.atomic_files import (
     check_writable,
     list_drafts,
     open_locked,
     remove_abandoned_drafts,
     write_atomically,
 )
+from taskmark.errors import TaskmarkError
 
 
 def test_a_file_is_replaced_as_a_whole_and_leaves_no_temporary_one(tmp_path):
@@ -130,7 +130,7 @@ def test_sweeping_never_takes_the_draft_of_a_writer_that_has_just_begun(tmp_path
             swept.extend(remove_abandoned_drafts(tmp_path))
         flock(handle, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", late)
+    monkeypatch.setattr(atomic_files.fcntl, "flock", late)
     write_atomically(tmp_path / "file", b"whole")
     assert len(swept) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -167,7 +167,7 @@ def test_trying_a_folder_that_breaks_leaves_nothing(tmp_path, monkeypatch):
     def broken(_folder):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(files, "_sync_folder", broken)
+    monkeypatch.setattr(atomic_files, "_sync_folder", broken)
     with pytest.raises(TaskmarkError, match="cannot be written"):
         check_writable(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_promise_is_no_error_and_one_that_breaks_is(
             raise OSError(number, os.strerror(number))
         fsync(handle)
 
-    monkeypatch.setattr(files.os, "fsync", of_folders)
+    monkeypatch.setattr(atomic_files.os, "fsync", of_folders)
     if fails:
         with pytest.raises(TaskmarkError, match="cannot be written"):
             write_atomically(tmp_path / "file", b"new")
@@ -198,11 +198,11 @@ def test_a_file_system_without_locks_stops_nothing(tmp_path, monkeypatch, number
     def refuse(_handle, _how):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    monkeypatch.setattr(atomic_files.fcntl, "flock", refuse)
     write_atomically(tmp_path / "file", b"new")
     handle = open_locked(tmp_path / "lock")
     assert handle is not None
     os.close(handle)
-    (draft := tmp_path / files._draft_name("other")).write_text("half of")
+    (draft := tmp_path / atomic_files._draft_name("other")).write_text("half of")
     assert remove_abandoned_drafts(tmp_path) == []  # somebody may be writing it
     assert draft.exists()

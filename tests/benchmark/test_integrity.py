@@ -21,10 +21,10 @@ from taskmark.errors import TaskmarkError
 from taskmark.machine.global_settings import read_settings
 from taskmark.plugins.process import PluginError
 from taskmark.plugins.registry import find
-from taskmark.plugins.stand_ins import Limits, find_apart
-from taskmark.stages.editing import apply, edit
+from taskmark.plugins.stand_ins import Limits, find_isolated
+from taskmark.stages.editing import edit, run_method
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
 HONEST = "return Edit(given.task_vectors.sum(0))"
@@ -236,7 +236,7 @@ def hostile(tmp_path_factory, store):
 @pytest.fixture(scope="module")
 def let(hostile, store):
     """Let a method of the plug-in edit."""
-    found = find_apart([hostile], LIMITS)
+    found = find_isolated([hostile], LIMITS)
 
     def start(name):
         handout = tiny_handout(store, track=TRACKS.get(name, "unlabelled"))
@@ -343,7 +343,7 @@ def test_torchs_switches_are_turned_back_after_a_method_that_runs_here(plugin):
     ):
         method = find([plugin(f"{dedent(body)}\n{end}")])["sample"].method()
         with outcome:
-            apply(method, given)
+            run_method(method, given)
         assert read_settings() == before
 
 

@@ -7,7 +7,7 @@ import tiny_provider
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-import taskmark.inference.residence
+import taskmark.inference.device_cache
 from taskmark import Given, WeightSpace
 from taskmark.contract.head import Head
 from taskmark.inference.items import Items
@@ -68,7 +68,7 @@ def test_gram_matrices_come_to_the_weights_that_they_are_multiplied_with(setting
 def test_predictions_come_back_whether_images_stay_on_the_gpu_or_not(
     setting, vector, monkeypatch, free
 ):
-    monkeypatch.setattr(taskmark.inference.residence, "_free_bytes", lambda _device: free)
+    monkeypatch.setattr(taskmark.inference.device_cache, "_free_bytes", lambda _device: free)
     head, classes = Head(torch.zeros(3, 8), torch.zeros(3)), torch.zeros(20, dtype=torch.int64)
     work = {"a": Items(head, torch.zeros(20, 48), classes)}
     read = StandardReader(setting)

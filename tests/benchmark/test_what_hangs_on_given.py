@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from taskmark.engine.plan import plan
 from taskmark.engine.stage_store import StageStore
 from taskmark.methods.task_arithmetic import TaskArithmetic
-from taskmark.stages.editing import give
-from taskmark.stages.row import Row
+from taskmark.stages.editing import build_given
+from taskmark.stages.row import MeasureRow
 from taskmark.store.artifacts import Artifact, Store
-from taskmark.suite.definition import Suite
+from taskmark.suite.suite_file import Suite
 
 TASKS = ("hills", "lakes", "woods")
 
@@ -57,10 +57,10 @@ def given_of(tiny_run, tiny_suite, tiny_store):
     def make(track: str):
         tiny_run("task_arithmetic", recipes=("standard", "tangent"))
         request = request_of(tiny_suite, "task_arithmetic", recipes=("standard", "tangent"))
-        rows = [s for s in plan(request) if isinstance(s, Row)]
+        rows = [s for s in plan(request) if isinstance(s, MeasureRow)]
         method = type("Tracked", (TaskArithmetic,), {"track": track, "name": "tracked"})()
         return [
-            give(row.handout(store_at(tiny_store), method))
+            build_given(row.handout(store_at(tiny_store), method))
             for row in rows
             if row.method.name == "task_arithmetic"
         ]

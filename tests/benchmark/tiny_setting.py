@@ -12,7 +12,7 @@ from taskmark.engine.stage_store import StageStore
 from taskmark.inference.readers import Setting
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from trials import TALLY, Fault, JumpingClock, start
 
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 NOBODY = 65534
 HOWS = ("killed before", "killed after", "ENOSPC", "EIO", "EACCES", "EROFS")

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from trials import TALLY, start
 
-from taskmark.store import cache
+from taskmark.store import inventory
 
 RECORDS = ("records", "disentanglement")
 
@@ -59,8 +59,8 @@ def test_damage_never_becomes_a_figure(undisturbed, tmp_path, chance, some, dama
         assert running.end() == 0, running.said[-1:]
         undisturbed.check_records(running)
         TALLY["artifacts damaged"] += 1
-        cache.verify_all(trial.store)  # what no record had to read
-        assert cache.verify_all(trial.store)[1] == []
+        inventory.verify_all(trial.store)  # what no record had to read
+        assert inventory.verify_all(trial.store)[1] == []
         shutil.rmtree(trial.folder)
 
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taskmark.atomic_files import list_drafts
 from taskmark.config import RunConfig
 from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
-from taskmark.files import list_drafts
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.store.artifacts import Store
-from taskmark.store.checkpoints import CHECKPOINTS
+from taskmark.store.tuning_checkpoints import CHECKPOINTS
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -190,7 +190,7 @@ def _child(trial: Trial, fault: Fault | None, line: Connection) -> None:
 def identities(outcome: Any) -> list[str]:
     """The records with all but times and dates."""
     records = (*outcome.records, *outcome.of("disentanglement"))
-    return sorted(record.identified().record_id for record in records)
+    return sorted(record.with_record_id().record_id for record in records)
 
 
 @dataclass(frozen=True)

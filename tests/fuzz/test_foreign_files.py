@@ -26,12 +26,12 @@ from taskmark.errors import TaskmarkError
 from taskmark.gate.baseline import baseline_of, baseline_rows, read_baseline, write_baseline
 from taskmark.records import provenance
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_folder, read_kind
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record import Record
+from taskmark.records.record_files import read_folder, read_kind
 from taskmark.store import artifacts as store
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def replaced(draw, content: object) -> object:
 
 @functools.cache
 def _made(kind):
-    return RECORDS[kind]().identified()
+    return RECORDS[kind]().with_record_id()
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_records_of_another_form_that_say_who_they_are(out, kind, data):
     made = _made(kind).model_dump(mode="json")
     text = json.dumps(data.draw(replaced(made)))
     with suppress(ValueError, OverflowError):
-        text = kind.model_validate_json(text).identified().model_dump_json()
+        text = kind.model_validate_json(text).with_record_id().model_dump_json()
     (out / "records" / "one.json").write_text(text, "utf-8")
     (out / "disentanglement" / "one.json").write_text(text, "utf-8")
     with _modest():
@@ -230,7 +230,7 @@ def test_facts_of_any_form(tmp_path, told, content):
     found.put("kind", "key", {}, {})
     facts, _ = found.files("kind", "key")
     facts.write_bytes(json.dumps(told).encode() + content)
-    for read in (found.get, found.verify, found.made):
+    for read in (found.get, found.verify, found.read_facts):
         with _modest():
             read("kind", "key")
 

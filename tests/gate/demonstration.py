@@ -20,7 +20,7 @@ from planting import ROOT, Mutation, cell, methods_of, mutations, rounds
 from taskmark.gate.compare import RunComparison, compare, rows_of
 from taskmark.methods import get, names
 from taskmark.reports import read_records
-from taskmark.suite.definition import gate_of, load
+from taskmark.suite.suite_file import gate_of, load
 
 FOLDERS = {"benchmark": "", "methods": "methods", "suites": "suites", "reports": "reports"}
 
@@ -114,9 +114,9 @@ def held(before: Path, after: Path) -> RunComparison:
 
 def noticed(results: list[RunComparison], methods: set[str]) -> str:
     """What the gate says of some methods; empty where it passes them."""
-    moved = {c.row.method for result in results for c in result.moved} & methods
+    moved = {c.row.method for result in results for c in result.changed_tasks} & methods
     gone = {key.method for result in results for key in (*result.broken, *result.missing)} & methods
-    n_moved = sum(c.row.method in methods for result in results for c in result.moved)
+    n_moved = sum(c.row.method in methods for result in results for c in result.changed_tasks)
     parts = []
     if moved:
         parts.append(f"{n_moved} accuracies of {', '.join(sorted(moved))}")

@@ -8,7 +8,7 @@ import pytest
 from planting import ROOT
 
 from taskmark.methods import get, names
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 
 @pytest.fixture(scope="module")

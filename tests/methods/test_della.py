@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from small_inputs import given_rows, rows
 
 from taskmark.methods import della as module
-from taskmark.methods.dare import drawn_seed, draws, task_streams
+from taskmark.methods.dare import draw_seed, draws, task_streams
 from taskmark.methods.della import Della, DellaLinear
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
@@ -30,7 +30,7 @@ WINDOWS = st.sampled_from([(0.0, 0.0), (0.3, 0.14), (0.5, 0.0), (0.5, 0.9), (0.9
 
 def pruned(tau, given, rate, window, seed):
     """Each task vector after MagPrune; the draws of a row are dealt out by rising magnitude."""
-    streams = task_streams(drawn_seed(torch.Generator().manual_seed(seed)), given.tasks)
+    streams = task_streams(draw_seed(torch.Generator().manual_seed(seed)), given.tasks)
     found = []
     for row, stream in zip(tau, streams, strict=True):
         drawn = [n for start, stop in PARTS for n in draws(stream, stop - start).tolist()]

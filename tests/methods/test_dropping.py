@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from taskmark.methods.dare import drawn_seed, draws, dropped, survivors, task_streams
+from taskmark.methods.dare import draw_seed, draws, drop, survivors, task_streams
 
 RATES = [0.0, 0.1, 0.5, 0.9, 0.99, 0.99999]
 
@@ -40,14 +40,14 @@ def test_the_bits_are_the_same_in_every_version_of_numpy():
 
 def test_the_seed_comes_from_the_generator():
     one, same, other = (torch.Generator().manual_seed(seed) for seed in (5, 5, 6))
-    assert drawn_seed(one) == drawn_seed(same) != drawn_seed(other)
-    assert drawn_seed(one) != drawn_seed(torch.Generator().manual_seed(5))  # it moves on
+    assert draw_seed(one) == draw_seed(same) != draw_seed(other)
+    assert draw_seed(one) != draw_seed(torch.Generator().manual_seed(5))  # it moves on
 
 
 @pytest.mark.parametrize("rate", RATES)
 def test_an_entry_is_kept_where_its_draw_reaches_p(rate):
     vectors = normal(2, 1_001)
-    found = dropped(vectors, task_streams(4, ["a", "b"]), rate)
+    found = drop(vectors, task_streams(4, ["a", "b"]), rate)
     first_kept = math.floor(rate * 65_536)
     for row, kept, stream in zip(vectors, found, task_streams(4, ["a", "b"]), strict=True):
         expected = [
@@ -60,7 +60,7 @@ def test_an_entry_is_kept_where_its_draw_reaches_p(rate):
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_the_share_that_is_dropped_is_p(rate):
     size = 2**20
-    (found,) = dropped(torch.ones(1, size), task_streams(11, ["a"]), rate)
+    (found,) = drop(torch.ones(1, size), task_streams(11, ["a"]), rate)
     deviation = math.sqrt(rate * (1 - rate) / size)
     assert float((found == 0).double().mean()) == pytest.approx(rate, abs=4 * deviation)
     assert float(found.double().mean()) == pytest.approx(1, abs=4 * deviation / (1 - rate))
@@ -68,7 +68,7 @@ def test_the_share_that_is_dropped_is_p(rate):
 
 def test_tasks_and_neighbours_are_dropped_independently():
     size = 2**20
-    kept = dropped(torch.ones(2, size), task_streams(11, ["a", "b"]), 0.5) / 2
+    kept = drop(torch.ones(2, size), task_streams(11, ["a", "b"]), 0.5) / 2
     for one, other in [(kept[0], kept[1]), (kept[0, 1:], kept[0, :-1])]:
         both = float((one * other).double().mean())
         assert both == pytest.approx(0.25, abs=4 * math.sqrt(3 / 16 / size))
@@ -76,31 +76,31 @@ def test_tasks_and_neighbours_are_dropped_independently():
 
 def test_pieces_in_fours_are_dropped_as_the_whole():
     vectors = normal(1, 1_002)
-    whole = dropped(vectors, task_streams(4, ["a"]), 0.3)
+    whole = drop(vectors, task_streams(4, ["a"]), 0.3)
     streams = task_streams(4, ["a"])
-    pieces = [dropped(piece, streams, 0.3) for piece in vectors.split(100, dim=1)]
+    pieces = [drop(piece, streams, 0.3) for piece in vectors.split(100, dim=1)]
     assert torch.equal(torch.cat(pieces, 1), whole)
 
 
 def test_nothing_is_dropped_at_zero_and_the_input_is_left_alone():
     vectors = normal(3, 50)[:, ::2]
     before = vectors.clone()
-    assert torch.equal(dropped(vectors, task_streams(0, ["a", "b", "c"]), 0.0), vectors)
-    dropped(vectors, task_streams(0, ["a", "b", "c"]), 0.9)
+    assert torch.equal(drop(vectors, task_streams(0, ["a", "b", "c"]), 0.0), vectors)
+    drop(vectors, task_streams(0, ["a", "b", "c"]), 0.9)
     assert torch.equal(vectors, before)
 
 
 def test_what_survives_is_what_is_not_dropped():
     mask = survivors(task_streams(4, ["a", "b"]), 0.7, out=torch.full((2, 1_001), torch.nan))
-    kept = dropped(torch.ones(2, 1_001), task_streams(4, ["a", "b"]), 0.7)
+    kept = drop(torch.ones(2, 1_001), task_streams(4, ["a", "b"]), 0.7)
     assert torch.equal(mask, (kept > 0).float())
 
 
 def test_the_result_is_written_to_the_room_that_is_given():
     vectors, room = normal(2, 50), torch.empty(2, 50)
-    found = dropped(vectors, task_streams(4, ["a", "b"]), 0.3, out=room)
+    found = drop(vectors, task_streams(4, ["a", "b"]), 0.3, out=room)
     assert found.data_ptr() == room.data_ptr()
-    assert torch.equal(room, dropped(vectors, task_streams(4, ["a", "b"]), 0.3))
+    assert torch.equal(room, drop(vectors, task_streams(4, ["a", "b"]), 0.3))
 
 
 def test_there_are_as_many_draws_as_asked_for():

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn.functional import cross_entropy
 
 from taskmark.conformance import miniature
+from taskmark.errors import TaskmarkError
 from taskmark.methods.atlas import Atlas
 from taskmark.methods.coefficient_learning import Training, learn
 from taskmark.methods.coefficients import groups
@@ -136,14 +138,55 @@ def test_the_start_takes_its_share_and_the_iterations_share_the_rest(method):
     assert given.gradient_images == 240
     spent = []
     inner = given.features
-    given.features = lambda vector, inputs: (
-        spent.append(given.gradient_images) or inner(vector, inputs)
+    given.features = lambda vector, inputs, **at: (
+        spent.append(given.gradient_images) or inner(vector, inputs, **at)
     )
     list(competitor.iterates(given, loss, first))
     assert given.gradient_images == 1200 // 24 * 24
     # Between iterations the held-out images are read twice without a gradient between.
     steps = set(spent)
     assert {240 + i * 960 // competitor.iterations for i in range(competitor.iterations)} <= steps
+
+
+class InTheTangentSpace(DvBasi):
+    name = "dv_basi_in_the_tangent_space"
+    recipe = "tangent"
+
+
+def test_each_iteration_can_linearise_anew_where_it_starts():
+    competitor, given, loss = set_up(InTheTangentSpace, linearise="each_iteration")
+    first = competitor.start(given, loss)
+    results = list(competitor.iterates(given, loss, first.vector, anew=True))
+    starts = [first.vector, *(result.vector for result in results)]
+    assert first.linearised_at is None
+    for start, result in zip(starts, results, strict=False):
+        assert torch.equal(result.linearised_at, start)
+        # The loss that it was chosen by is that of the model linearised there.
+        total = 0.0
+        for task, index in loss._held_out.items():
+            inputs, labels = given.images(task)[index], given.labels(task)[index]
+            features = given.features(result.vector, inputs, linearised_at=start)
+            total += float(cross_entropy(given.heads[task].logits(features), labels))
+        assert total == pytest.approx(result.held_out_loss, rel=1e-5)
+
+
+def test_the_best_iteration_says_where_it_was_linearised():
+    fields = {
+        **FAST,
+        "start_epochs": 1,
+        "start_learning_rate": 0.005,
+    }  # so that there is something left to refine
+    anew = InTheTangentSpace(**fields, linearise="each_iteration")
+    edit = anew.edit(miniature(InTheTangentSpace))
+    usual = InTheTangentSpace(**fields).edit(miniature(InTheTangentSpace))
+    assert edit.linearised_at is not None
+    assert usual.linearised_at is None
+    assert not torch.allclose(edit.vector, usual.vector)
+
+
+def test_where_nothing_is_linearised_it_cannot_be_linearised_anew():
+    with pytest.raises(TaskmarkError, match="nothing is linearised"):
+        DvBasi(**FAST, linearise="each_iteration").edit(miniature(DvBasi))
 
 
 def test_the_loop_is_more_than_one_descent_with_the_same_budget():

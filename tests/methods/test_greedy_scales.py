@@ -86,7 +86,9 @@ def test_the_largest_task_vector_goes_first():
     given.task_vectors = given.task_vectors * torch.tensor([[1.0], [3.0], [2.0]])
     seen = []
     inner = given.features
-    given.features = lambda vector, inputs: seen.append(vector.clone()) or inner(vector, inputs)
+    given.features = lambda vector, inputs, **at: (
+        seen.append(vector.clone()) or inner(vector, inputs, **at)
+    )
     GreedyScales(rounds=1, scales=(0.0, 1.0), n_images=4).merge(given)
     assert not seen[0].any()
     assert torch.equal(seen[1], given.task_vectors[1])

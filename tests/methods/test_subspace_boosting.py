@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from small_inputs import given_rows
 from test_spectra import of_rank, randn
 
-from taskmark.methods.subspace_boosting import SubspaceBoosting, SubspaceBoostingTies, boosted
+from taskmark.methods.subspace_boosting import SubspaceBoosting, SubspaceBoostingTies, boost
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 
@@ -25,7 +25,7 @@ TAU = [[3.0, 0.0, 0.0, 1.0, 2.0, -1.0], [2.0, 0.0, 0.0, 1.0, 4.0, -3.0]]
 def test_it_is_the_formula(rows, columns, seed, beta):
     matrix = randn(rows, columns, seed=seed)
     expected = naive_spectral.boosted(matrix.double().numpy(), beta)
-    assert boosted(matrix, beta=beta).numpy() == pytest.approx(expected, abs=1e-4)
+    assert boost(matrix, beta=beta).numpy() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_it_is_the_formula(rows, columns, seed, beta):
 def test_the_cut_by_hand(beta, values):
     matrix = torch.diag(torch.tensor([4.0, 3.0, 2.0, 1.0])).flip(0)
     expected = torch.diag(torch.tensor(values)).flip(0)
-    assert torch.allclose(boosted(matrix, beta=beta).float(), expected)
+    assert torch.allclose(boost(matrix, beta=beta).float(), expected)
 
 
 @settings(deadline=None)
 @given_that(rank=SIZES, seed=SEEDS)
 def test_beta_one_changes_nothing_and_no_beta_raises_the_rank(rank, seed):
     matrix = of_rank(6, 9, rank, seed)
-    assert torch.allclose(boosted(matrix, beta=1.0), matrix.double(), atol=1e-5)
-    values = torch.linalg.svdvals(boosted(matrix, beta=0.01))
+    assert torch.allclose(boost(matrix, beta=1.0), matrix.double(), atol=1e-5)
+    values = torch.linalg.svdvals(boost(matrix, beta=0.01))
     kept = min(rank, 6)
     assert values[kept:].tolist() == pytest.approx([0.0] * (6 - kept), abs=1e-9)
     assert values[:kept].min() > 0.1 * values[0]
@@ -61,8 +61,8 @@ def test_rotations_sign_and_size_pass_through(seed, beta):
     matrix = randn(6, 7, seed=seed).double()
     left = torch.linalg.qr(randn(6, 6, seed=seed + 1).double())[0]
     right = torch.linalg.qr(randn(7, 7, seed=seed + 2).double())[0]
-    turned = boosted(-2 * left @ matrix @ right, beta=beta)
-    assert torch.allclose(turned, -2 * left @ boosted(matrix, beta=beta) @ right, atol=1e-6)
+    turned = boost(-2 * left @ matrix @ right, beta=beta)
+    assert torch.allclose(turned, -2 * left @ boost(matrix, beta=beta) @ right, atol=1e-6)
 
 
 def test_the_sum_is_boosted_and_what_is_no_matrix_stays_a_sum():

@@ -79,7 +79,9 @@ def test_one_batch_is_one_pass_through_the_model():
     loss = TaskLoss(given, labelled=True)
     calls = []
     inner = given.features
-    given.features = lambda vector, inputs: calls.append(len(inputs)) or inner(vector, inputs)
+    given.features = lambda vector, inputs, **at: (
+        calls.append(len(inputs)) or inner(vector, inputs, **at)
+    )
     leaf = torch.zeros_like(given.pretrained).requires_grad_()
     loss(leaf, next(loss.batches(8)))
     assert calls == [24]

@@ -27,7 +27,7 @@ def test_a_method_gives_the_expected_vector(file):
     tolerance = case.get("tolerance", 0)
     assert edit.vector.tolist() == pytest.approx(case["expected"], rel=0, abs=tolerance)
     own = case.get("expected_per_task", {})
-    assert set(own) == set(edit.served_apart)
+    assert set(own) == set(edit.tasks_with_own_weights)
     for task, expected in own.items():
         assert edit.for_task(task).tolist() == pytest.approx(expected, rel=0, abs=tolerance)
     heads = case.get("expected_heads", {})

@@ -14,7 +14,7 @@ from made_up_records import (
 )
 
 from taskmark.console import PlainConsole
-from taskmark.records.envelope import Experts
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.records.packing import pack_bits
 from taskmark.records.record import Storage
 from taskmark.reports import terminal_table
@@ -189,8 +189,8 @@ def test_a_row_of_an_older_source_is_stale_within_its_suite_alone():
 
 
 def test_a_row_on_other_files_of_its_family_is_stale():
-    first = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
-    second = Experts(family="published", files={**first.files, "signs": "2" * 64})
+    first = ExpertOrigin(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    second = ExpertOrigin(family="published", files={**first.files, "signs": "2" * 64})
     later = made_up_provenance(created_at="2026-02-02T00:00:00+00:00")
     records = [
         made_up_record(n=50, method=made_up_method("one"), experts=first),
@@ -205,7 +205,7 @@ def test_a_row_on_other_files_of_its_family_is_stale():
 
 
 def test_a_row_on_other_remainders_of_its_family_is_stale():
-    first = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    first = ExpertOrigin(family="published", files=dict.fromkeys(TASKS, "1" * 64))
     second = first.model_copy(update={"remainders": {"signs": "2" * 64}})
     later = made_up_provenance(created_at="2026-02-02T00:00:00+00:00")
     records = [

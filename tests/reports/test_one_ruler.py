@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from made_up_records import made_up_method, made_up_record, write_out
 
-from taskmark.records.envelope import Experts
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.records.packing import pack_bits
 from taskmark.records.record import TaskResult
 from taskmark.reports import build, definitions, read_records
@@ -45,7 +45,7 @@ def by_hand(name, right, of_own, recipe="standard", n=1000, **changes):
         "normalised_low": share - 0.01,
         "normalised_high": share + 0.01,
     }
-    return record.model_copy(update=update).identified()
+    return record.model_copy(update=update).with_record_id()
 
 
 # As post_hoc_linearisation and atlas on `supervised`: 95 % of weak experts, 93 % of strong ones.
@@ -91,7 +91,7 @@ def test_a_row_that_has_nothing_right_says_nothing_of_its_experts():
 
 
 def test_where_only_other_experts_are_brought_along_the_board_says_that_they_are_the_ruler(site_of):
-    brought = Experts(family="published", files={"a": "1" * 64})
+    brought = ExpertOrigin(family="published", files={"a": "1" * 64})
     experts = by_hand("experts", 800, 800, "tangent", experts=brought)
     method = by_hand("tangent_fine_tuning", 760, 800, "tangent", experts=brought)
     board, rows = rows_of(experts, method)

@@ -10,8 +10,8 @@ from made_up_records import made_up_method, made_up_provenance, made_up_record
 
 from taskmark import cli
 from taskmark.records.suite_facts import SuiteFacts
-from taskmark.reports import provenance
-from taskmark.suite.definition import load
+from taskmark.reports import record_origin
+from taskmark.suite.suite_file import load
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from taskmark.suite.definition import load
     ],
 )
 def test_the_command_names_what_makes_the_record(changes, words):
-    assert words in provenance.command(made_up_record(n=10, **changes))
+    assert words in record_origin.command(made_up_record(n=10, **changes))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_command_names_what_makes_the_record(changes, words):
 )
 def test_the_command_says_what_was_changed_of_the_suite(version, words):
     suite = SuiteFacts(name="mini", version=version, sha256="5" * 64)
-    command = provenance.command(made_up_record(n=10, suite=suite))
+    command = record_origin.command(made_up_record(n=10, suite=suite))
     assert f"--suite mini@1.0 {words}" in command
 
 
@@ -57,8 +57,8 @@ def test_the_command_is_one_that_can_be_typed_and_names_what_there_is(suite, ver
         notes=("a batch was cut", "Experts accepted (it (really) is) although: signs is bad.")
     )
     facts = SuiteFacts(name=suite, version=version, sha256="5" * 64)
-    record = made_up_record(n=10, provenance=provenance_, method_seed=2, suite=facts)
-    words = shlex.split(provenance.command(record))
+    record = made_up_record(n=10, record_origin=provenance_, method_seed=2, suite=facts)
+    words = shlex.split(record_origin.command(record))
     given = parsed(words)
     assert list(given["tasks"] or ()) == task
     assert load(given["suite"]).only(tuple(task)).variant.tasks == facts.variant.tasks
@@ -77,7 +77,7 @@ def test_a_record_of_a_paper_is_made_again_by_reproducing_the_paper():
         name="clip-8", version="1.0+ties+unresolved.1a2b3c4d+experts.a", sha256="5" * 64
     )
     record = made_up_record(n=10, backbone="clip-b-32-openai", suite=facts)
-    words = shlex.split(provenance.command(record))
+    words = shlex.split(record_origin.command(record))
     given = parsed(words)
     assert (words[1], list(given["names"]), given["suite"]) == ("reproduce", ["ties"], "clip-8@1.0")
     assert list(given["backbones"]) == ["clip-b-32-openai"]
@@ -86,5 +86,5 @@ def test_a_record_of_a_paper_is_made_again_by_reproducing_the_paper():
 
 def test_a_plug_in_shows_its_own_commit():
     method = made_up_method("mine", origin="package", commit="f" * 40, dirty=True)
-    text = provenance.code(made_up_record(n=10, method=method))
+    text = record_origin.code(made_up_record(n=10, method=method))
     assert text == "0123456789ab; method ffffffffffff, with uncommitted changes"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from made_up_records import SUITE, TASKS, made_up_method, made_up_record
 
-from taskmark.records.envelope import Experts
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.reports import figures
 from taskmark.reports.board import boards
 from taskmark.reports.plot_data import ladder, priced_rows
@@ -66,7 +66,7 @@ def test_steps_are_boards_of_the_backbone_whose_tasks_contain_each_other():
 
 
 def test_boards_on_experts_of_another_family_are_no_steps():
-    experts = Experts(family="published", files=dict.fromkeys(TASKS, "1" * 64))
+    experts = ExpertOrigin(family="published", files=dict.fromkeys(TASKS, "1" * 64))
     foreign = replace(board("two-2", TASKS[:2]), experts=experts)
     assert ladder(board("mini", TASKS), [foreign]) is None
     assert ladder(replace(board("mini", TASKS), experts=experts), [foreign]) is not None

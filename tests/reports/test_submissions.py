@@ -89,7 +89,7 @@ def test_what_was_measured_later_supersedes_what_is_claimed(submit, measured):
     later = former.provenance.model_copy(
         update={"created_at": "2026-12-31T00:00:00+00:00", "commit": "d" * 40}
     )
-    newer = former.model_copy(update={"provenance": later}).identified()
+    newer = former.model_copy(update={"provenance": later}).with_record_id()
     write_out(measured, [newer])
     content = read_content(measured, submissions=folder)
     assert [record.record_id for record in content.records if record.method == former.method] == [

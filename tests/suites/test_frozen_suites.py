@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmark.stages.data import fingerprint
-from taskmark.suite.definition import known, load
+from taskmark.stages.task_inputs import fingerprint
 from taskmark.suite.provider import provider
+from taskmark.suite.suite_file import find_suites, load
 
 # A change of a suite is a new file with a new version, and a new line here.
 FROZEN = {
@@ -31,7 +31,7 @@ NOT_FROZEN = {
 
 
 def test_every_suite_is_frozen_or_says_that_it_is_not():
-    frozen = {label: load(label).frozen for label in known() if "@" in label}
+    frozen = {label: load(label).frozen for label in find_suites() if "@" in label}
     assert frozen == dict.fromkeys(FROZEN, True) | dict.fromkeys(NOT_FROZEN, False)
 
 

@@ -10,12 +10,11 @@ import torch
 
 from taskmark.suites.mini import tasks, text_tower
 from taskmark.suites.mini.drawing import glyph, mask, stream
-from taskmark.suites.mini.pretraining import images, outlines, patterns, training
-from taskmark.suites.mini.pretraining.augmentation import augmented
+from taskmark.suites.mini.pretraining import images, patterns, pretraining_outlines, training
+from taskmark.suites.mini.pretraining.augmentation import augment
 from taskmark.suites.mini.pretraining.captions import captions
 from taskmark.suites.mini.pretraining.schemes import SCHEMES
-from taskmark.suites.mini.tasks import outlines as task_outlines
-from taskmark.suites.mini.tasks import street, textures
+from taskmark.suites.mini.tasks import street, task_outlines, textures
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def test_views_show_the_same_things_seen_anew():
 
 def test_digits_stand_among_the_glyphs_only_where_asked():
     plain = images.block(0, n_images=2048).factors["sign"]
-    assert plain.max() < len(outlines.LETTERS)
+    assert plain.max() < len(pretraining_outlines.LETTERS)
 
 
 def test_captions_use_only_words_of_the_vocabulary(drawn):
@@ -57,9 +56,9 @@ def test_captions_use_only_words_of_the_vocabulary(drawn):
 
 
 def test_fonts_are_disjoint_from_those_of_the_tasks():
-    assert not set(outlines.FONTS) & set(street.FONTS)
+    assert not set(pretraining_outlines.FONTS) & set(street.FONTS)
     theirs = {mask(glyph(f, d)).tobytes() for f in street.FONTS for d in "0123456789"}
-    ours = {mask(glyph(f, d)).tobytes() for f in outlines.FONTS for d in images.SIGNS}
+    ours = {mask(glyph(f, d)).tobytes() for f in pretraining_outlines.FONTS for d in images.SIGNS}
     assert not theirs & ours
 
 
@@ -69,7 +68,7 @@ def test_outlines_are_disjoint_from_those_of_the_tasks():
         for name, value in vars(task_outlines).items()
         if name.isupper() and not name.startswith("_")
     }
-    ours = {mask(outline).tobytes() for outline in outlines.SHAPES.values()}
+    ours = {mask(outline).tobytes() for outline in pretraining_outlines.SHAPES.values()}
     assert len(theirs) > 20
     assert not theirs & ours
 
@@ -94,7 +93,7 @@ def test_no_pretraining_image_is_a_task_image(drawn):
 
 def test_augmentation_depends_on_its_generator_alone(drawn):
     pixels = torch.from_numpy(drawn.images[:4]).permute(0, 3, 1, 2)
-    first, again, other = (augmented(pixels, torch.Generator().manual_seed(k)) for k in (1, 1, 2))
+    first, again, other = (augment(pixels, torch.Generator().manual_seed(k)) for k in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.min() >= 0
@@ -109,14 +108,14 @@ def test_the_masked_scheme_leaves_its_teacher_as_it_is_and_ships_nothing_of_it(
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(0.01)
-    scheme.start_from(teacher.shipped())
+    scheme.start_from(teacher.shipped_tensors())
     scheme.n_steps, scheme.batch_size = 2, 16
     training.train(scheme, tmp_path / "x.safetensors")
     for name, tensor in teacher.stem.state_dict().items():
         assert torch.equal(tensor, scheme.teacher_stem.state_dict()[name]), name
     for name, tensor in teacher.encoder.state_dict().items():
         assert torch.equal(tensor, scheme.teacher_encoder.state_dict()[name]), name
-    assert set(scheme.shipped()) == set(teacher.shipped())
+    assert set(scheme.shipped_tensors()) == set(teacher.shipped_tensors())
 
 
 def test_the_schedule_warms_up_and_ends_near_nothing():
@@ -140,9 +139,10 @@ def test_a_resumed_run_ends_in_the_same_bits(name, tmp_path, monkeypatch):
     training.train(whole, tmp_path / "whole.safetensors")
     training.train(first, tmp_path / "parts.safetensors", stop_after=3)
     training.train(second, tmp_path / "parts.safetensors")
-    for key, tensor in whole.shipped().items():
-        assert torch.equal(tensor, second.shipped()[key]), key
-    assert not all(torch.equal(t, first.shipped()[k]) for k, t in whole.shipped().items())
+    for key, tensor in whole.shipped_tensors().items():
+        assert torch.equal(tensor, second.shipped_tensors()[key]), key
+    partial = first.shipped_tensors()
+    assert not all(torch.equal(t, partial[k]) for k, t in whole.shipped_tensors().items())
 
 
 def test_a_checkpoint_of_another_scheme_is_refused(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from side_by_side import Copy, in_turn, note, say
 
-from taskmark.inference.batches import in_a_row, streamed
+from taskmark.inference.batches import in_a_row, stream_batches
 
 pytestmark = pytest.mark.timing
 
@@ -34,7 +34,7 @@ def test_batches_of_mapped_images_beside_the_memory_floor(images, order, benchma
         batches = list(in_a_row([images], BATCH))
 
     def read() -> None:
-        for _ in streamed(batches, CPU):
+        for _ in stream_batches(batches, CPU):
             pass
 
     copy = Copy()

@@ -13,9 +13,9 @@ from PIL import Image
 from side_by_side import in_turn, note, say
 
 from taskmark.suites.real.data import tasks
+from taskmark.suites.real.data.data_lock import read_lock
 from taskmark.suites.real.data.decoding import centre
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import read_lock
+from taskmark.suites.real.data.public_data_sets import definition
 
 pytestmark = pytest.mark.timing
 

@@ -17,7 +17,7 @@ from taskmark.engine.run import prepare
 from taskmark.engine.stage import RecordStage
 from taskmark.inference.scale_search import Racing, candidates, race, search
 from taskmark.stages.editing import edit
-from taskmark.stages.row import Row
+from taskmark.stages.row import MeasureRow
 
 if TYPE_CHECKING:
     from taskmark import Edit
@@ -54,11 +54,11 @@ def stages() -> dict[str, Stage]:
     jobs = jobs_of(first, ready.store)
     todo = [job for job in jobs if not ready.store.has(job.stage)]
     execute(todo, ready.store, workers=0, listener=lambda _event: None)
-    rows = {row.method.name: row for row in planned if isinstance(row, Row)}
+    rows = {row.method.name: row for row in planned if isinstance(row, MeasureRow)}
     return {name: _stage(ready, rows[name]) for name in SEARCHED}
 
 
-def _stage(ready: Prepared, row: Row) -> Stage:
+def _stage(ready: Prepared, row: MeasureRow) -> Stage:
     store, suite, experts = ready.store, ready.request.suite, row.experts
     method = row.method.build()
     vectors = store.get(experts.vectors)

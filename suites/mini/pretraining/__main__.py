@@ -72,7 +72,7 @@ def main(
                 ),
             )
         used = os.times()
-        content = save(scheme.shipped())
+        content = save(scheme.shipped_tensors())
         digest = write(folder / f"{name}.safetensors", content)
         shipped = frozen_hashes().get(name, "none")
         verdict = "the same" if digest == shipped else "different"

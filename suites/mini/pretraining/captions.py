@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.suites.mini.pretraining.images import BANDS, COLOURS, COUNTS, SIGNS, SIZES
-from taskmark.suites.mini.pretraining.outlines import DIGITS, LETTERS, SHAPES
 from taskmark.suites.mini.pretraining.patterns import PATTERNS
+from taskmark.suites.mini.pretraining.pretraining_outlines import DIGITS, LETTERS, SHAPES
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -14,14 +14,13 @@ from taskmark.suites.mini.drawing import (
     SIDE,
     Ints,
     Pixels,
-    apart,
     blend,
     blur,
     choose,
-    finished,
+    distant_colour,
     flat_colour,
     glyph,
-    jittered,
+    jitter,
     lighting,
     masks,
     named_colours,
@@ -31,10 +30,11 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     speckle,
     stream,
+    to_pixels,
     where_level,
 )
-from taskmark.suites.mini.pretraining.outlines import FONTS, LETTERS, SHAPES
 from taskmark.suites.mini.pretraining.patterns import PATTERNS
+from taskmark.suites.mini.pretraining.pretraining_outlines import FONTS, LETTERS, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +120,7 @@ def block(
     blur(images, how.random(n_images) < 0.3)
     speckle(how, images, choose(how, n_images, 0, 60))
     order = np.argsort(what.random(n_images), kind="stable")
-    return Block(finished(images[order]), {name: v[order] for name, v in factors.items()})
+    return Block(to_pixels(images[order]), {name: v[order] for name, v in factors.items()})
 
 
 @lru_cache(maxsize=1)
@@ -141,7 +141,7 @@ def _two_colours(rng: Generator, n: int) -> tuple[Ints, Ints]:
 
 
 def _paint_of(rng: Generator, colour: Ints, amount: int = 22) -> Ints:
-    return jittered(rng, named_colours(COLOURS)[colour], amount)
+    return jitter(rng, named_colours(COLOURS)[colour], amount)
 
 
 def _background(rng: Generator, colour: Ints) -> Ints:
@@ -245,7 +245,7 @@ def _nested(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, In
     colour, inner_colour = _two_colours(what, n)
     ink = _paint_of(how, colour)
     images = _background(how, choose(how, n, 0, len(COLOURS) - 1))
-    images = (images + apart(how, ink, 120)[:, None, None, :]) >> 1
+    images = (images + distant_colour(how, ink, 120)[:, None, None, :]) >> 1
     shape = choose(what, n, 0, len(SHAPES) - 1)
     inner = choose(what, n, 0, len(SHAPES) - 1)
     size = choose(how, n, 84, 124)
@@ -255,7 +255,7 @@ def _nested(what: Generator, how: Generator, n: int) -> tuple[Ints, dict[str, In
     rim = (how.random(n) < 0.4).astype(np.int32)
     cover = place(_shape_masks(), shape, x, y, size, turn=turn, squeeze=squeeze)
     paint(images, cover, ink)
-    face = apart(how, ink, 200)
+    face = distant_colour(how, ink, 200)
     within = place(_shape_masks(), shape, x, y, size * 12 // 16, turn=turn, squeeze=squeeze)
     paint(images, within * rim[:, None, None], face)
     small = size * choose(how, n, 6, 8) // 16

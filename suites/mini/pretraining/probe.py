@@ -55,7 +55,7 @@ def main(
         for kind, head in heads.items():
             row += f"  {kind} {accuracy(head, features[1], labels[1]):.3f}"
             if epochs:
-                expert = tuned(encoder, head, tokens[0], labels[0], epochs=epochs)
+                expert = tune(encoder, head, tokens[0], labels[0], epochs=epochs)
                 tuned_features = in_batches(expert, tokens[1])
                 row += f" (expert {accuracy(head, tuned_features, labels[1]):.3f})"
         console.say(row)
@@ -106,7 +106,7 @@ def zero_shot_head(backbone: str, data: TaskData) -> Head:
     return lambda features: scale * normalize(features, dim=-1) @ text.T
 
 
-def tuned(encoder: Encoder, head: Head, tokens: Tensor, labels: Tensor, *, epochs: int) -> Encoder:
+def tune(encoder: Encoder, head: Head, tokens: Tensor, labels: Tensor, *, epochs: int) -> Encoder:
     """A copy of the encoder tuned under a frozen head: AdamW, highest rate 1e-3, cosine."""
     expert = copy.deepcopy(encoder).train()
     optimiser = torch.optim.AdamW(expert.parameters(), weight_decay=0.01)

@@ -83,7 +83,7 @@ class Scheme(nn.Module):
         """
         raise NotImplementedError
 
-    def shipped(self) -> dict[str, Tensor]:
+    def shipped_tensors(self) -> dict[str, Tensor]:
         """The tensors that make up the backbone's file."""
         parts = {"stem": self.stem, "encoder": self.encoder}
         return {

@@ -16,7 +16,7 @@ from torch.nn.functional import (
 
 from taskmark.suites.mini.architecture import N_TOKENS, build, part_of
 from taskmark.suites.mini.drawing import stream
-from taskmark.suites.mini.pretraining.augmentation import augmented
+from taskmark.suites.mini.pretraining.augmentation import augment
 from taskmark.suites.mini.pretraining.captions import captions
 from taskmark.suites.mini.pretraining.images import FACTORS
 from taskmark.suites.mini.pretraining.images import block as draw_block
@@ -100,7 +100,7 @@ class Contrastive(Scheme):
 
     def loss(self, images: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """NT-Xent over two views."""
-        views = torch.cat([augmented(images, generator), augmented(batch["again"], generator)])
+        views = torch.cat([augment(images, generator), augment(batch["again"], generator)])
         z = normalize(self.projector(self.encoder(self.stem(views))), dim=-1)  # [2B, D]
         similarity = z @ z.T / self.temperature
         similarity.fill_diagonal_(-torch.inf)
@@ -197,9 +197,9 @@ class ImageText(Scheme):
         reading = binary_cross_entropy_with_logits(self.word_reader(features), words)
         return matching + self.words_weight * reading
 
-    def shipped(self) -> dict[str, Tensor]:
+    def shipped_tensors(self) -> dict[str, Tensor]:
         """Stem and encoder, text tower and temperature."""
-        tensors = super().shipped()
+        tensors = super().shipped_tensors()
         for name, tensor in self.text.state_dict().items():
             tensors[f"text.{name}"] = tensor.detach().contiguous()
         tensors["logit_scale"] = self.logit_scale.detach().clamp(max=self.largest_scale)

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
-from taskmark.files import write_atomically
+from taskmark.atomic_files import write_atomically
 from taskmark.suites.mini.pretraining.images import block
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from taskmark.suites.mini.drawing import (
     Pixels,
     blend,
     choose,
-    jittered,
+    jitter,
     mask,
     named_colours,
     paint,
@@ -23,7 +23,7 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 from taskmark.suites.mini.tasks.surroundings import surroundings
 
@@ -58,7 +58,7 @@ def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
     images = _places(rng, labels)
     beside = (labels + choose(rng, n, 1, len(LAYOUTS) - 1)) % len(LAYOUTS)
     paint(images, surroundings(rng, n, 54, 64), _places(rng, beside))
-    crown = mask(outlines.DISC)[None]
+    crown = mask(task_outlines.DISC)[None]
     for _ in range(6):  # trees anywhere
         cover = place(
             crown, np.zeros(n, dtype=np.int32), choose(rng, n, 0, 128), choose(rng, n, 0, 128),
@@ -79,7 +79,7 @@ def _places(rng: Generator, labels: NDArray[np.int64]) -> Ints:
 
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:
-    return jittered(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 40)
+    return jitter(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 40)
 
 
 def _ground(rng: Generator, n: int, *names: str) -> Ints:
@@ -181,13 +181,13 @@ def _bridge(rng: Generator, n: int) -> Ints:
 
 def _tanks(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n, "gray", "brown", "green")
-    _many(rng, images, outlines.DISC, _tone(rng, n, "white"), step=40, size=34)
+    _many(rng, images, task_outlines.DISC, _tone(rng, n, "white"), step=40, size=34)
     return images
 
 
 def _houses(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n, "gray", "brown", "green")
-    _many(rng, images, outlines.PLOT, _tone(rng, n, "red", "brown", "white"), step=40, size=28)
+    _many(rng, images, task_outlines.PLOT, _tone(rng, n, "red", "brown", "white"), step=40, size=28)
     return images
 
 
@@ -202,12 +202,12 @@ def _parking(rng: Generator, n: int) -> Ints:
 def moved_plot(colour: str) -> Outline:
     """A parked car: half a lattice cell wide, left or right in it by colour."""
     shift = -0.5 if colour == "white" else 0.5
-    return tuple(tuple((0.4 * x + shift, 0.9 * y) for x, y in c) for c in outlines.PLOT)
+    return tuple(tuple((0.4 * x + shift, 0.9 * y) for x, y in c) for c in task_outlines.PLOT)
 
 
 def _harbour(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n, "blue", "cyan")
-    _many(rng, images, outlines.OVAL, _tone(rng, n, "white"), step=38, size=30)
+    _many(rng, images, task_outlines.OVAL, _tone(rng, n, "white"), step=38, size=30)
     u, _ = _lanes(rng, n)
     paint(images, where_level(np.abs(u) < 12), _tone(rng, n, "gray", "brown"))
     return images
@@ -215,8 +215,10 @@ def _harbour(rng: Generator, n: int) -> Ints:
 
 def _stadium(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n)
-    x, y, size, turn = _one(rng, images, outlines.OVAL, _tone(rng, n, "green"), low=76, high=116)
-    ring = mask(outlines.OVAL_RING)[None]
+    x, y, size, turn = _one(
+        rng, images, task_outlines.OVAL, _tone(rng, n, "green"), low=76, high=116
+    )
+    ring = mask(task_outlines.OVAL_RING)[None]
     _stamp(images, ring, x, y, size + 8, turn, _tone(rng, n, "gray", "white", "red"))
     return images
 
@@ -224,31 +226,43 @@ def _stadium(rng: Generator, n: int) -> Ints:
 def _court(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n)
     field = _tone(rng, n, "green", "red", "blue")
-    x, y, size, turn = _one(rng, images, outlines.LONG_PLOT, field, low=76, high=116)
-    for bar in (outlines.BAR, outlines.moved_bar()):
+    x, y, size, turn = _one(rng, images, task_outlines.LONG_PLOT, field, low=76, high=116)
+    for bar in (task_outlines.BAR, task_outlines.moved_bar()):
         _stamp(images, mask(bar)[None], x, y, size * 3 >> 2, turn, _tone(rng, n, "white"))
     return images
 
 
 def _diamond(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n, "green", "yellow")
-    x, y, size, turn = _one(rng, images, outlines.FAN, _tone(rng, n, "brown"), low=64, high=108)
-    _stamp(images, mask(outlines.SIGN_DIAMOND)[None], x, y, size >> 1, turn, _tone(rng, n, "green"))
+    x, y, size, turn = _one(
+        rng, images, task_outlines.FAN, _tone(rng, n, "brown"), low=64, high=108
+    )
+    _stamp(
+        images,
+        mask(task_outlines.SIGN_DIAMOND)[None],
+        x,
+        y,
+        size >> 1,
+        turn,
+        _tone(rng, n, "green"),
+    )
     return images
 
 
 def _island(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n, "blue", "cyan")
     land = _tone(rng, n, "green", "brown")
-    x, y, size, turn = _one(rng, images, outlines.ISLAND, _tone(rng, n, "yellow"), low=50, high=96)
-    _stamp(images, mask(outlines.ISLAND)[None], x, y, size * 3 >> 2, turn, land)
+    x, y, size, turn = _one(
+        rng, images, task_outlines.ISLAND, _tone(rng, n, "yellow"), low=50, high=96
+    )
+    _stamp(images, mask(task_outlines.ISLAND)[None], x, y, size * 3 >> 2, turn, land)
     return images
 
 
 def _church(rng: Generator, n: int) -> Ints:
     images = _ground(rng, n)
     roof = _tone(rng, n, "white", "red", "gray")
-    _one(rng, images, outlines.LATIN_CROSS, roof, low=56, high=100)
+    _one(rng, images, task_outlines.LATIN_CROSS, roof, low=56, high=100)
     return images
 
 

@@ -12,7 +12,7 @@ from taskmark.suites.mini.drawing import (
     Ints,
     blend,
     choose,
-    jittered,
+    jitter,
     masks,
     named_colours,
     paint,
@@ -23,7 +23,7 @@ from taskmark.suites.mini.drawing import (
     wave,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 from taskmark.suites.mini.tasks.surroundings import surroundings
 
@@ -72,7 +72,7 @@ def _patches(rng: Generator, labels: NDArray[np.int64]) -> Ints:
 
 def _tone(rng: Generator, n: int, *names: str) -> Ints:
     """A palette colour from the given ones, moved at random."""
-    return jittered(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 35)
+    return jitter(rng, named_colours(names)[choose(rng, n, 0, len(names) - 1)], 35)
 
 
 def _soil(rng: Generator, n: int, *names: str, cells: int = 6, contrast: int = 40) -> Ints:
@@ -123,7 +123,7 @@ def _town(rng: Generator, n: int) -> Ints:
 def _industry(rng: Generator, n: int) -> Ints:
     images = _soil(rng, n, "gray", "brown")
     turn = choose(rng, n, 0, TURN - 1)
-    plots = masks([outlines.PLOT])
+    plots = masks([task_outlines.PLOT])
     for _ in range(4):
         cover = place(
             plots, np.zeros(n, dtype=np.int32), choose(rng, n, 8, 120), choose(rng, n, 8, 120),

@@ -11,10 +11,10 @@ from taskmark.suites.mini.drawing import (
     SIDE,
     Ints,
     any_colour,
-    apart,
     blend,
     choose,
-    jittered,
+    distant_colour,
+    jitter,
     masks,
     named_colours,
     paint,
@@ -22,7 +22,7 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 SEED = 108
 THINGS = {
-    "house": outlines.HOUSE,
-    "tree": outlines.TREE,
-    "tower": outlines.TOWER,
-    "mountain": outlines.MOUNTAIN,
-    "boat": outlines.BOAT,
+    "house": task_outlines.HOUSE,
+    "tree": task_outlines.TREE,
+    "tower": task_outlines.TOWER,
+    "mountain": task_outlines.MOUNTAIN,
+    "boat": task_outlines.BOAT,
 }
 SETTINGS = (("blue", "green"), ("black", "blue"), ("gray", "white"), ("orange", "brown"))
 """Sky, ground: a meadow by day, water by night, snow, a desert at dusk."""
@@ -57,10 +57,10 @@ def make() -> TaskData:
         n = len(labels)
         setting, thing = labels // len(THINGS), labels % len(THINGS)
         tint = rng.integers(-45, 46, size=(n, 3), dtype=np.int32)
-        sky = np.clip(jittered(rng, skies[setting], 45) + tint, 0, 255).astype(np.int32)
+        sky = np.clip(jitter(rng, skies[setting], 45) + tint, 0, 255).astype(np.int32)
         cloud = np.clip(sky + choose(rng, n, -70, 70)[:, None], 0, 255).astype(np.int32)
         images = blend(smooth_noise(rng, n, 4), sky, cloud)
-        ground = np.clip(jittered(rng, grounds[setting], 45) + tint, 0, 255).astype(np.int32)
+        ground = np.clip(jitter(rng, grounds[setting], 45) + tint, 0, 255).astype(np.int32)
         soil = np.clip(ground + choose(rng, n, -80, 80)[:, None], 0, 255).astype(np.int32)
         hills = smooth_noise(rng, n, 3)[:, 16:17, :] >> 5  # 0..7 pixels
         below = np.arange(SIDE)[None, :, None] >= choose(rng, n, 10, 20)[:, None, None] + hills
@@ -79,7 +79,7 @@ def make() -> TaskData:
                 turn=choose(rng, n, -8, 8),
                 squeeze=choose(rng, n, 12, 20),
             )
-            paint(images, cover, apart(rng, any_colour(rng, n) // 2 + ground // 2, 160))
+            paint(images, cover, distant_colour(rng, any_colour(rng, n) // 2 + ground // 2, 160))
         return images
 
     return drawn_task(draw, seed=SEED, classes=CLASSES, templates=TEMPLATES, noise=40, blurred=0.2)

@@ -11,14 +11,14 @@ from taskmark.suites.mini.drawing import (
     any_colour,
     blend,
     choose,
-    jittered,
+    jitter,
     masks,
     named_colours,
     paint,
     place,
     smooth_noise,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 SEED = 103
 PLATES = {
-    "red circle": (outlines.SIGN_DISC, "red", "white", "black"),
-    "red triangle": (outlines.SIGN_TRIANGLE, "red", "white", "black"),
-    "blue square": (outlines.SIGN_SQUARE, "blue", "blue", "white"),
-    "yellow diamond": (outlines.SIGN_DIAMOND, "black", "yellow", "black"),
-    "red octagon": (outlines.SIGN_OCTAGON, "white", "red", "white"),
+    "red circle": (task_outlines.SIGN_DISC, "red", "white", "black"),
+    "red triangle": (task_outlines.SIGN_TRIANGLE, "red", "white", "black"),
+    "blue square": (task_outlines.SIGN_SQUARE, "blue", "blue", "white"),
+    "yellow diamond": (task_outlines.SIGN_DIAMOND, "black", "yellow", "black"),
+    "red octagon": (task_outlines.SIGN_OCTAGON, "white", "red", "white"),
 }
 """Outline, colours of rim, face and symbol."""
 SYMBOLS = {
-    "arrow": outlines.ARROW,
-    "cross": outlines.CROSS,
-    "bar": outlines.BAR,
-    "bolt": outlines.BOLT,
+    "arrow": task_outlines.ARROW,
+    "cross": task_outlines.CROSS,
+    "bar": task_outlines.BAR,
+    "bolt": task_outlines.BOLT,
 }
 CLASSES = tuple(
     f"{plate} with a {ink} {symbol}"
@@ -55,7 +55,7 @@ TEMPLATES = ("a {}", "the {}", "a {} on gray")
 def make() -> TaskData:
     """Twenty signs."""
     plates = masks([plate for plate, _, _, _ in PLATES.values()])
-    symbols = masks([*SYMBOLS.values(), outlines.PLOT])
+    symbols = masks([*SYMBOLS.values(), task_outlines.PLOT])
     rim = named_colours([rim for _, rim, _, _ in PLATES.values()])
     face = named_colours([face for _, _, face, _ in PLATES.values()])
     ink = named_colours([ink for _, _, _, ink in PLATES.values()])
@@ -66,15 +66,15 @@ def make() -> TaskData:
         n = len(images)
         turn, squeeze = choose(rng, n, -16, 16), choose(rng, n, 13, 19)
         cover = place(plates, plate, x, y, size, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, rim[plate], 50))
+        paint(images, cover, jitter(rng, rim[plate], 50))
         cover = place(plates, plate, x, y, size * 13 >> 4, turn=turn, squeeze=squeeze)
-        paint(images, cover, jittered(rng, face[plate], 50))
+        paint(images, cover, jitter(rng, face[plate], 50))
         low = np.where(plate == 1, size >> 4, 0)  # a triangle's symbol sits lower
         cover = place(
             symbols, symbol, x, (y + low).astype(np.int32), size * choose(rng, n, 8, 9) >> 4,
             turn=turn + choose(rng, n, -8, 8), squeeze=squeeze,
         )  # fmt: skip
-        paint(images, cover, jittered(rng, ink[plate], 50))
+        paint(images, cover, jitter(rng, ink[plate], 50))
 
     def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
         n = len(labels)

@@ -13,10 +13,10 @@ from taskmark.suites.mini.drawing import (
     balanced_labels,
     blur,
     choose,
-    finished,
     lighting,
     speckle,
     stream,
+    to_pixels,
 )
 from taskmark.suites.task_data import Split, TaskData
 
@@ -58,7 +58,7 @@ def drawn_task(
         lighting(rng, images, light)
         blur(images, rng.random(n_images) < blurred)
         speckle(rng, images, choose(rng, n_images, 0, noise))
-        parts.append((finished(images), labels))
+        parts.append((to_pixels(images), labels))
     return TaskData(classes, templates, *disjoint(parts))
 
 

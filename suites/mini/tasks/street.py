@@ -10,9 +10,9 @@ import numpy as np
 from taskmark.suites.mini.drawing import (
     Ints,
     any_colour,
-    apart,
     blend,
     choose,
+    distant_colour,
     glyph,
     masks,
     paint,
@@ -42,7 +42,7 @@ def make() -> TaskData:
         wall = any_colour(rng, n)
         stain = np.clip(wall + rng.integers(-50, 50, size=(n, 3), dtype=np.int32), 0, 255)
         images = blend(smooth_noise(rng, n, 5), wall, stain.astype(np.int32))
-        ink = apart(rng, wall, 150)
+        ink = distant_colour(rng, wall, 150)
         font = choose(rng, n, 0, len(FONTS) - 1) * 10
         size, squeeze, turn = (
             choose(rng, n, 56, 84),

@@ -14,9 +14,9 @@ from taskmark.suites.mini.drawing import (
     TURN,
     Ints,
     any_colour,
-    apart,
     blend,
     choose,
+    distant_colour,
     phases,
     smooth_noise,
     tooth,
@@ -57,7 +57,7 @@ def _draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
     beside = _levels(rng, (labels + choose(rng, n, 1, len(TEXTURES) - 1)) % len(TEXTURES))
     level += (beside - level) * surroundings(rng, n, 70, 84) // 255
     first = any_colour(rng, n)
-    second = apart(rng, first, 240)
+    second = distant_colour(rng, first, 240)
     fade = choose(rng, n, 190, 255)[:, None, None]
     veil = smooth_noise(rng, n, 4)
     return blend((level * fade + veil * (255 - fade)) >> 8, first, second)

@@ -11,10 +11,10 @@ from taskmark.suites.mini.drawing import (
     SIDE,
     Ints,
     any_colour,
-    apart,
     blend,
     choose,
-    jittered,
+    distant_colour,
+    jitter,
     masks,
     paint,
     place,
@@ -22,7 +22,7 @@ from taskmark.suites.mini.drawing import (
     smooth_noise,
     where_level,
 )
-from taskmark.suites.mini.tasks import outlines
+from taskmark.suites.mini.tasks import task_outlines
 from taskmark.suites.mini.tasks.splits import drawn_task
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 SEED = 106
 BODIES = {
-    "car": outlines.CAR,
-    "van": outlines.VAN,
-    "truck": outlines.TRUCK,
-    "bus": outlines.BUS,
+    "car": task_outlines.CAR,
+    "van": task_outlines.VAN,
+    "truck": task_outlines.TRUCK,
+    "bus": task_outlines.BUS,
 }
 MARKS = {
     "bar": rectangle(-0.95, -0.22, 0.95, 0.22),
-    "cross": outlines.CROSS,
-    "ring": outlines.RING,
+    "cross": task_outlines.CROSS,
+    "ring": task_outlines.RING,
 }
 CLASSES = tuple(f"{body} with a {mark}" for body in BODIES for mark in MARKS)
 TEMPLATES = ("a {}", "a blue {}", "one big {}")
@@ -51,7 +51,7 @@ TEMPLATES = ("a {}", "a blue {}", "one big {}")
 
 def make() -> TaskData:
     """Twelve vehicles."""
-    bodies, marks = masks(list(BODIES.values())), masks([*MARKS.values(), outlines.PLOT])
+    bodies, marks = masks(list(BODIES.values())), masks([*MARKS.values(), task_outlines.PLOT])
 
     def drive(
         rng: Generator, images: Ints, kind: Index, x: Ints, y: Ints, size: Ints, wall: Ints
@@ -59,7 +59,7 @@ def make() -> TaskData:
         n = len(images)
         body, mark = kind // len(MARKS), kind % len(MARKS)
         squeeze, turn = choose(rng, n, 14, 19), choose(rng, n, -6, 6)
-        colour = apart(rng, wall, 200)
+        colour = distant_colour(rng, wall, 200)
         # Half of the vehicles drive to the left: a mirrored image, with the mark drawn on it.
         cover = place(bodies, body, x, y, size, turn=turn, squeeze=squeeze)
         mirrored = rng.random(n) < 0.5
@@ -72,18 +72,18 @@ def make() -> TaskData:
             size * choose(rng, n, 7, 8) >> 4,
             turn=turn,
         )  # fmt: skip
-        paint(images, cover, apart(rng, colour, 260))
+        paint(images, cover, distant_colour(rng, colour, 260))
 
     def draw(rng: Generator, labels: NDArray[np.int64]) -> Ints:
         n = len(labels)
         wall = any_colour(rng, n)
-        images = blend(smooth_noise(rng, n, 5), wall, jittered(rng, wall, 60))
+        images = blend(smooth_noise(rng, n, 5), wall, jitter(rng, wall, 60))
         for _ in range(2):  # houses behind
             cover = place(
                 marks, np.full(n, len(MARKS)), choose(rng, n, 0, 128), choose(rng, n, 20, 60),
                 choose(rng, n, 20, 60), squeeze=choose(rng, n, 8, 40),
             )  # fmt: skip
-            paint(images, cover, jittered(rng, wall, 90))
+            paint(images, cover, jitter(rng, wall, 90))
         street = choose(rng, n, 19, 26)[:, None, None]
         below = np.arange(SIDE)[None, :, None] >= street + np.zeros((1, 1, SIDE), dtype=np.int32)
         gray = choose(rng, n, 50, 150)[:, None] + rng.integers(-12, 12, size=(n, 3), dtype=np.int32)

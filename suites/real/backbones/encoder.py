@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from taskmark.suites.real.data.resize import resize
 
 if TYPE_CHECKING:
-    from taskmark.suites.real.backbones.definition import Channels
+    from taskmark.suites.real.backbones.public_backbones import Channels
 
 _WHITE = 255.0
 
 
-class Encoder(nn.Module):
+class TowerEncoder(nn.Module):
     """An image tower that resizes, scales and normalises by itself.
 
     Mean and deviation are buffers that no state dict holds, so all that can be edited is the tower.

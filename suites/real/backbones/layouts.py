@@ -179,8 +179,8 @@ def _in_blocks(name: str, before: str, after: str) -> str:
 def _renamed(name: str, words: Mapping[str, str]) -> str:
     """A name with its last words changed: whole ones alone, so no part of another."""
     head, within = ("", name)
-    if told := re.match(r"(.*?(?:blocks|layers)\.\d+\.)(.*)", name):
-        head, within = told[1], told[2]
+    if match := re.match(r"(.*?(?:blocks|layers)\.\d+\.)(.*)", name):
+        head, within = match[1], match[2]
     for before, after in words.items():
         if within == before or within.startswith(f"{before}."):
             return f"{head}{after}{within[len(before) :]}"

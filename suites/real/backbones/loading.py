@@ -7,10 +7,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.backbones import checkpoints, resolving, towers
-from taskmark.suites.real.backbones.definition import Backbone, definition, definitions
-from taskmark.suites.real.backbones.encoder import Encoder
-from taskmark.suites.real.backbones.lock import read_lock
+from taskmark.suites.real.backbones import tower_weights, towers, weight_lookup
+from taskmark.suites.real.backbones.backbone_lock import read_lock
+from taskmark.suites.real.backbones.encoder import TowerEncoder
+from taskmark.suites.real.backbones.public_backbones import PublicBackbone, definition, definitions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def names() -> list[str]:
     return list(definitions())
 
 
-def load(weights: str) -> Encoder:
+def load(weights: str) -> TowerEncoder:
     """The encoder of a backbone in eval mode; nothing is fetched.
 
     Args:
@@ -36,11 +36,11 @@ def load(weights: str) -> Encoder:
     """
     backbone = definition(weights)
     if backbone.seed is not None:
-        tower = towers.drawn(backbone)
+        tower = towers.draw_weights(backbone)
         _require_locked(weights, sha256_of(tower))
     else:
         tower = towers.holding(_pretrained(weights, backbone), backbone)
-    return Encoder(
+    return TowerEncoder(
         tower, resolution=backbone.resolution, mean=backbone.mean, std=backbone.std
     ).eval()
 
@@ -55,7 +55,7 @@ def weights_sha256(weights: str) -> str:
     """
     backbone = definition(weights)
     if backbone.seed is None:
-        return resolving.digest(resolving.find(weights))
+        return weight_lookup.digest(weight_lookup.find(weights))
     return _drawn_sha256(backbone.model_dump_json())
 
 
@@ -77,13 +77,13 @@ def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> M
     if backbone.seed is None:
         pretrained: Mapping[str, Tensor] = _pretrained(weights, backbone)
     else:
-        pretrained = towers.drawn(backbone).state_dict()
-    found = checkpoints.expert_tensors(backbone, path, pretrained, ignore=ignore)
+        pretrained = towers.draw_weights(backbone).state_dict()
+    found = tower_weights.expert_tensors(backbone, path, pretrained, ignore=ignore)
     return {f"tower.{name}": tensor for name, tensor in found.items()}
 
 
-def _pretrained(weights: str, backbone: Backbone) -> dict[str, Tensor]:
-    return checkpoints.pretrained_tensors(backbone, resolving.checked(weights))
+def _pretrained(weights: str, backbone: PublicBackbone) -> dict[str, Tensor]:
+    return tower_weights.pretrained_tensors(backbone, weight_lookup.checked(weights))
 
 
 def _require_locked(weights: str, found: str) -> None:
@@ -97,7 +97,7 @@ def _require_locked(weights: str, found: str) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _drawn_sha256(described: str) -> str:
-    return sha256_of(towers.drawn(Backbone.model_validate_json(described)))
+    return sha256_of(towers.draw_weights(PublicBackbone.model_validate_json(described)))
 
 
 def sha256_of(tower: nn.Module) -> str:

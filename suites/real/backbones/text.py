@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from taskmark.errors import TaskmarkError, unknown
-from taskmark.suites.real.backbones import resolving
-from taskmark.suites.real.backbones.definition import definition
+from taskmark.suites.real.backbones import weight_lookup
+from taskmark.suites.real.backbones.public_backbones import definition
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 _BATCH = 256  # prompts at once
 _SMALL_TOWER = {"layers": 1, "width": 64, "head_width": 64, "patch_size": 32, "image_size": 32}
@@ -54,8 +54,8 @@ def _of(weights: str) -> tuple[str, Path, str]:
         raise TaskmarkError(
             f"The backbone {weights!r} has no text tower; its heads are probed, not zero-shot."
         )
-    path = resolving.checked(weights)
-    return weights, path, resolving.digest(path)
+    path = weight_lookup.checked(weights)
+    return weights, path, weight_lookup.digest(path)
 
 
 @functools.lru_cache(maxsize=1)
@@ -71,21 +71,21 @@ def _model(weights: str, path: Path, _sha256: str) -> tuple[Any, Callable[[list[
     with torch.random.fork_rng(devices=[]):
         model = open_clip.CLIP(**{**config, **options})
     model.visual = cast("Any", nn.Identity())
-    told = model.load_state_dict(
+    loaded = model.load_state_dict(
         {name: t.float() for name, t in tensors.items() if not name.startswith("visual.")},
         strict=False,
     )
-    if told.missing_keys or told.unexpected_keys:
+    if loaded.missing_keys or loaded.unexpected_keys:
         raise TaskmarkError(
             f"The text tower in {path} is not that of {backbone.clip} (missing: "
-            f"{', '.join(told.missing_keys[:4]) or 'none'}; unexpected: "
-            f"{', '.join(told.unexpected_keys[:4]) or 'none'}); get the file anew."
+            f"{', '.join(loaded.missing_keys[:4]) or 'none'}; unexpected: "
+            f"{', '.join(loaded.unexpected_keys[:4]) or 'none'}); get the file anew."
         )
     tokenizer = open_clip.SimpleTokenizer(context_length=model.context_length)
     return model.eval(), cast("Callable[[list[str]], Tensor]", tokenizer)
 
 
-def _config(backbone: Backbone) -> dict[str, Any]:
+def _config(backbone: PublicBackbone) -> dict[str, Any]:
     """The sizes of open_clip's model, whose activation is that of the weights."""
     import open_clip  # noqa: PLC0415
 

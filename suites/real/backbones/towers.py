@@ -15,10 +15,10 @@ from taskmark.errors import TaskmarkError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmark.suites.real.backbones.definition import Backbone
+    from taskmark.suites.real.backbones.public_backbones import PublicBackbone
 
 
-def build(backbone: Backbone, *, device: str = "cpu") -> nn.Module:
+def build(backbone: PublicBackbone, *, device: str = "cpu") -> nn.Module:
     """A freshly initialised tower in eval mode; the global random state is left alone.
 
     Args:
@@ -46,7 +46,7 @@ def build(backbone: Backbone, *, device: str = "cpu") -> nn.Module:
     return cast("nn.Module", tower.eval())
 
 
-def drawn(backbone: Backbone) -> nn.Module:
+def draw_weights(backbone: PublicBackbone) -> nn.Module:
     """A tower in eval mode as its library initialises it, under the seed of the backbone.
 
     The last bits of what is drawn differ between processors. So numbers are drawn in double
@@ -63,7 +63,7 @@ def drawn(backbone: Backbone) -> nn.Module:
     return tower.bfloat16().float()
 
 
-def holding(tensors: Mapping[str, Tensor], backbone: Backbone) -> nn.Module:
+def holding(tensors: Mapping[str, Tensor], backbone: PublicBackbone) -> nn.Module:
     """A tower in eval mode that holds these tensors, which are all of its state."""
     tower = build(backbone, device="meta")
     if any(buffer.is_meta for buffer in tower.buffers()):  # computed, and in no file
@@ -90,7 +90,7 @@ def resampled_positions(tower: nn.Module, tensors: dict[str, Tensor]) -> dict[st
     return {**tensors, "pos_embed": fitted}
 
 
-def _require_activation(tower: nn.Module, backbone: Backbone) -> None:
+def _require_activation(tower: nn.Module, backbone: PublicBackbone) -> None:
     quick = any(isinstance(module, QuickGELU) for module in tower.modules())
     if quick != backbone.quick_gelu:
         names = {True: "QuickGELU", False: "GELU"}

@@ -43,8 +43,8 @@ def decode(encoded: bytes | None, *, size: int, native: bool) -> NDArray[np.uint
             image = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         # Pillow's message holds the address of the buffer, which differs from run to run.
-        told = str(error).partition(" <")[0]
-        raise CorruptImageError(told or type(error).__name__) from error
+        reason = str(error).partition(" <")[0]
+        raise CorruptImageError(reason or type(error).__name__) from error
     if native and image.size != (size, size):
         wide, high = image.size
         raise CorruptImageError(f"it has {wide} x {high} pixels, not {size} x {size}")

@@ -53,7 +53,7 @@ class DuplicateList:
         taken = f"{len(self.removed):,} copies of test images were taken out of train; "
         return f"{taken if self.removed else ''}{near}{share} nearly stand in train or validation"
 
-    def shown(self) -> str:
+    def describe(self) -> str:
         """A few pairs in words: "test 5 = official train 11 (taken out), test 7 ~ train 3"."""
         kinds = (
             (self.removed, "test {} = official train {} (taken out)"),

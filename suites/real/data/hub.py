@@ -11,14 +11,14 @@ from huggingface_hub import constants
 from huggingface_hub.hf_api import RepoFile
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import layout
+from taskmark.suites.real.data import repository_paths
 from taskmark.suites.real.data.space import require_space
 from taskmark.suites.real.hub_errors import OutOfReachError, in_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskmark.suites.real.data.definition import DataSet
+    from taskmark.suites.real.data.public_data_sets import DataSet
 
 _CONVERTED = "refs/convert/parquet"
 # How the hub numbers the parts of a split; older uploads add a hash of each part.
@@ -77,15 +77,15 @@ def newest(data: DataSet) -> str:
     """
     commit = _commit(data, "main")
     there = _listed(data, commit)
-    if layout.find(data, there):
+    if repository_paths.find(data, there):
         return commit
     try:
         converted = _commit(data, _CONVERTED)
-        if layout.find(data, _listed(data, converted)):
+        if repository_paths.find(data, _listed(data, converted)):
             return converted
     except TaskmarkError as error:
-        raise layout.absent(data, there, commit) from error
-    raise layout.absent(data, there, commit)
+        raise repository_paths.absent(data, there, commit) from error
+    raise repository_paths.absent(data, there, commit)
 
 
 def _commit(data: DataSet, branch: str) -> str:
@@ -104,10 +104,10 @@ def _needed(data: DataSet, revision: str) -> dict[str, int]:
         there = _listed(data, revision)
     except OutOfReachError:
         return {}  # it may all be in the cache
-    if (files := layout.find(data, there)) is None:
-        raise layout.absent(data, there, revision)
+    if (files := repository_paths.find(data, there)) is None:
+        raise repository_paths.absent(data, there, revision)
     patterns = [pattern for split in files.values() for pattern in split]
-    paths = layout.matching([*patterns, *filter(None, [data.class_file])], there)
+    paths = repository_paths.matching([*patterns, *filter(None, [data.class_file])], there)
     return {path: there[path] for path in paths}
 
 
@@ -151,10 +151,10 @@ def matching(
             )
         found |= files
     for file in () if some_parts else found:
-        told = _OF.search(file.name)
-        if told and (n_there := len(_parts(file, found))) != int(told[2]):
+        named = _OF.search(file.name)
+        if named and (n_there := len(_parts(file, found))) != int(named[2]):
             raise TaskmarkError(
-                f"Only {n_there} of {int(told[2])} parts of {_OF.sub('.', file.name)} of "
+                f"Only {n_there} of {int(named[2])} parts of {_OF.sub('.', file.name)} of "
                 f"{data.repository} are here; go on with `taskmark data fetch`."
             )
     return sorted(found)

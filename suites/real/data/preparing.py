@@ -20,8 +20,8 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import arrays, duplicate_list, shards
 from taskmark.suites.real.data.arrays import FACTS, SPLITS, Arrays, Facts
 from taskmark.suites.real.data.decoding import CorruptImageError, decode
-from taskmark.suites.real.data.definition import SOURCE_SPLITS
 from taskmark.suites.real.data.duplicates import copies, sketch
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS
 from taskmark.suites.real.data.space import require_space
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from taskmark.suites.real.data.definition import DataSet, SourceSplit
     from taskmark.suites.real.data.duplicate_list import DuplicateList
     from taskmark.suites.real.data.duplicates import Pair
+    from taskmark.suites.real.data.public_data_sets import DataSet, SourceSplit
     from taskmark.suites.real.data.shards import Chunk
-    from taskmark.suites.real.data.validation import Manifest
+    from taskmark.suites.real.data.validation_split import Manifest
 
     Progress = Callable[[int, int], None]
 
@@ -44,7 +44,7 @@ _SPARE = 1.02  # of the space that the arrays need
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DecodingJob:
     """What is decoded.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Work:
 
 
 def prepare(
-    source: Source,
+    source: DecodingJob,
     folder: Path,
     *,
     size: int,
@@ -95,7 +95,7 @@ def prepare(
         folder: gets the arrays; beside it lie a draft and a lock while they are made.
         size: side of the images, pixels; data of native size keeps its own.
         workers: processes; with 0 this one decodes.
-        progress: told how many images of how many are done.
+        progress: called with how many images of how many are done.
 
     Raises:
         TaskmarkError: if images are corrupt or labels impossible, or there is no space. Nothing
@@ -114,7 +114,9 @@ def prepare(
         ) from error
 
 
-def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Progress) -> Facts:
+def _prepare(
+    source: DecodingJob, folder: Path, size: int, workers: int, progress: Progress
+) -> Facts:
     rows = {
         "train": len(source.manifest.train),
         "validation": len(source.manifest.validation),
@@ -160,7 +162,7 @@ def _prepare(source: Source, folder: Path, size: int, workers: int, progress: Pr
     return facts
 
 
-def _without_copies(source: Source, draft: Path) -> DuplicateList:
+def _without_copies(source: DecodingJob, draft: Path) -> DuplicateList:
     """Take images that test has too, pixel by pixel, out of train and validation."""
     # Rows are counted anew from here on: a draft that is left half done must be begun again.
     (draft / _PLAN).unlink()
@@ -183,7 +185,7 @@ def _without_copies(source: Source, draft: Path) -> DuplicateList:
     return duplicate_list.found_in(sketched, sorted(removed))
 
 
-def _begin(draft: Path, source: Source, size: int, rows: Mapping[str, int]) -> None:
+def _begin(draft: Path, source: DecodingJob, size: int, rows: Mapping[str, int]) -> None:
     """Make the empty arrays, unless the draft of an interrupted run has them."""
     plan = json.dumps([source.revision, source.files, size, rows, PIL.__version__])
     if (draft / _PLAN).is_file() and (draft / _PLAN).read_text("utf-8") == plan:
@@ -199,7 +201,7 @@ def _begin(draft: Path, source: Source, size: int, rows: Mapping[str, int]) -> N
     (draft / _PLAN).write_text(plan, "utf-8")
 
 
-def _works(source: Source, draft: Path, size: int) -> Iterator[_Work]:
+def _works(source: DecodingJob, draft: Path, size: int) -> Iterator[_Work]:
     manifest = source.manifest
     n_train = len(manifest.train) + len(manifest.validation)
     place = {name: np.full(n_train, -1) for name in ("train", "validation")}
@@ -274,7 +276,7 @@ def files_digest(files: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
 
 
-def _corrupt(source: Source, wrong: list[str]) -> TaskmarkError:
+def _corrupt(source: DecodingJob, wrong: list[str]) -> TaskmarkError:
     more = f"; also {'; '.join(wrong[1:3])}" if len(wrong) > 1 else ""
     return TaskmarkError(
         f"{len(wrong)} of the images of {source.task!r} ({source.data.repository}) cannot be used: "

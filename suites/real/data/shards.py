@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from taskmark.suites.real.data.definition import DataSet
+    from taskmark.suites.real.data.public_data_sets import DataSet
 
 _TAR_CHUNK = 1000  # images; a Parquet chunk is a row group, which its writer chose
 
@@ -188,5 +188,5 @@ def _present(names: Sequence[str], there: Sequence[str], file: Path, data: DataS
 
 
 def _damaged(file: Path, error: Exception) -> TaskmarkError:
-    told = " ".join(str(error).split())[:200]
-    return TaskmarkError(f"{file} cannot be read ({told}); {anew(file, 'taskmark data fetch')}.")
+    reason = " ".join(str(error).split())[:200]
+    return TaskmarkError(f"{file} cannot be read ({reason}); {anew(file, 'taskmark data fetch')}.")

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import (
     arrays,
-    checking,
     duplicate_list,
+    fetched_bytes,
     hub,
-    layout,
     preparing,
+    repository_paths,
     shards,
 )
-from taskmark.suites.real.data.definition import SOURCE_SPLITS, definition
-from taskmark.suites.real.data.lock import FILE as LOCK_FILE
-from taskmark.suites.real.data.lock import Locked, locked, read_lock
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.data_lock import FILE as LOCK_FILE
+from taskmark.suites.real.data.data_lock import LockedDataSet, get_lock, read_lock
+from taskmark.suites.real.data.public_data_sets import SOURCE_SPLITS, definition
+from taskmark.suites.real.data.validation_split import manifest
 from taskmark.suites.task_data import Split, TaskData
 
 if TYPE_CHECKING:
     from taskmark.suites.real.data.arrays import Facts
-    from taskmark.suites.real.data.definition import DataSet
-    from taskmark.suites.real.data.lock import LockedFile
-    from taskmark.suites.real.data.preparing import Progress, Source
+    from taskmark.suites.real.data.data_lock import LockedFile
+    from taskmark.suites.real.data.preparing import DecodingJob, Progress
+    from taskmark.suites.real.data.public_data_sets import DataSet
 
 RESOLUTION = 224
 _SUN_FOLDER = re.compile(r"^/?[a-z]/")  # SUN397 sorts its scenes into folders by initial
@@ -69,7 +69,7 @@ def load(task: str, place: Place | None = None, *, size: int = RESOLUTION) -> Ta
         TaskmarkError: if it is not decoded, or is not what is locked, or its classes have no names.
     """
     place = place or Place()
-    data, lock = definition(task), locked(task, read_lock(place.lock))
+    data, lock = definition(task), get_lock(task, read_lock(place.lock))
     folder = place.of(task, lock.revision, size=size)
     if (facts := arrays.read_facts(folder)) is None:
         raise TaskmarkError(
@@ -93,7 +93,7 @@ def _note(task: str, folder: Path, facts: Facts) -> str:
 
 def obtain(
     task: str,
-    lock: Locked,
+    lock: LockedDataSet,
     place: Place,
     *,
     size: int = RESOLUTION,
@@ -113,7 +113,9 @@ def obtain(
     return facts
 
 
-def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, LockedFile]]:
+def fetched(
+    task: str, lock: LockedDataSet, place: Place
+) -> tuple[DecodingJob, dict[str, LockedFile]]:
     """Fetch a task's files and check them; what can be decoded, and the hashes of the files.
 
     Raises:
@@ -128,7 +130,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         decoded={place.arrays: _decoded_bytes(data, lock)},
     )
     here = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*")]
-    patterns = layout.find(data, lock.files or here) or data.files
+    patterns = repository_paths.find(data, lock.files or here) or data.files
     files = {
         split: hub.matching(snapshot, patterns[split], data, some_parts=split in data.some_parts)
         for split in SOURCE_SPLITS
@@ -137,8 +139,8 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
     if data.class_file:
         (class_file,) = hub.matching(snapshot, [data.class_file], data)
     everything = [file for split in SOURCE_SPLITS for file in files[split]]
-    found = checking.hashes(snapshot, [*everything, class_file] if class_file else everything)
-    checking.require_same(found, lock.files, data.repository, snapshot)
+    found = fetched_bytes.hashes(snapshot, [*everything, class_file] if class_file else everything)
+    fetched_bytes.require_same(found, lock.files, data.repository, snapshot)
     chunks = {split: shards.chunks(files[split], data) for split in SOURCE_SPLITS}
     rows = {split: sum(chunk.n_rows for chunk in chunks[split]) for split in SOURCE_SPLITS}
     if lock.rows and rows != lock.rows:
@@ -148,7 +150,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
         )
     names = shards.class_names(files["train"], data, class_file)
     words(task, data, names)
-    source = preparing.Source(
+    source = preparing.DecodingJob(
         task=task,
         data=data,
         revision=lock.revision,
@@ -160,7 +162,7 @@ def fetched(task: str, lock: Locked, place: Place) -> tuple[Source, dict[str, Lo
     return source, found
 
 
-def _decoded_bytes(data: DataSet, lock: Locked) -> int:
+def _decoded_bytes(data: DataSet, lock: LockedDataSet) -> int:
     rows = lock.rows or data.official_rows
     return arrays.n_bytes(sum(rows.values()), data.native_size or RESOLUTION)
 
@@ -195,19 +197,19 @@ def words(task: str, data: DataSet, names: tuple[str, ...]) -> tuple[str, ...]:
     return data.words
 
 
-def require_locked(task: str, facts: Facts, lock: Locked) -> None:
+def require_locked(task: str, facts: Facts, lock: LockedDataSet) -> None:
     """See that decoded data is what is locked, as far as the lock says.
 
     Raises:
         TaskmarkError: if it is not.
     """
     for split, digest in facts.pixels.items():
-        told = lock.pixels.get(f"{split}@{facts.size}", digest)
-        if told != digest:
+        locked = lock.pixels.get(f"{split}@{facts.size}", digest)
+        if locked != digest:
             raise TaskmarkError(
                 f"The decoded split {split} of {task!r} has the SHA-256 {digest[:12]}, but "
-                f"{told[:12]} is locked; it was decoded by Pillow {facts.pillow}: use the version "
-                "that the lock was made with, remove the folder and decode again."
+                f"{locked[:12]} is locked; it was decoded by Pillow {facts.pillow}: use the "
+                "version that the lock was made with, remove the folder and decode again."
             )
     if lock.validation and lock.validation != facts.validation:
         raise TaskmarkError(

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from taskmark.cli import app
-from taskmark.commands.of_suite import weights
+from taskmark.commands.suite_downloads import weights
 from taskmark.errors import TaskmarkError
-from taskmark.suite.definition import load
-from taskmark.suites.real.backbones.lock import read_lock, write_lock
+from taskmark.suite.suite_file import load
+from taskmark.suites.real.backbones.backbone_lock import read_lock, write_lock
 
 NAME, DRAWN = "dino-b-16", "vit-b-16-random"
 

@@ -15,12 +15,12 @@ from loopback_hub import Hub, cut, serve
 from typer.testing import CliRunner
 
 from taskmark.cli import app
-from taskmark.commands.of_suite import data_sets
+from taskmark.commands.suite_downloads import data_sets
 from taskmark.errors import TaskmarkError
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 from taskmark.suites.real.data import tasks
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import Locked, read_lock, write_lock
+from taskmark.suites.real.data.data_lock import LockedDataSet, read_lock, write_lock
+from taskmark.suites.real.data.public_data_sets import definition
 from taskmark.suites.real.data.tasks import Place
 
 TASK = "mnist"
@@ -65,7 +65,7 @@ def test_from_unresolved_to_frozen(data):
 
 
 def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
-    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision=REVISION)}, Place().lock)
     assert line_of(data("list")).endswith("missing, not frozen (0123456)")
     data("fetch", "--workers", "0")
     assert line_of(data("list")).endswith("here, not frozen (0123456)")
@@ -73,7 +73,7 @@ def test_what_is_locked_by_its_commit_alone_is_fetched_but_not_frozen(data):
 
 
 def test_verify_lists_duplicates_and_finds_damage(data):
-    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision=REVISION)}, Place().lock)
     data("fetch", TASK, "--workers", "0")
     assert f"{TASK}: whole; 0 of 8 test images nearly stand in train or validation." in data(
         "verify", TASK
@@ -92,7 +92,7 @@ def test_verify_lists_duplicates_and_finds_damage(data):
 
 
 def test_verify_goes_on_where_it_may_not_write(data):
-    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision=REVISION)}, Place().lock)
     data("fetch", TASK, "--workers", "0")
     (folder() / "duplicates.json").unlink()
     (folder() / "duplicates.json").mkdir()  # cannot be written, not even by root
@@ -108,12 +108,12 @@ def test_verify_goes_on_where_it_may_not_write(data):
 
 
 def test_verify_says_where_nothing_is_here(data):
-    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision=REVISION)}, Place().lock)
     assert f"Nothing is decoded in {Place().arrays} yet; get it with" in data("verify")
 
 
 def test_what_a_suite_needs_is_named_by_the_suite(data):
-    write_lock({TASK: Locked(revision=REVISION)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision=REVISION)}, Place().lock)
     with pytest.raises(TaskmarkError, match=r"'cars', 'dtd', .* are unresolved: .* lock cars dtd "):
         data("fetch", TASK, "--suite", "clip-8")
     needed = data_sets("clip-8-imagenet-control", [TASK])
@@ -129,7 +129,7 @@ def test_copies_of_test_images_are_taken_out_of_train_and_counted(data, tmp_path
     test, train = ([path for path in content if split in path] for split in ("test", "train"))
     content[test[0]] = content[train[0]]  # one of two tables
     fill(tmp_path / "hub", definition(TASK).repository, content, revision="f" * 40)
-    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision="f" * 40)}, Place().lock)
     said = data("fetch", TASK, "--workers", "0")
     told = "15 copies of test images were taken out of train; 0 of 19 test images nearly stand"
     assert f"{TASK}: {told} in train or validation; `taskmark data verify {TASK}` lists" in said
@@ -157,7 +157,7 @@ def test_a_test_split_that_is_train_stops_the_decoding(data, tmp_path):
     for path in [path for path in content if "test" in path]:
         content[path] = content[path.replace("test", "train")]
     fill(tmp_path / "hub", definition(TASK).repository, content, revision="f" * 40)
-    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision="f" * 40)}, Place().lock)
     with pytest.raises(TaskmarkError, match="in the split train stand in test too; its files name"):
         data("fetch", TASK, "--workers", "0")
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_done_is_said(data):
         data("lock", "--revision", REVISION)
     with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network"):
         data("lock", TASK)
-    write_lock({TASK: Locked(revision="f" * 40)}, Place().lock)
+    write_lock({TASK: LockedDataSet(revision="f" * 40)}, Place().lock)
     with pytest.raises(TaskmarkError, match="get it with `taskmark data fetch mnist`"):
         data("verify", TASK)
     with pytest.raises(TaskmarkError, match="HF_HUB_OFFLINE shuts the network"):

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 from taskmark import cli
-from taskmark.papers.definition import known, load
-from taskmark.records.files import read_folder
+from taskmark.papers.paper_file import find_papers, load
 from taskmark.records.record import Record
-from taskmark.reports.provenance import command
+from taskmark.records.record_files import read_folder
+from taskmark.reports.record_origin import command
 
 PUBLISHED = """
 name = "made-up"
@@ -219,7 +219,7 @@ def test_what_is_controlled_otherwise_is_said(reproduce, paper):
 def test_the_papers_are_listed_with_the_number_of_their_figures(reproduce):
     code, out, _ = reproduce("--list")
     assert code == 0
-    for name in known():
+    for name in find_papers():
         values = [v for found in load(name).published for v in found.values.values()]
         n = sum(len(figures) for figures in values)
         assert row_of(out, f"{name} ", "@1.0").split()[2] == str(n)

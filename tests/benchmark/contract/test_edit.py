@@ -103,7 +103,7 @@ def test_own_heads_leave_one_model_and_own_weights_do_not():
     assert Edit(torch.ones(4), {"hills": _head()}).one_model
     assert not Edit(torch.ones(4), per_task={"lakes": torch.ones(4)}).one_model
     assert not Edit(torch.ones(4), masks={"lakes": Mask(torch.ones(4) > 0)}).one_model
-    assert Edit(torch.ones(4)).served_apart == ()
+    assert Edit(torch.ones(4)).tasks_with_own_weights == ()
 
 
 def test_a_mask_reads_a_task_out_of_the_merged_vector():
@@ -142,6 +142,17 @@ def test_a_task_with_a_vector_and_a_mask_is_refused():
     )
     with pytest.raises(TaskmarkError, match="'lakes' has both"):
         edit.checked(4, HEADS)
+
+
+def test_where_the_model_is_linearised_is_a_vector_like_the_merged_one():
+    edit = Edit(torch.ones(4), linearised_at=torch.arange(4.0))
+    kept = edit.checked(4, HEADS).linearised_at
+    assert kept.tolist() == [0, 1, 2, 3]
+    assert kept.data_ptr() != edit.linearised_at.data_ptr()
+    assert edit.one_model
+    for wrong in (torch.ones(3), torch.ones(4).double(), torch.full((4,), torch.nan), [0.0] * 4):
+        with pytest.raises(TaskmarkError, match="vector that the model is linearised at"):
+            Edit(torch.ones(4), linearised_at=wrong).checked(4, HEADS)
 
 
 def test_a_task_is_served_by_its_own_vector_or_else_the_merged_one():

@@ -11,7 +11,7 @@ from taskmark import Given, Head
 from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
 
 
-def features(vector: Tensor, inputs: Tensor) -> Tensor:
+def features(vector: Tensor, inputs: Tensor, _at: Tensor | None) -> Tensor:
     return inputs[:, :1] * vector.sum()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from taskmark import Given, WeightSpace, methods
-from taskmark.contract.checkpoints import named_tensors
+from taskmark.contract.foreign_weights import named_tensors
 from taskmark.errors import TaskmarkError
 
 

@@ -15,8 +15,8 @@ BASELINES = ("linear_probing", *REFERENCES)
 
 def contents(outcome) -> set[str]:
     """The records with all but times and dates."""
-    return {record.identified().record_id for record in outcome.records} | {
-        record.identified().record_id for record in outcome.of("disentanglement")
+    return {record.with_record_id().record_id for record in outcome.records} | {
+        record.with_record_id().record_id for record in outcome.of("disentanglement")
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.experts.files import find_files, remainder_of
+from taskmark.experts.expert_files import find_files, remainder_of
 
 TASKS = ("cars", "rendered-sst2", "sun397")
 

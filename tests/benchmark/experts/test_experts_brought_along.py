@@ -15,21 +15,21 @@ from safetensors.torch import load_file, save_file
 from tiny_setting import store_at
 
 from taskmark import cli
-from taskmark.commands.experts import export_command
+from taskmark.commands.expert_commands import export_command
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
-from taskmark.experts import reading
-from taskmark.experts.exporting import export_experts, family_of, split
+from taskmark.experts import expert_reader
+from taskmark.experts.expert_export import export_experts, family_of, split
+from taskmark.experts.expert_labels import Label
 from taskmark.experts.foreign import hash_of, read_experts
-from taskmark.experts.labels import Label
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
-from taskmark.stages.editing import Handout, give
-from taskmark.stages.experts import ReadExpert
+from taskmark.stages.editing import Handout, build_given
+from taskmark.stages.expert_stages import ReadExpert
 from taskmark.stages.model import Model
 from taskmark.stages.task_vectors import TaskVectors
-from taskmark.suite.definition import load, read
+from taskmark.suite.suite_file import load, read
 from taskmark.suites import weight_files
 
 TASKS = ("hills", "lakes", "woods")
@@ -206,7 +206,7 @@ def test_how_precise_files_are_reaches_the_methods(tmp_path):
         vectors = TaskVectors(model, {"hills": expert})
         expert.make(store)
         vectors.make(store)
-        given = give(
+        given = build_given(
             Handout(
                 store=str(store.store.root),
                 device="cpu",
@@ -233,7 +233,7 @@ def test_half_precision_is_read_once_as_float32_and_said(start, brought, monkeyp
         files.append(file.name)
         return weight_files.read_tensors(file)
 
-    for module in (tiny_provider, reading):
+    for module in (tiny_provider, expert_reader):
         monkeypatch.setattr(module, "read_tensors", read_file)
     for record in start(brought).records:
         assert record.provenance.notes == (

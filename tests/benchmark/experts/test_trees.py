@@ -10,12 +10,12 @@ from tiny_setting import store_at
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
-from taskmark.experts.exporting import export_experts
+from taskmark.experts.expert_export import export_experts
+from taskmark.experts.expert_folders import find_folders
 from taskmark.experts.foreign import read_experts
-from taskmark.experts.trees import find_folders
 from taskmark.reports import read_records
 from taskmark.reports.board import boards
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 TASKS = ("hills", "lakes")
 BACKBONES = ("plain", "worded")

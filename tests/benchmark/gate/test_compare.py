@@ -10,7 +10,7 @@ from made_up_records import made_up_board, made_up_failure, made_up_method, made
 
 from taskmark.errors import TaskmarkError
 from taskmark.gate.compare import RowResult, compare, rows_of
-from taskmark.gate.views import name_rows
+from taskmark.gate.comparison_formats import name_rows
 from taskmark.records.identity import identify_row
 from taskmark.records.packing import pack_bits, unpack_bits
 from taskmark.suite.protocol import Gate
@@ -90,7 +90,7 @@ def test_the_test_is_mcnemars_exact_one_adjusted_by_holm_over_all_changes(record
 @pytest.mark.parametrize(("lost", "gained"), [(0, 20), (20, 0)])
 def test_both_directions_are_moves(records, lost, gained):
     after = [_turned(records[0], 0, lost=lost, gained=gained), *records[1:]]
-    (change,) = held(records, after).moved
+    (change,) = held(records, after).changed_tasks
     assert (change.lost, change.gained) == (lost, gained)
 
 
@@ -117,7 +117,7 @@ def test_the_budget_of_flips_absorbs_what_would_be_a_move(records, lost, verdict
 def test_what_a_larger_tolerance_fails_a_smaller_one_fails_too(records, lost, gained, flips):
     after = [_turned(records[0], 0, lost=lost, gained=gained)]
     moved = [
-        bool(held(records[:1], after, Gate(epsilon=epsilon, flips=budget)).moved)
+        bool(held(records[:1], after, Gate(epsilon=epsilon, flips=budget)).changed_tasks)
         for epsilon, budget in ((0, 0), (0, flips), (0.05, flips))
     ]
     assert moved == sorted(moved, reverse=True)
@@ -176,7 +176,7 @@ def test_each_suite_has_its_own_tolerance(records):
     )
     gates = {"mini@1.0": Gate(epsilon=0, flips=0), "mini@2.0": Gate(epsilon=0, flips=5)}
     result = compare(rows_of(before), rows_of(after), gates.__getitem__)
-    assert [c.row.suite for c in result.moved] == ["mini@1.0"]
+    assert [c.row.suite for c in result.changed_tasks] == ["mini@1.0"]
     assert result.tolerances == gates
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from taskmark.console import PlainConsole
-from taskmark.gate import views
+from taskmark.gate import comparison_formats
 from taskmark.gate.compare import RowResult, compare
 from taskmark.records.identity import RowIdentity
 from taskmark.suite.protocol import Gate
@@ -42,7 +42,7 @@ def quiet():
 
 
 def test_the_sentences_name_tolerance_and_rows(comparison):
-    assert views.sentences(comparison) == [
+    assert comparison_formats.sentences(comparison) == [
         "gate@1.0 tolerates 1 points of accuracy and 2 flipped images, of one row on one task.",
         "missing: image_text standard gone",
         "not ok any more: image_text standard broken: a < b | c",
@@ -58,8 +58,8 @@ def test_the_sentences_name_tolerance_and_rows(comparison):
 def test_the_table_shows_what_flipped_and_nothing_else(comparison, quiet):
     console = PlainConsole(width=200, record=True, quiet=True)
     with console.capture() as _:
-        console.print(views.table(comparison))
-    drawn = views.table(comparison)
+        console.print(comparison_formats.table(comparison))
+    drawn = comparison_formats.table(comparison)
     assert drawn is not None
     assert drawn.row_count == 1
     assert [next(iter(column.cells)) for column in drawn.columns] == [
@@ -72,23 +72,23 @@ def test_the_table_shows_what_flipped_and_nothing_else(comparison, quiet):
         "3.8e-06",
         "moved beyond epsilon and beyond chance",
     ]
-    assert views.table(quiet) is None
+    assert comparison_formats.table(quiet) is None
 
 
 def test_markdown_has_the_table_and_the_sentences(comparison, quiet):
-    text = views.markdown(comparison)
+    text = comparison_formats.markdown(comparison)
     assert text.startswith("### Accuracy gate: failed\n")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 3
     assert len({line.count("|") for line in rows}) == 1
-    assert all(f"- {sentence}" in text for sentence in views.sentences(comparison))
-    calm = views.markdown(quiet)
+    assert all(f"- {sentence}" in text for sentence in comparison_formats.sentences(comparison))
+    calm = comparison_formats.markdown(quiet)
     assert calm.startswith("### Accuracy gate: passed\n")
     assert "|" not in calm
 
 
 def test_junit_has_a_case_for_each_accuracy_and_each_row_that_is_not_there(comparison, quiet):
-    suite = ET.fromstring(views.junit(comparison))  # noqa: S314
+    suite = ET.fromstring(comparison_formats.junit(comparison))  # noqa: S314
     failures = {c.get("name"): c[0].get("message") for c in suite if len(c)}
     assert failures == {
         "image_text standard ties: signs": (
@@ -100,11 +100,11 @@ def test_junit_has_a_case_for_each_accuracy_and_each_row_that_is_not_there(compa
     }
     assert (suite.get("tests"), suite.get("failures")) == ("5", "4")
     assert {case.get("classname") for case in suite} == {"gate@1.0"}
-    assert ET.fromstring(views.junit(quiet)).get("failures") == "0"  # noqa: S314
+    assert ET.fromstring(comparison_formats.junit(quiet)).get("failures") == "0"  # noqa: S314
 
 
 def test_json_has_everything(comparison):
-    values = json.loads(views.as_json(comparison))
+    values = json.loads(comparison_formats.as_json(comparison))
     assert values["passed"] is False
     assert values["tolerances"] == {"gate@1.0": {"epsilon": 0.01, "flips": 2}}
     assert [(c["task"], c["lost"], c["gained"], c["verdict"]) for c in values["changes"]] == [

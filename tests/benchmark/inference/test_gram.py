@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from taskmark import Given
 from taskmark.errors import DataRefusedError, TaskmarkError
-from taskmark.inference.gram import gathered
+from taskmark.inference.gram import gather_gram_matrices
 from taskmark.inference.readers import reader
 
 
@@ -38,7 +38,7 @@ def test_they_are_the_products_of_what_reaches_each_layer(encoder, inputs, batch
 def test_all_tokens_of_all_images_are_rows():
     layer = nn.Linear(3, 2)
     tokens = torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
-    with gathered(layer) as found:
+    with gather_gram_matrices(layer) as found:
         layer(tokens[:1])
         layer(tokens[1:])
     rows = tokens.reshape(-1, 3).double()
@@ -47,7 +47,7 @@ def test_all_tokens_of_all_images_are_rows():
 
 def test_more_rows_than_are_handled_at_once_are_all_there():
     layer = nn.Linear(1, 1)
-    with gathered(layer) as found:
+    with gather_gram_matrices(layer) as found:
         layer(torch.full((10_001, 1), 2.0))
     assert found["weight"].tolist() == [[4.0 * 10_001]]
 
@@ -57,7 +57,7 @@ def test_a_weight_that_two_layers_share_has_the_sum_of_both():
     second.weight = first.weight
     pair = nn.Sequential(first, second)
     weight, inputs = torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.tensor([[1.0, 1.0]])
-    with gathered(pair) as found:
+    with gather_gram_matrices(pair) as found:
         functional_call(pair, {"0.weight": weight}, (inputs,))
     # (1, 1) reaches the first, W (1, 1) = (3, 1) the second.
     assert found["0.weight"].tolist() == [[1.0 + 9.0, 1.0 + 3.0], [1.0 + 3.0, 1.0 + 1.0]]

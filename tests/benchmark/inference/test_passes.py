@@ -9,7 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmark.inference.passes import MOST, SHARE, Passes, fast_dtype, fitted, fitting, total_bytes
+from taskmark.inference.passes import (
+    MOST,
+    SHARE,
+    Passes,
+    fast_dtype,
+    largest_batch_size,
+    measure_batch_size,
+    total_bytes,
+)
 from taskmark.machine import costs
 
 GIB = 1 << 30
@@ -31,7 +39,7 @@ GIB = 1 << 30
 )
 def test_a_batch_takes_a_quarter_of_the_memory_at_most(batch_size, peak, total, expected):
     assert (SHARE, MOST) == (0.25, 1024)
-    assert fitting(batch_size, peak_bytes=peak, total_bytes=total) == expected
+    assert largest_batch_size(batch_size, peak_bytes=peak, total_bytes=total) == expected
 
 
 @given(
@@ -41,7 +49,7 @@ def test_a_batch_takes_a_quarter_of_the_memory_at_most(batch_size, peak, total, 
     more=st.integers(0, 1 << 40),
 )
 def test_batches_are_the_protocols_doubled_as_long_as_they_fit(batch_size, peak, total, more):
-    batch = fitting(batch_size, peak_bytes=peak, total_bytes=total)
+    batch = largest_batch_size(batch_size, peak_bytes=peak, total_bytes=total)
     times = batch // batch_size
     assert batch == batch_size * times
     assert times.bit_count() == 1
@@ -50,7 +58,7 @@ def test_batches_are_the_protocols_doubled_as_long_as_they_fit(batch_size, peak,
         assert 4 * times * peak <= total
     if 2 * batch <= MOST:
         assert 4 * 2 * times * peak > total
-    assert fitting(batch_size, peak_bytes=peak, total_bytes=total + more) >= batch
+    assert largest_batch_size(batch_size, peak_bytes=peak, total_bytes=total + more) >= batch
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def test_what_one_pass_takes_is_measured_once_libraries_have_their_memory(gpu):
         gpu.peak = max(gpu.peak, gpu.held + 10 * n)
         passed.append(n)
 
-    assert fitted(8, one_pass, total_bytes=4 * 4 * 80) == 32
+    assert measure_batch_size(8, one_pass, total_bytes=4 * 4 * 80) == 32
     assert passed == [1, 8]
 
 

@@ -7,7 +7,7 @@ import pytest
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from tiny_setting import setting_of
 from torch.func import functional_call, jacrev
 
 from taskmark import Head
+from taskmark.errors import TaskmarkError
 from taskmark.inference.items import Items
 from taskmark.inference.readers import StandardReader, TangentReader, reader
 
@@ -64,6 +65,37 @@ def test_tangent_features_are_the_brute_force_linearisation(encoder, inputs):
     jacobian = jacrev(lambda v: _plain(encoder, setting, v, inputs))(setting.pretrained)
     found = reader("tangent", setting).features(vector, inputs)
     assert torch.allclose(found, value + jacobian @ vector, rtol=0, atol=1e-10)
+
+
+def test_the_model_can_be_linearised_elsewhere(encoder, inputs, work):
+    setting = setting_of(encoder, dtype=torch.float64)
+    vector, at = _vectors(setting.space.size)
+    origin = setting.pretrained + at
+    value = _plain(encoder, setting, origin, inputs)
+    jacobian = jacrev(lambda v: _plain(encoder, setting, v, inputs))(origin)
+    read = reader("tangent", setting)
+    found = read.features(vector, inputs, at)
+    assert torch.allclose(found, value + jacobian @ (vector - at), rtol=0, atol=1e-10)
+    assert not torch.allclose(found, read.features(vector, inputs))
+    assert torch.equal(read.features(vector, inputs, 0 * at), read.features(vector, inputs))
+
+    read, vector, at = reader("tangent", setting_of(encoder.float())), vector.float(), at.float()
+    work = _in_float32(work)
+    answers = read.predict(vector, SCALES, work, at)
+    for task, items in work.items():
+        for row, scale in zip(answers[task], SCALES, strict=True):
+            features = read.features(scale * vector, items.inputs, at)
+            assert torch.equal(row, items.head.predict(features))
+
+
+def test_a_model_that_is_not_linearised_is_linearised_nowhere(encoder, inputs, work):
+    setting = setting_of(encoder, dtype=torch.float64)
+    vector, at = _vectors(setting.space.size)
+    read = reader("standard", setting)
+    with pytest.raises(TaskmarkError, match="nothing is linearised"):
+        read.features(vector, inputs, at)
+    with pytest.raises(TaskmarkError, match="nothing is linearised"):
+        read.predict(vector, SCALES, work, at)
 
 
 def test_a_vector_goes_to_the_device_once_and_not_with_every_batch(encoder, inputs, monkeypatch):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-import taskmark.inference.residence
-from taskmark.inference.residence import SHARE, fits, resident
+import taskmark.inference.device_cache
+from taskmark.inference.device_cache import SHARE, fits, keep_on_device
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_a_quarter_of_the_free_memory_is_for_data(n_bytes, free, stays):
 
 def test_a_cpu_takes_what_there_is():
     tensor = torch.zeros(3)
-    assert resident(torch.device("cpu"), tensor)[0] is tensor
+    assert keep_on_device(torch.device("cpu"), tensor)[0] is tensor
 
 
 def test_what_does_not_fit_together_stays_where_it_is(monkeypatch):
@@ -31,7 +31,7 @@ def test_what_does_not_fit_together_stays_where_it_is(monkeypatch):
         asked.append(device)
         return 4 * 23
 
-    monkeypatch.setattr(taskmark.inference.residence, "_free_bytes", free)
+    monkeypatch.setattr(taskmark.inference.device_cache, "_free_bytes", free)
     gpu, tensors = torch.device("cuda:1"), (torch.zeros(12, dtype=torch.uint8), torch.zeros(3))
-    assert all(a is b for a, b in zip(resident(gpu, *tensors), tensors, strict=True))
+    assert all(a is b for a, b in zip(keep_on_device(gpu, *tensors), tensors, strict=True))
     assert asked == [gpu]

@@ -112,7 +112,7 @@ class Skill:
     def __init__(self) -> None:
         self.n_read = 0
 
-    def predict(self, _vector, scales, work):
+    def predict(self, _vector, scales, work, _at=None):
         self.n_read += len(scales) * sum(map(len, work.values()))
         return {
             task: torch.stack([(own.inputs < 0.8 - 1.2 * (s - 0.4) ** 2).long() for s in scales])
@@ -162,7 +162,7 @@ def test_a_race_weighs_images_as_the_objective_does():
     """One task counts thirty times another, and wants the other end of the scales."""
 
     class Opposed(Skill):
-        def predict(self, _vector, scales, work):
+        def predict(self, _vector, scales, work, _at=None):
             height = {"hills": lambda s: 0.9 - 0.5 * s, "lakes": lambda s: 0.1 + 0.5 * s}
             return {
                 task: torch.stack([(own.inputs < height[task](s)).long() for s in scales])

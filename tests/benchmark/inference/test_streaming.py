@@ -18,8 +18,8 @@ from taskmark.errors import TaskmarkError
 from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.stages.data import fingerprint
-from taskmark.store.layout import folder_of
+from taskmark.stages.task_inputs import fingerprint
+from taskmark.store.address import folder_of
 
 METHODS = ("task_arithmetic", "linear_probing", "regmean", "adamerging")
 SMALLEST = 60 * 3 * 4 * 4

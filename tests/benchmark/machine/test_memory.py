@@ -16,8 +16,8 @@ from tiny_setting import setting_of
 from taskmark import Head
 from taskmark.inference.items import Items
 from taskmark.inference.readers import reader
-from taskmark.machine import memory
-from taskmark.machine.memory import BatchSplitter
+from taskmark.machine import out_of_memory
+from taskmark.machine.out_of_memory import BatchSplitter
 from taskmark.store.recording import recording
 
 GPU = (
@@ -43,19 +43,19 @@ NUMPY = "Unable to allocate 7.45 GiB for an array with shape (1000000000,) and d
     ],
 )
 def test_errors_that_say_that_memory_is_short_are_told_with_what_was_asked_for(error, asked):
-    assert memory.is_out_of_memory(error)
-    assert memory.parse_asked_bytes(error) == asked
-    assert memory.explain(error).startswith("out of memory: ")
-    assert ("more asked for" in memory.explain(error)) == (asked is not None)
+    assert out_of_memory.is_out_of_memory(error)
+    assert out_of_memory.parse_asked_bytes(error) == asked
+    assert out_of_memory.explain(error).startswith("out of memory: ")
+    assert ("more asked for" in out_of_memory.explain(error)) == (asked is not None)
 
 
 def test_the_sentence_adds_what_was_asked_for_to_what_was_held(monkeypatch):
     monkeypatch.setattr("taskmark.machine.costs.peak_bytes", lambda: 3 * 2**29)
-    assert memory.explain(MemoryError("Unable to allocate 2.00 GiB")) == (
+    assert out_of_memory.explain(MemoryError("Unable to allocate 2.00 GiB")) == (
         "out of memory: at least 3.50 GiB would have been needed "
         "(1.50 GiB held, 2.00 GiB more asked for)"
     )
-    assert memory.explain(MemoryError()) == (
+    assert out_of_memory.explain(MemoryError()) == (
         "out of memory: more than 1.50 GiB would have been needed"
     )
 
@@ -65,7 +65,7 @@ def test_the_sentence_adds_what_was_asked_for_to_what_was_held(monkeypatch):
     [RuntimeError("shape mismatch"), ValueError("out of memory"), OSError(12, "out of memory")],
 )
 def test_other_errors_are_none_of_memory(error):
-    assert not memory.is_out_of_memory(error)
+    assert not out_of_memory.is_out_of_memory(error)
 
 
 def test_what_torch_really_raises_is_recognised():
@@ -76,7 +76,8 @@ def test_what_torch_really_raises_is_recognised():
         except RuntimeError as error:
             os._exit(
                 0
-                if memory.is_out_of_memory(error) and memory.parse_asked_bytes(error) == 2**40
+                if out_of_memory.is_out_of_memory(error)
+                and out_of_memory.parse_asked_bytes(error) == 2**40
                 else 1
             )
         os._exit(2)

@@ -9,7 +9,7 @@ from taskmark.config import RunConfig
 from taskmark.engine.plan import plan
 from taskmark.engine.run import prepare, run
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import Budget, PaperRun, load, read
+from taskmark.papers.paper_file import Budget, PaperRun, load, read
 from taskmark.papers.runs import (
     choose_backbones,
     choose_suite,
@@ -17,7 +17,7 @@ from taskmark.papers.runs import (
     plan_runs,
     rows_left_out,
 )
-from taskmark.suite.definition import read as read_suite
+from taskmark.suite.suite_file import read as read_suite
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def paper(tmp_path):
     return found.model_copy(update={"runs": runs, "search": Budget(trials=3)})
 
 
-def planned(suite, config, store):
+def identities(suite, config, store):
     ready = prepare(config.model_copy(update={"store": store}), suite=suite)
     return [(stage.name, stage.identity) for stage in plan(ready.request)]
 
@@ -68,7 +68,7 @@ def test_experts_are_shared_with_runs_of_the_suite_and_records_are_not(paper, ti
     of_suite = read_suite(tiny_suite)
     (config, *_) = plan_runs(paper, RunConfig())
     theirs, ours = (
-        set(planned(suite, config, tmp_path))
+        set(identities(suite, config, tmp_path))
         for suite in (lay_over_suite(paper, of_suite), of_suite)
     )
     both = {kind for kind, _ in theirs & ours}

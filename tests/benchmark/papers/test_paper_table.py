@@ -6,13 +6,13 @@ import pytest
 from made_up_records import made_up_failure, made_up_method, made_up_negation, made_up_record
 from test_papers import VALID, written
 
-from taskmark.papers.definition import OWN, ExpertFamily, PaperRun, Published, read
+from taskmark.papers.paper_file import OWN, ExpertFamily, PaperRun, Published, read
 from taskmark.papers.table import NOT_RUN, Measurements, compare_figures
-from taskmark.records.envelope import Experts
-from taskmark.suite import definition as suite
+from taskmark.records.envelope import ExpertOrigin
+from taskmark.suite import suite_file as suite
 
 BACKBONE = "image-text"
-THEIRS = Experts(family="theirs", files={})
+THEIRS = ExpertOrigin(family="theirs", files={})
 
 
 def paper(folder, *, alike=True, metrics=("accuracy",), **changes):
@@ -65,7 +65,7 @@ def test_a_figure_at_an_end_is_inside(tmp_path):
         (True, None, True),
         (False, None, False),
         (False, THEIRS, True),
-        (True, Experts(family="others", files={}), False),
+        (True, ExpertOrigin(family="others", files={}), False),
     ],
 )
 def test_families_are_never_mixed(tmp_path, alike, experts, compared):

@@ -8,11 +8,11 @@ import tomllib
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.papers.definition import KNOWN_FROM, is_paper, known, load, read
+from taskmark.papers.paper_file import KNOWN_FROM, find_papers, is_paper, load, read
 from taskmark.papers.runs import lay_over_suite
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.plugins.registry import build, find
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 VALID = """
 name = "made-up"
@@ -32,7 +32,7 @@ source = "A, Table 1"
 label = "text"
 accuracy.plain = 50.0
 """
-SHIPPED = sorted(known())
+SHIPPED = sorted(find_papers())
 
 
 def written(folder, text):
@@ -52,7 +52,7 @@ def test_a_shipped_paper_is_called_as_its_file(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_no_figure_is_remembered_and_each_has_its_source(name):
-    tables = tomllib.loads(known()[name].read_text("utf-8")).get("published", [])
+    tables = tomllib.loads(find_papers()[name].read_text("utf-8")).get("published", [])
     for entry in tables:
         assert entry["label"] in KNOWN_FROM
         assert entry["label"] != "memory"
@@ -161,10 +161,10 @@ def test_a_file_that_has_not_the_name_of_its_paper_is_refused(tmp_path):
 
 def test_a_file_with_the_name_of_a_shipped_paper_is_refused(tmp_path):
     path = tmp_path / "ties.toml"
-    path.write_text(known()["ties"].read_text("utf-8") + "\n# mine", "utf-8")
+    path.write_text(find_papers()["ties"].read_text("utf-8") + "\n# mine", "utf-8")
     with pytest.raises(TaskmarkError, match="name 'ties' of a paper that is shipped"):
         load(str(path))
-    assert load(str(known()["ties"])) == load("ties")
+    assert load(str(find_papers()["ties"])) == load("ties")
 
 
 def test_a_paper_is_reproduced_by_its_name_or_its_file(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from taskmark import methods
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.changes import changed_files, touched
+from taskmark.plugins.changes import changed_files, find_touched
 from taskmark.plugins.registry import built_in
 
 HOME = Path(methods.__file__).parent
@@ -49,7 +49,7 @@ def test_files_differ_from_where_the_tree_left_a_commit(repository):
 
 
 def test_a_commit_that_is_not_known_is_one_sentence(repository, tmp_path):
-    with pytest.raises(TaskmarkError, match="changed since 'nowhere' cannot be told"):
+    with pytest.raises(TaskmarkError, match="changed since 'nowhere' is unknown"):
         changed_files("nowhere", repository[0])
     with pytest.raises(TaskmarkError, match="run in a clone of taskmark"):
         changed_files("main", tmp_path / "none")
@@ -57,7 +57,7 @@ def test_a_commit_that_is_not_known_is_one_sentence(repository, tmp_path):
 
 def test_a_method_is_touched_by_its_file_and_by_what_it_imports_of_methods(tmp_path):
     def of(*names):
-        return touched([HOME / name for name in names], BUILT_IN, tmp_path).methods
+        return find_touched([HOME / name for name in names], BUILT_IN, tmp_path).methods
 
     assert of("linear_probing.py") == ("linear_probing",)
     assert "ties" in of("trimming.py")
@@ -70,7 +70,7 @@ def test_a_submission_is_touched_by_any_of_its_files(tmp_path):
     (folder / "records").mkdir(parents=True)
     (folder / "submission.json").write_text("{}", "utf-8")
     changed = [folder / "records" / "a.json", folder / "mine.py", tmp_path / "README.md"]
-    assert touched(changed, {}, tmp_path).submissions == (folder,)
-    assert touched([tmp_path / "mini-1.0" / "gone" / "submission.json"], {}, tmp_path) == (
-        touched([], {}, tmp_path)
+    assert find_touched(changed, {}, tmp_path).submissions == (folder,)
+    assert find_touched([tmp_path / "mini-1.0" / "gone" / "submission.json"], {}, tmp_path) == (
+        find_touched([], {}, tmp_path)
     )

@@ -12,10 +12,10 @@ from tiny_handout import tiny_handout
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.plugins import child
 from taskmark.plugins.registry import find
-from taskmark.plugins.stand_ins import Limits, find_apart
+from taskmark.plugins.stand_ins import Limits, find_isolated
 from taskmark.stages.editing import edit
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 from taskmark.store.recording import note, recording
 
 LIMITS = Limits(seconds=600, provider="tiny_provider")
@@ -83,6 +83,7 @@ class Learns(Method):
             heads={first: given.heads[second]},
             per_task={second: noise * f.norm()},
             masks={first: Mask(noise > 0, 0.5)},
+            linearised_at=noise,
         )
 
 
@@ -159,7 +160,7 @@ def apart(file):
     """Each method of the plug-in, as a run knows it."""
     return {
         name: found.method()
-        for name, found in find_apart([file], LIMITS).items()
+        for name, found in find_isolated([file], LIMITS).items()
         if found.origin == "file"
     }
 
@@ -182,6 +183,10 @@ def test_an_edit_has_the_same_bits_and_counts_as_in_the_runs_own_process(
     found = edit(apart[name], handout, limits=LIMITS)
     assert expected.edit.vector.any()
     assert torch.equal(found.edit.vector, expected.edit.vector)
+    if name == "learns":
+        assert torch.equal(found.edit.linearised_at, expected.edit.linearised_at)
+    else:
+        assert found.edit.linearised_at is None
     assert found.edit.heads.keys() == expected.edit.heads.keys()
     for task, head in expected.edit.heads.items():
         assert torch.equal(found.edit.heads[task].weight, head.weight)

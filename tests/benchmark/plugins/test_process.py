@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.plugins import process
-from taskmark.plugins.process import PluginError, read_tensors, run_apart
+from taskmark.plugins.process import PluginError, read_tensors, run_isolated
 
 WHO = "The method 'sample'"
 APART = Path(__file__).parent / "apart"
@@ -41,7 +41,7 @@ def run(tmp_path, monkeypatch):
         folder = tmp_path / f"order-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         code = f"PIDS = {str(tmp_path / 'pids')!r}\n{NOTE}{dedent(code)}"
-        return run_apart(WHO, {"do": "run", "code": code}, folder, seconds=seconds)
+        return run_isolated(WHO, {"do": "run", "code": code}, folder, seconds=seconds)
 
     return start
 

@@ -11,7 +11,7 @@ import pytest
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import stand_ins
 from taskmark.plugins.registry import build, find
-from taskmark.plugins.stand_ins import Limits, StandIn, find_apart
+from taskmark.plugins.stand_ins import Limits, StandIn, find_isolated
 from taskmark.records.provenance import method_facts
 from taskmark.suites.real.data.arrays import default_folder
 
@@ -74,14 +74,14 @@ def plugin(tmp_path_factory):
     [{}, {"share": 1, "norm": "l1"}, {"steps": [2, 2], "order": "x", "copy": "yes"}],
 )
 def test_a_stand_in_says_what_the_class_says(plugin, chosen):
-    stands, real = find_apart([plugin], LIMITS)["mine"], find([plugin])["mine"]
+    stands, real = find_isolated([plugin], LIMITS)["mine"], find([plugin])["mine"]
     assert issubclass(stands.method, StandIn)
     assert method_facts(stands, chosen) == method_facts(real, chosen)
     for fact in ("name", "recipe", "scale_range", "order_matters", "keeps_direction", "n_tasks"):
         assert getattr(stands.method, fact) == getattr(real.method, fact)
     assert (stands.source, stands.code()) == (real.source, real.code())
     assert stands.hyperparameters() == real.hyperparameters()
-    assert find_apart([plugin], LIMITS)["other"].method.summary() == "Do not."
+    assert find_isolated([plugin], LIMITS)["other"].method.summary() == "Do not."
 
 
 @pytest.mark.filterwarnings("ignore:Field name")
@@ -97,7 +97,7 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
 )
 def test_what_the_class_refuses_is_refused_in_its_words(plugin, name, chosen):
     sentences = []
-    for methods in (find_apart([plugin], LIMITS), find([plugin])):
+    for methods in (find_isolated([plugin], LIMITS), find([plugin])):
         with pytest.raises(TaskmarkError) as caught:
             build(methods[name].method, chosen)
         sentences.append(str(caught.value))
@@ -106,7 +106,7 @@ def test_what_the_class_refuses_is_refused_in_its_words(plugin, name, chosen):
 
 def test_nothing_of_a_plugin_runs_here(plugin):
     before = set(sys.modules)
-    build(find_apart([plugin, plugin], LIMITS)["mine"].method, {})
+    build(find_isolated([plugin, plugin], LIMITS)["mine"].method, {})
     assert not {name for name in set(sys.modules) - before if "mine" in name or "plugin" in name}
 
 
@@ -117,22 +117,22 @@ def test_a_file_is_asked_once_for_each_of_its_contents(tmp_path, monkeypatch):
         asked.append((order["do"], Path(order["file"]).read_text("utf-8")))
         return real(who, order, folder, seconds=seconds)
 
-    real = stand_ins.run_apart
+    real = stand_ins.run_isolated
     monkeypatch.setattr(stand_ins, "run_apart", run_apart)
     path = tmp_path / "own.py"
     text = METHOD.partition("    name = ")[0] + "    name = 'own'\n    k: int = 3\n"
     path.write_text(text, "utf-8")
     for _ in range(2):
-        method = find_apart([path], LIMITS)["own"].method
+        method = find_isolated([path], LIMITS)["own"].method
         assert build(method, {}).hyperparameters() == {"k": 3}
     assert asked == [("describe", text)]
     path.write_text(text.replace("3", "4"), "utf-8")
-    assert build(find_apart([path], LIMITS)["own"].method, {}).hyperparameters() == {"k": 4}
+    assert build(find_isolated([path], LIMITS)["own"].method, {}).hyperparameters() == {"k": 4}
     assert [do for do, _ in asked] == ["describe", "describe"]
 
 
 def test_built_in_methods_are_as_they_are(plugin):
-    own = {n: f for n, f in find_apart([plugin], LIMITS).items() if f.origin == "built-in"}
+    own = {n: f for n, f in find_isolated([plugin], LIMITS).items() if f.origin == "built-in"}
     assert own == {name: f for name, f in find().items() if f.origin == "built-in"}
 
 
@@ -146,7 +146,7 @@ def test_a_method_of_a_package_is_found_without_importing_the_package(tmp_path, 
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: packed-methods\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[taskmark.methods]\nm = packed_methods.mine:Mine\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = find_apart([], LIMITS)["mine"]
+    found = find_isolated([], LIMITS)["mine"]
     assert (found.origin, found.distribution) == ("package", "packed-methods")
     assert found.source == package / "mine.py"
     assert found.code() == [package / "__init__.py", package / "mine.py"]
@@ -157,7 +157,7 @@ def test_two_methods_of_one_name_are_one_sentence(plugin, tmp_path):
     twin = tmp_path / "twin.py"
     twin.write_text(METHOD, "utf-8")
     with pytest.raises(TaskmarkError, match="Two methods are called 'mine'"):
-        find_apart([plugin, twin], LIMITS)
+        find_isolated([plugin, twin], LIMITS)
 
 
 def test_what_holds_the_data_of_a_suite_is_refused_as_a_whole(monkeypatch, tmp_path):
@@ -178,7 +178,7 @@ def test_a_plugin_that_ends_or_hangs_when_imported_is_one_sentence(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("import os; os._exit(5)", "utf-8")
     with pytest.raises(TaskmarkError, match=r"mine.py' ended its process with the exit code 5"):
-        find_apart([path], LIMITS)
+        find_isolated([path], LIMITS)
     path.write_text("import time; time.sleep(600)", "utf-8")
     with pytest.raises(TaskmarkError, match=r"mine.py' timed out after 1 s"):
-        find_apart([path], dataclasses.replace(LIMITS, seconds=1))
+        find_isolated([path], dataclasses.replace(LIMITS, seconds=1))

@@ -7,18 +7,18 @@ import json
 import jsonschema
 import pytest
 
-from taskmark.commands.authors import reproduce_command, submit_command
+from taskmark.commands.author_commands import reproduce_command, submit_command
 from taskmark.config import RunConfig
 from taskmark.errors import TaskmarkError
 from taskmark.plugins import submitting
 from taskmark.plugins.registry import find
 from taskmark.plugins.submission import Reproduction, Submission, read_submission, state_after
-from taskmark.plugins.submitting import Source, check_source, own_records, write_submissions
+from taskmark.plugins.submitting import SubmittedCode, check_source, own_records, write_submissions
 from taskmark.records import provenance
-from taskmark.records.envelope import Experts
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.records.record import Record
 from taskmark.reports import read_records
-from taskmark.suite import definition as suite
+from taskmark.suite import suite_file as suite
 
 MERGE = "return Edit(given.task_vectors.sum(0))"
 
@@ -28,7 +28,7 @@ def _shipped_and_clean(monkeypatch, tiny_suite):
     """The tiny suite counts as shipped, and the tree that makes records as committed."""
     facts = suite.read(tiny_suite)
     shipped = dict.fromkeys((facts.name, f"{facts.name}@{facts.version}"), tiny_suite)
-    mini = suite.known()
+    mini = suite.find_suites()
     monkeypatch.setattr(suite, "known", lambda: mini | shipped)
     monkeypatch.setattr(submitting, "known", lambda: mini | shipped)
     monkeypatch.setattr(provenance, "own_commit", lambda: ("c" * 40, False))
@@ -47,7 +47,7 @@ def made(tiny_run, plugin, tmp_path):
 
 
 def source_of(file, package=None):
-    return Source(find([file])["sample"], package)
+    return SubmittedCode(find([file])["sample"], package)
 
 
 def write(file, out, to):
@@ -92,7 +92,7 @@ def test_what_comes_out_otherwise_is_disputed_task_by_task(made, tmp_path, tiny_
     for path in (folder / "records").iterdir():
         record = Record.model_validate_json(path.read_bytes())
         worse = [r.model_copy(update={"bits": "A" * len(r.bits)}) for r in record.tasks]
-        forged = record.model_copy(update={"tasks": tuple(worse)}).identified()
+        forged = record.model_copy(update={"tasks": tuple(worse)}).with_record_id()
         path.write_text(forged.model_dump_json(), "utf-8")
     submission = json.loads((folder / "submission.json").read_text("utf-8"))
     submission["records"] = [forged.record_id]
@@ -146,7 +146,7 @@ def test_records_of_other_code_are_not_submitted(made):
 
 def test_records_on_experts_that_were_brought_along_are_not_submitted(made):
     file, out = made()
-    experts = Experts(family="published", files={"hills": "1" * 64})
+    experts = ExpertOrigin(family="published", files={"hills": "1" * 64})
     records = [record.model_copy(update={"experts": experts}) for record in read_records(out)]
     with pytest.raises(TaskmarkError, match=r"experts of published.* without --experts"):
         own_records(records, source_of(file), out)
@@ -170,7 +170,7 @@ def test_a_backbone_that_is_missing_is_named(made, tmp_path, monkeypatch):
     file, out = made()
     source = source_of(file)
     records = own_records(read_records(out), source, out)
-    whole = suite.read(suite.known()["tiny"])
+    whole = suite.read(suite.find_suites()["tiny"])
     wider = whole.model_copy(update={"default_backbones": ("plain", "other")})
     monkeypatch.setattr(submitting, "read", lambda _: wider)
     with pytest.raises(TaskmarkError, match="no record of 'sample' on the backbone 'other'"):
@@ -199,7 +199,7 @@ def test_code_that_nobody_could_get_at_is_refused(made, case):
     found = find([file])["sample"]
     other = type(found)(found.method, origin, found.source, "a")
     with pytest.raises(TaskmarkError) as caught:
-        check_source(Source(other, package))
+        check_source(SubmittedCode(other, package))
     assert words in str(caught.value)
 
 
@@ -207,7 +207,7 @@ def test_code_that_nobody_could_get_at_is_refused(made, case):
 def test_a_pinned_package_is_accepted(made, package):
     file, _ = made()
     found = find([file])["sample"]
-    check_source(Source(type(found)(found.method, "package", found.source, "a"), package))
+    check_source(SubmittedCode(type(found)(found.method, "package", found.source, "a"), package))
 
 
 def damage_json(folder, **changes):

@@ -20,7 +20,6 @@ from taskmark.gate.baseline import baseline_of, baseline_rows, write_baseline
 from taskmark.gate.compare import compare, rows_of
 from taskmark.plugins.hyperparameters import hyperparameters_of as fields_of
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_kind, read_records
 from taskmark.records.identity import (
     collect_defaults,
     hyperparameters_for_identity,
@@ -29,6 +28,7 @@ from taskmark.records.identity import (
     read_defaults,
     settings_for_identity,
 )
+from taskmark.records.record_files import read_kind, read_records
 from taskmark.records.suite_facts import SuiteFacts, Variant
 from taskmark.reports.board import boards
 from taskmark.suite.protocol import Gate
@@ -62,7 +62,7 @@ def record_of(method, *, when="2026-01-01", **changes):
 
 def without_defaults(record):
     method = record.method.model_copy(update={"defaults": {}})
-    return record.model_copy(update={"method": method}).identified()
+    return record.model_copy(update={"method": method}).with_record_id()
 
 
 def ids(records):

@@ -6,7 +6,6 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.files import read_kind, write_record
 from taskmark.records.localisation_record import (
     Eigenfunction,
     LocalisationCost,
@@ -14,6 +13,7 @@ from taskmark.records.localisation_record import (
     LocalisationRecord,
     LocalisedPair,
 )
+from taskmark.records.record_files import read_kind, write_record
 
 FOUND = LocalisationEstimate(
     value=0.4321,
@@ -44,7 +44,7 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Localis
         "provenance": made_up_provenance(created_at=created_at),
         **changes,
     }
-    return LocalisationRecord(**values).identified()
+    return LocalisationRecord(**values).with_record_id()
 
 
 def test_a_line_has_the_value_with_its_error_beside_chance():

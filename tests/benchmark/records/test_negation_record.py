@@ -7,7 +7,6 @@ import pytest
 from made_up_records import SUITE, made_up_provenance
 
 from taskmark.errors import TaskmarkError
-from taskmark.records.files import read_kind, write_record
 from taskmark.records.negation_record import (
     MeanAccuracy,
     NegatedTask,
@@ -16,6 +15,7 @@ from taskmark.records.negation_record import (
     NegationTrial,
 )
 from taskmark.records.packing import pack_bits
+from taskmark.records.record_files import read_kind, write_record
 
 
 def _tested(task: str, n_correct: int, before: float) -> NegationResult:
@@ -52,7 +52,7 @@ def _record(created_at: str = "2026-01-02T03:04:05+00:00", **changes) -> Negatio
         "provenance": made_up_provenance(created_at=created_at),
         **changes,
     }
-    return NegationRecord(**values).identified()
+    return NegationRecord(**values).with_record_id()
 
 
 def test_a_line_has_both_means_before_and_after_with_their_intervals():

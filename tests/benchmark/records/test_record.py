@@ -11,7 +11,7 @@ from made_up_records import made_up_board, made_up_maps
 from pydantic import ValidationError
 
 from taskmark.records.disentanglement_record import DisentanglementRecord, points_in_unit_square
-from taskmark.records.envelope import Experts
+from taskmark.records.envelope import ExpertOrigin
 from taskmark.records.frozen import digest
 from taskmark.records.packing import pack_bits, pack_counts, unpack_bits, unpack_counts
 from taskmark.records.record import Record, Storage
@@ -19,7 +19,7 @@ from taskmark.records.record import Record, Storage
 
 @pytest.fixture(scope="module")
 def record():
-    return made_up_board(backbones=("random",), n=20)[0].identified()
+    return made_up_board(backbones=("random",), n=20)[0].with_record_id()
 
 
 @settings(deadline=None, max_examples=50)
@@ -48,7 +48,7 @@ def test_the_unit_square_is_counted_with_both_ends():
 def test_a_record_survives_json_and_keeps_its_id(record):
     back = Record.model_validate_json(record.model_dump_json(indent=1))
     assert back == record
-    assert back.identified().record_id == record.record_id
+    assert back.with_record_id().record_id == record.record_id
 
 
 def test_times_and_dates_do_not_count_and_everything_else_does(record):
@@ -57,9 +57,9 @@ def test_times_and_dates_do_not_count_and_everything_else_does(record):
     same = [{"measured": None}, {"provenance": date}]
     other = [{"provenance": device}, {"backbone": "x"}, {"accuracy": 0.123}, {"state": "failed"}]
     for update in same:
-        assert record.model_copy(update=update).identified().record_id == record.record_id
+        assert record.model_copy(update=update).with_record_id().record_id == record.record_id
     for update in other:
-        assert record.model_copy(update=update).identified().record_id != record.record_id
+        assert record.model_copy(update=update).with_record_id().record_id != record.record_id
 
 
 def test_a_record_from_before_a_field_was_added_keeps_its_id(record):
@@ -68,19 +68,19 @@ def test_a_record_from_before_a_field_was_added_keeps_its_id(record):
     content = before.model_dump(mode="json", exclude={"record_id", "measured", *added})
     for name in ("created_at", "notes", "resolved"):
         del content["provenance"][name]
-    assert before.identified().record_id == digest(content)
+    assert before.with_record_id().record_id == digest(content)
     storage = Storage(one_model=True, extra_bytes=0)
-    experts = Experts(family="published", files={"hills": "0" * 64})
+    experts = ExpertOrigin(family="published", files={"hills": "0" * 64})
     for update in ({"storage": storage}, {"experts": experts}):
-        now = before.model_copy(update=update).identified()
-        assert now.record_id != before.identified().record_id
+        now = before.model_copy(update=update).with_record_id()
+        assert now.record_id != before.with_record_id().record_id
 
 
 def test_a_map_is_identified_without_its_seconds():
     (one, *_) = made_up_maps(("random",))
-    one = one.identified()
-    assert one.model_copy(update={"seconds": 99.0}).identified().record_id == one.record_id
-    assert one.model_copy(update={"unit_square": 1.9}).identified().record_id != one.record_id
+    one = one.with_record_id()
+    assert one.model_copy(update={"seconds": 99.0}).with_record_id().record_id == one.record_id
+    assert one.model_copy(update={"unit_square": 1.9}).with_record_id().record_id != one.record_id
     assert DisentanglementRecord.model_validate_json(one.model_dump_json()) == one
 
 

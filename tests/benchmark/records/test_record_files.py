@@ -20,9 +20,9 @@ from made_up_records import (
 
 from taskmark.errors import TaskmarkError
 from taskmark.records.disentanglement_record import DisentanglementRecord
-from taskmark.records.files import read_kind, read_records
 from taskmark.records.identity import keep_newest
 from taskmark.records.packing import pack_bits, pack_counts
+from taskmark.records.record_files import read_kind, read_records
 
 EARLIER = made_up_provenance(created_at="2026-01-01T00:00:00+00:00")
 LATER = made_up_provenance(created_at="2026-01-01T00:30:00+01:00")  # half an hour before EARLIER
@@ -91,7 +91,7 @@ def test_a_record_without_a_date_is_refused(tmp_path):
 def test_bits_that_contradict_the_counts_are_refused(tmp_path, bits):
     record = made_up_record(n=20)
     first = record.tasks[0].model_copy(update={"bits": bits})
-    record = record.model_copy(update={"tasks": (first, *record.tasks[1:])}).identified()
+    record = record.model_copy(update={"tasks": (first, *record.tasks[1:])}).with_record_id()
     out = write_out(tmp_path, [record])
     with pytest.raises(TaskmarkError, match=f"{TASKS[0]}.*do not add up"):
         read_records(out)
@@ -101,7 +101,7 @@ def test_bits_that_contradict_the_counts_are_refused(tmp_path, bits):
 def test_counts_that_contradict_the_mean_are_refused(tmp_path, counts):
     record = made_up_disentanglement()
     first = record.pairs[0].model_copy(update={"images_1": counts})
-    record = record.model_copy(update={"pairs": (first, *record.pairs[1:])}).identified()
+    record = record.model_copy(update={"pairs": (first, *record.pairs[1:])}).with_record_id()
     out = write_out(tmp_path, [], [record])
     with pytest.raises(TaskmarkError, match="do not add up to its unit_square"):
         read_kind(out, DisentanglementRecord)
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
 
 def test_the_record_created_last_counts_whatever_the_time_zone():
     older, newer = made_up_record(n=20, provenance=LATER), made_up_record(n=20, skill=0.9)
-    newer = newer.model_copy(update={"provenance": EARLIER}).identified()
+    newer = newer.model_copy(update={"provenance": EARLIER}).with_record_id()
     assert keep_newest([newer, older]) == [newer]
     assert keep_newest([older, newer]) == [newer]
 

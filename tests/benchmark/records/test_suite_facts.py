@@ -36,14 +36,14 @@ def test_a_version_of_an_early_record_is_read_as_fields(version, variant):
 @pytest.mark.parametrize("version", PACKED)
 def test_the_id_of_a_record_is_the_same_before_and_after_variants_were_fields(version):
     record = made_up_record(n=10, suite=SUITE.model_copy(update={"version": version}))
-    early = json.loads(record.identified().model_dump_json())
+    early = json.loads(record.with_record_id().model_dump_json())
     assert early["suite"] == {"name": "mini", "version": version, "sha256": SUITE.sha256}
     read = Record.model_validate(early)
     assert read.suite.version == "1.0"
-    assert read.identified().record_id == early["record_id"]
+    assert read.with_record_id().record_id == early["record_id"]
     later = Record.model_validate_json(read.model_dump_json())
     assert later == read
-    assert later.identified().record_id == early["record_id"]
+    assert later.with_record_id().record_id == early["record_id"]
 
 
 @pytest.mark.parametrize("version", ["1.0+racing+land", "1.0+", "1.0+experts.a+experts.b"])

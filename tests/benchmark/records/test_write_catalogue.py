@@ -14,7 +14,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.plugins.registry import find, get
 from taskmark.records.catalogue import Catalogue, HyperParameter, method_path, read_catalogue
 from taskmark.records.write_catalogue import method_entry
-from taskmark.store.layout import folder_of
+from taskmark.store.address import folder_of
 
 
 def test_a_run_writes_an_entry_for_each_method_and_for_its_suite(tiny_run, tmp_path):

@@ -25,7 +25,7 @@ PROVIDERS = ("taskmark.suites.mini.provider", "taskmark.suites.real.provider")
 NOT_COMPUTING = (
     "taskmark.engine",
     "taskmark.errors",
-    "taskmark.files",
+    "taskmark.atomic_files",
     "taskmark.machine",
     "taskmark.plugins",
     "taskmark.records",

@@ -11,8 +11,8 @@ from torch.func import functional_call
 from taskmark.records.disentanglement_record import DisentanglementRecord
 from taskmark.records.packing import unpack_counts
 from taskmark.stages.disentanglement import Disentanglement, disagreements, unit_square
-from taskmark.stages.picking import picked
-from taskmark.suite.definition import read
+from taskmark.stages.item_sample import sample_items
+from taskmark.suite.suite_file import read
 
 ALPHAS = (0.0, 1.0)
 
@@ -123,7 +123,7 @@ def test_a_suite_may_have_the_images_drawn(tiny_run, tiny_suite, tiny_store, tmp
     experts = experts_of(request_of(drawn, "task_arithmetic"))
     for task, items in experts.test(store, n_items=grid.n_images, pick=grid.images).items():
         whole = experts.test(store)[task]
-        rows = picked(len(whole), grid.n_images, "drawn", task=task)
+        rows = sample_items(len(whole), grid.n_images, "drawn", task=task)
         assert torch.equal(items.inputs, whole.inputs[rows])
         assert torch.equal(items.targets, whole.targets[rows])
     text = Disentanglement(experts, grid).make(store)

@@ -14,9 +14,9 @@ from taskmark import Given, Method, WeightSpace
 from taskmark.errors import DataRefusedError, TaskmarkError
 from taskmark.plugins.stand_ins import Limits
 from taskmark.stages import editing
-from taskmark.stages.editing import Handout, apply, edit, give
+from taskmark.stages.editing import Handout, build_given, edit, run_method
+from taskmark.store.address import folder_of
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import folder_of
 
 WRITES = "wrote to its inputs; work on a copy"
 
@@ -76,7 +76,7 @@ def _by_transposing(given):
 
 def test_a_method_that_writes_to_nothing_passes(given):
     expected = given.task_vectors.sum(0)
-    edit, _ = apply(_method(_nothing), given)
+    edit, _ = run_method(_method(_nothing), given)
     assert torch.equal(edit.vector, expected)
 
 
@@ -93,7 +93,7 @@ def test_a_method_that_writes_to_nothing_passes(given):
 )
 def test_a_method_that_writes_to_its_inputs_is_found_out(given, act):
     with pytest.raises(TaskmarkError, match=WRITES):
-        apply(_method(act), given)
+        run_method(_method(act), given)
 
 
 @pytest.mark.parametrize("place", range(30))
@@ -104,7 +104,7 @@ def test_whichever_block_is_written_to_it_is_found_out(given, monkeypatch, place
         given.task_vectors.view(-1)[place] += 1
 
     with pytest.raises(TaskmarkError, match=WRITES):
-        apply(_method(act), given)
+        run_method(_method(act), given)
 
 
 def test_blocks_that_change_places_are_found_out(given, monkeypatch):
@@ -114,7 +114,7 @@ def test_blocks_that_change_places_are_found_out(given, monkeypatch):
         given.task_vectors.copy_(given.task_vectors.flip(0))
 
     with pytest.raises(TaskmarkError, match=WRITES):
-        apply(_method(act), given)
+        run_method(_method(act), given)
 
 
 def test_a_method_that_writes_to_the_file_below_is_found_out(given, tmp_path):
@@ -130,7 +130,7 @@ def test_a_method_that_writes_to_the_file_below_is_found_out(given, tmp_path):
             opened.write(bytes(8))
 
     with pytest.raises(TaskmarkError, match=WRITES):
-        apply(_method(act), mapped)
+        run_method(_method(act), mapped)
 
 
 LIMITS = Limits(seconds=1, provider="tiny_provider")
@@ -164,7 +164,7 @@ def test_vectors_that_were_read_are_not_read_again(tmp_path, opened):
     handout = tiny_handout(tmp_path)
     vectors = Store(tmp_path).get("task_vectors", handout.vectors)
     opened.clear()
-    given = give(handout, vectors=vectors)
+    given = build_given(handout, vectors=vectors)
     assert given.task_vectors.data_ptr() == vectors.tensors["task_vectors"].data_ptr()
     assert {kind for kind, _ in opened} == {"heads"}
 
@@ -179,13 +179,13 @@ def test_inputs_are_hashed_once_before_and_once_after(tmp_path, monkeypatch):
     monkeypatch.setattr(editing, "_hash", noting)
     handout = tiny_handout(tmp_path)
     edit(_method(_nothing), handout, limits=LIMITS)
-    size = len(give(handout).pretrained)
+    size = len(build_given(handout).pretrained)
     assert hashed == [size, 2 * size, size, 2 * size]
 
 
 def test_on_weights_there_is_no_model_even_for_who_promotes_its_track(tmp_path):
     handout = dataclasses.replace(tiny_handout(tmp_path), provider="nowhere")
-    given = give(handout)
+    given = build_given(handout)
     with pytest.raises(DataRefusedError, match="The track 'weights' does not allow features"):
         given.features(given.pretrained, torch.ones(2, 48))
     given._track = "labelled"
@@ -197,14 +197,14 @@ def test_on_weights_there_is_no_model_even_for_who_promotes_its_track(tmp_path):
 def test_the_layout_is_what_the_vectors_tell(tmp_path):
     space = WeightSpace.of(tiny_provider.Encoder())
     for track in ("weights", "unlabelled"):
-        assert give(tiny_handout(tmp_path, track=track)).space == space
+        assert build_given(tiny_handout(tmp_path, track=track)).space == space
 
 
 @pytest.mark.parametrize("rows", [(0,), (1,), (1, 0)])
 def test_rows_are_handed_out_in_memory_of_their_own_aligned_as_they_were(tmp_path, rows):
     handout = tiny_handout(tmp_path)
-    whole = give(handout).task_vectors
-    part = give(dataclasses.replace(handout, rows=rows)).task_vectors
+    whole = build_given(handout).task_vectors
+    part = build_given(dataclasses.replace(handout, rows=rows)).task_vectors
     assert torch.equal(part, whole[list(rows)])
     assert part.data_ptr() % 64 == whole[rows[0]].data_ptr() % 64
     assert part.untyped_storage().nbytes() < part.nbytes + 128

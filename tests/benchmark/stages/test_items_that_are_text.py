@@ -11,7 +11,7 @@ import torch
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.reports import build
-from taskmark.stages.data import fingerprint
+from taskmark.stages.task_inputs import fingerprint
 
 TASKS = ("sum", "twice", "thrice")
 

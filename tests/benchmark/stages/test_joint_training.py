@@ -11,8 +11,14 @@ from torch.nn import functional
 from taskmark.contract.head import Head
 from taskmark.engine.plan import plan
 from taskmark.reports.board import boards
-from taskmark.stages.joint_training import JOINT, JointHead, JointRow, TuneJointly, join_items
-from taskmark.stages.row import Row
+from taskmark.stages.joint_training import (
+    JOINT,
+    JointHead,
+    MeasureJointRow,
+    TuneJointly,
+    join_items,
+)
+from taskmark.stages.row import MeasureRow
 from taskmark.suites.task_data import Sizes
 
 
@@ -72,9 +78,9 @@ def test_it_is_planned_where_the_provider_affords_it_and_changes_no_other_key(
     monkeypatch.setattr(tiny_provider, "JOINT_TRAINING", {"tiny"}, raising=False)
     stages = plan(request)
     new = [stage for stage in stages if store.key(stage) not in before]
-    assert [type(stage) for stage in new] == [TuneJointly, JointRow]
+    assert [type(stage) for stage in new] == [TuneJointly, MeasureJointRow]
     assert [store.key(stage) for stage in stages if stage not in new] == before
-    rows = [place for place, stage in enumerate(stages) if isinstance(stage, Row)]
+    rows = [place for place, stage in enumerate(stages) if isinstance(stage, MeasureRow)]
     assert stages.index(new[0]) > max(rows)
 
 

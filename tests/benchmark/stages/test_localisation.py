@@ -16,6 +16,7 @@ from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice
 from taskmark.records.localisation_record import LocalisationRecord
+from taskmark.stages.item_sample import sample_items
 from taskmark.stages.localisation import (
     jackknife_error,
     localisation,
@@ -25,8 +26,7 @@ from taskmark.stages.localisation import (
     without_each,
 )
 from taskmark.stages.localisation_kernel import Tangents, directions
-from taskmark.stages.picking import picked
-from taskmark.suite.definition import read
+from taskmark.suite.suite_file import read
 
 SECTION = "\n[protocol.localisation]\nn_images = {}\nn_directions = {}\n"
 
@@ -210,7 +210,7 @@ def _joint(one, two, n, pick="first"):
     images = []
     for task in (one, two):
         split = torch.from_numpy(tiny_provider.task(task).validation.images)
-        images.append(split[picked(len(split), n, pick, task=task)].permute(0, 3, 1, 2))
+        images.append(split[sample_items(len(split), n, pick, task=task)].permute(0, 3, 1, 2))
     return tiny_provider.Stem()(torch.cat(images))
 
 
@@ -308,7 +308,7 @@ def test_a_backbone_is_measured_once_whatever_the_seeds_and_written_down(localis
     for record in records:
         text = files[record.record_id[:16]].read_bytes()
         assert LocalisationRecord.model_validate_json(text) == record
-        assert record.identified().record_id == record.record_id
+        assert record.with_record_id().record_id == record.record_id
 
 
 def test_a_single_task_has_nothing_to_be_told_from(localise):

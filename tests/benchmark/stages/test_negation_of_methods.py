@@ -14,8 +14,8 @@ from taskmark.engine.run import run
 from taskmark.inference.scale_search import candidates
 from taskmark.methods.ties import Ties
 from taskmark.plugins.registry import get
-from taskmark.records.files import read_kind
 from taskmark.records.negation_record import NegationRecord
+from taskmark.records.record_files import read_kind
 from taskmark.stages.negation import Negation, has_direction_of_its_own, sweep
 
 PLUGIN = '''
@@ -105,7 +105,7 @@ def negate(suite_file, tiny_store, tmp_path_factory):
 
 def _planned(suite_file, folder):
     request = request_of(suite_file, "task_arithmetic", recipes=("standard",), negation=True)
-    return store_at(folder), next(Negation.planned(request))
+    return store_at(folder), next(Negation.plan(request))
 
 
 def test_ties_negates_what_it_makes_of_each_task_alone(negate, suite_file, tiny_store):

@@ -61,6 +61,6 @@ def test_a_stage_whose_code_changed_is_named_with_the_module():
 
 def test_the_providers_and_every_stage_are_watched():
     stages = stage_sources.current()["stages"]
-    assert {"Tune", "Row", "ExpertReference", "TaskVectors", "Data"} < set(stages)
-    assert "taskmark.inference.linearised" in stages["Row"]["modules"]
+    assert {"Tune", "MeasureRow", "ExpertReference", "TaskVectors", "Data"} < set(stages)
+    assert "taskmark.inference.linearised" in stages["MeasureRow"]["modules"]
     assert set(stage_sources.PROVIDERS) < set(stages)

@@ -11,7 +11,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional
 
 from taskmark import Head
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.stages.tuning import batches, learning_rate_factor, tune
 from taskmark.suite.protocol import Tuning
 
@@ -115,7 +115,7 @@ def _tuned(encoder, setting, head, inputs, labels, *, mode="standard", tuning=No
         head,
         inputs,
         labels,
-        recipe=recipe_named(mode),
+        recipe=get_recipe(mode),
         tuning=tuning or _tuning(),
         generator=torch.Generator().manual_seed(seed),
         device=CPU,

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from taskmark import cli
-from taskmark.store import cache
+from taskmark.store import inventory
 from taskmark.store.artifacts import Store
 from taskmark.store.locks import ArtifactLocks
 
@@ -52,8 +52,8 @@ def test_a_kind_that_the_store_has_not_is_one_sentence(command):
 
 
 def test_records_need_all_that_they_stand_on(store):
-    stored = cache.list_entries(store)
-    needed = cache.find_needed(stored)
+    stored = inventory.list_entries(store)
+    needed = inventory.find_needed(stored)
     kinds = {stored[name].kind for name in needed}
     assert {
         "records",
@@ -69,8 +69,8 @@ def test_records_need_all_that_they_stand_on(store):
 
 
 def test_what_uses_what_is_known_in_both_directions(store):
-    stored = cache.list_entries(store)
-    used = cache.find_users(stored)
+    stored = inventory.list_entries(store)
+    used = inventory.find_users(stored)
     (vectors,) = (name for name in stored if name.startswith("task_vectors/"))
     (expert,) = (user for user in stored[vectors].uses if user.startswith("experts/"))
     assert used[expert] == [vectors]
@@ -178,4 +178,4 @@ def test_a_store_that_is_not_there_is_one_sentence(command, store):
 def test_what_cannot_be_read_is_left_out_of_the_list(store):
     (facts,) = (store.folder / "task_vectors").glob("*.json")
     facts.write_text("[" * 100_000)
-    assert not any(name.startswith("task_vectors/") for name in cache.list_entries(store))
+    assert not any(name.startswith("task_vectors/") for name in inventory.list_entries(store))

@@ -7,11 +7,11 @@ import torch
 from tiny_setting import setting_of
 
 from taskmark import Head
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.stages.tuning import tune
 from taskmark.store.artifacts import Store
-from taskmark.store.checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.store.recording import recording
+from taskmark.store.tuning_checkpoints import CHECKPOINTS, Checkpoints, discard_outlived
 from taskmark.suite.protocol import Tuning
 
 TUNING = Tuning(
@@ -55,7 +55,7 @@ def tuned(encoder, inputs):
             head,
             inputs,
             torch.arange(20) % 3,
-            recipe=recipe_named(mode),
+            recipe=get_recipe(mode),
             tuning=TUNING,
             generator=torch.Generator().manual_seed(3),
             device=torch.device("cpu"),

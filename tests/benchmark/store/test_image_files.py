@@ -11,8 +11,8 @@ import torch
 import taskmark.store.image_files
 from taskmark.errors import CorruptArtifactError, TaskmarkError
 from taskmark.store.artifacts import Store
-from taskmark.store.cache import verify_all
 from taskmark.store.image_files import ImageFile
+from taskmark.store.inventory import verify_all
 from taskmark.suites.real.data.arrays import Arrays, digest
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 3, 4, 4), dtype=np.uint8)

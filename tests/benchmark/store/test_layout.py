@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskmark.errors import TaskmarkError
+from taskmark.store.address import list_old_files, old_store_size, remove_old_files
 from taskmark.store.artifacts import Store
-from taskmark.store.layout import list_old_files, old_store_size, remove_old_files
 
 KEY = "0123456789abcdef" * 4
 OWNER = "@0123456789ab-77-1234@"

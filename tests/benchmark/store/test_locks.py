@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from taskmark import files
+from taskmark import atomic_files
 from taskmark.errors import TaskmarkError
 from taskmark.store.locks import ArtifactLocks, lock_out_runs
 
@@ -49,7 +49,7 @@ def test_a_lock_is_not_taken_on_a_file_that_went_with_its_former_lock(tmp_path, 
         assert winner.take("job")
         flock(handle, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", late)
+    monkeypatch.setattr(atomic_files.fcntl, "flock", late)
     assert not ArtifactLocks(tmp_path).take("job")
 
 
@@ -123,7 +123,7 @@ def test_where_there_are_no_locks_everybody_may_work(tmp_path, monkeypatch):
     def refuse(_handle, _how):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    monkeypatch.setattr(atomic_files.fcntl, "flock", refuse)
     with ArtifactLocks(tmp_path) as one, ArtifactLocks(tmp_path) as other:
         assert one.take("job")
         assert other.take("job")

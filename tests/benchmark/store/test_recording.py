@@ -29,7 +29,7 @@ def _made(store, label, *, of=(), notes=()):
         for text in notes:
             note(text)
         store.put("kind", label, {"x": torch.ones(1)}, {})
-    return store.made("kind", label)
+    return store.read_facts("kind", label)
 
 
 def test_an_artifact_knows_its_label_and_what_it_was_made_from(store):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskmark.store import cache
+from taskmark.store import inventory
 from taskmark.store.artifacts import Store
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
 def _contents(outcome) -> set[str]:
     """The records with all but times and dates."""
     records = (*outcome.records, *outcome.of("disentanglement"))
-    return {record.identified().record_id for record in records}
+    return {record.with_record_id().record_id for record in records}
 
 
 def _damage(path: Path) -> None:
@@ -63,4 +63,4 @@ def test_damaged_artifacts_are_made_again_with_identical_records(tiny_run, tmp_p
     mended = tiny_run(store=store.root, **CHOICE)
     assert _contents(mended) == _contents(whole)
     assert list(store.folder.glob(f"{damaged}.damaged"))
-    assert cache.verify_all(store)[1] == []
+    assert inventory.verify_all(store)[1] == []

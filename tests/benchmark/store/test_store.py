@@ -13,8 +13,8 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from taskmark.atomic_files import write_atomically
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.files import write_atomically
 from taskmark.store.artifacts import Store
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import hashlib
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.suite import definition as module
-from taskmark.suite.definition import load, read
+from taskmark.suite import suite_file as module
 from taskmark.suite.extension import differences, laid_over
+from taskmark.suite.suite_file import load, read
 
 HEADER = 'extends = "{base}"\nname = "{stem}"\nversion = "1.0"\nsummary = "A variant."\n'
 

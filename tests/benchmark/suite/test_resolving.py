@@ -11,9 +11,9 @@ from taskmark.config import RunConfig
 from taskmark.engine.run import Watcher, run
 from taskmark.errors import TaskmarkError
 from taskmark.records.catalogue import read_catalogue
-from taskmark.stages.data import fingerprint
-from taskmark.suite.definition import UNRESOLVED, load, read
-from taskmark.suite.resolving import found_hashes, prepared, resolved, sentence
+from taskmark.stages.task_inputs import fingerprint
+from taskmark.suite.suite_file import UNRESOLVED, load, read
+from taskmark.suite.unfrozen_suites import find_hashes, prepare_suite, resolve_suite, sentence
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_suite_is_frozen_once_all_of_its_hashes_are_there(tiny_suite, draft):
 
 
 def test_what_is_found_takes_the_place_of_what_is_not_fixed(draft, tiny_suite):
-    suite, found = prepared(read(draft), backbones=("plain",), negation=False)
+    suite, found = prepare_suite(read(draft), backbones=("plain",), negation=False)
     frozen = read(tiny_suite)
     assert {name: task.sha256 for name, task in suite.tasks.items()} == {
         name: task.sha256 for name, task in frozen.tasks.items()
@@ -49,14 +49,14 @@ def test_what_is_found_takes_the_place_of_what_is_not_fixed(draft, tiny_suite):
 
 def test_a_frozen_suite_stays_as_it_is(tiny_suite):
     suite = read(tiny_suite)
-    assert prepared(suite, backbones=(), negation=True) == (suite, {})
+    assert prepare_suite(suite, backbones=(), negation=True) == (suite, {})
 
 
 def test_other_hashes_make_another_version_and_the_same_ones_the_same(draft):
     suite = read(draft)
-    found = found_hashes(suite, tiny_provider, ("plain",), tuple(suite.tasks))
-    here, again = resolved(suite, found), resolved(suite, dict(reversed(found.items())))
-    elsewhere = resolved(suite, {**found, "tasks.hills": "0" * 64})
+    found = find_hashes(suite, tiny_provider, ("plain",), tuple(suite.tasks))
+    here, again = resolve_suite(suite, found), resolve_suite(suite, dict(reversed(found.items())))
+    elsewhere = resolve_suite(suite, {**found, "tasks.hills": "0" * 64})
     assert re.fullmatch(r"0\.1\+unresolved\.[0-9a-f]{8}", here.facts.edition)
     assert (here.facts.edition, here.sha256) == (again.facts.edition, again.sha256)
     assert here.facts.edition != elsewhere.facts.edition
@@ -72,7 +72,7 @@ def test_what_a_run_looks_at_besides_leaves_the_version_as_it_is(draft):
     )
     suite = read(controlled)
     chosen = [
-        prepared(suite, backbones=names, negation=negation)
+        prepare_suite(suite, backbones=names, negation=negation)
         for names in (("plain",), ("plain", "worded"), ("worded",))
         for negation in (False, True)
     ]
@@ -85,7 +85,7 @@ def test_a_suite_that_leaves_one_backbone_open_has_one_version(draft, tiny_suite
     text = tiny_suite.read_text("utf-8")
     draft.write_text(text.replace(tiny_provider.weights_sha256("worded"), UNRESOLVED), "utf-8")
     suites = [
-        prepared(read(draft), backbones=names, negation=False)[0]
+        prepare_suite(read(draft), backbones=names, negation=False)[0]
         for names in (("plain",), ("plain", "worded"))
     ]
     assert len({(suite.facts.edition, suite.sha256) for suite in suites}) == 1
@@ -121,7 +121,7 @@ def test_rows_of_one_backbone_are_not_made_again_beside_another(draft, tmp_path)
 def test_weights_that_are_not_there_are_no_hash(draft, monkeypatch):
     monkeypatch.setattr(tiny_provider, "weights_sha256", lambda _weights: "")
     with pytest.raises(TaskmarkError, match="weights 'plain' of the backbone 'plain' are not on"):
-        prepared(read(draft), backbones=(), negation=False)
+        prepare_suite(read(draft), backbones=(), negation=False)
 
 
 def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch, tmp_path):
@@ -141,7 +141,7 @@ def test_all_that_is_missing_is_said_before_anything_is_made(draft, monkeypatch,
     assert asked == [(("hills", "lakes", "woods"), ("plain",))]
     assert not (tmp_path / "store").exists()
     suite = read(draft)
-    assert prepared(suite, backbones=(), negation=False, whole=False) == (suite, {})
+    assert prepare_suite(suite, backbones=(), negation=False, whole=False) == (suite, {})
 
 
 def test_a_run_says_so_once_and_its_records_hold_the_hashes(draft, tmp_path):
@@ -150,7 +150,7 @@ def test_a_run_says_so_once_and_its_records_hold_the_hashes(draft, tmp_path):
     methods = ("task_arithmetic",)
     config = RunConfig(suite=str(draft), methods=methods, workers=0, **folders)
     outcome = run(config, Watcher(say=said.append))
-    suite, found = prepared(read(draft), backbones=(), negation=False)
+    suite, found = prepare_suite(read(draft), backbones=(), negation=False)
     assert said == [sentence(suite, found)]
     for record in (*outcome.records, *outcome.of("disentanglement")):
         assert record.suite == suite.facts
@@ -171,7 +171,7 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
-    from taskmark.commands.running import list_command  # noqa: PLC0415 - prints
+    from taskmark.commands.run_commands import list_command  # noqa: PLC0415 - prints
 
     list_command("smoke", ())
     lines = capsys.readouterr().out.splitlines()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.suite import definition as module
-from taskmark.suite.definition import known, load, read
+from taskmark.suite import suite_file as module
+from taskmark.suite.suite_file import find_suites, load, read
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_shipped_suites_go_by_name_and_version_and_the_newest_by_name_alone(tmp_
     for stem in ("mini-0.2", "mini-0.10", "clip-8-1.0", "closed-vocabulary-0.1"):
         (tmp_path / f"{stem}.toml").touch()
     monkeypatch.setattr(module, "_files", lambda: tmp_path.glob("*.toml"))
-    found = {label: path.stem for label, path in known().items()}
+    found = {label: path.stem for label, path in find_suites().items()}
     assert found == {
         "mini": "mini-0.10",
         "mini@0.2": "mini-0.2",

@@ -60,7 +60,7 @@ def test_a_row_is_ranked_by_the_standard_experts_and_its_own_recipe_stands_in_a_
             disagreement=0.0,
         )
         made = made_up_record(method=made_up_method(name), recipe=recipe, tasks=("digits",), n=100)
-        return made.model_copy(update={"tasks": (result,)}).identified()
+        return made.model_copy(update={"tasks": (result,)}).with_record_id()
 
     records = [
         row("experts", "standard", 96),

@@ -9,7 +9,7 @@ from made_up_records import made_up_board
 from site_elements import text_of
 
 from taskmark.records.record import Record
-from taskmark.reports import provenance
+from taskmark.reports import record_origin
 from taskmark.reports.site import addresses
 
 
@@ -17,7 +17,7 @@ def test_every_record_has_its_page_command_and_json(site, records):
     for record in records:
         text = text_of(site[addresses.record(record)])
         assert record.record_id in text
-        assert html.unescape(provenance.command(record)) in text
+        assert html.unescape(record_origin.command(record)) in text
         assert Record(**json.loads(site[addresses.record_json(record)])) == record
 
 

@@ -9,11 +9,11 @@ import tomli_w
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import definition, towers
-from taskmark.suites.real.backbones.lock import FILE as LOCK
-from taskmark.suites.real.backbones.lock import read_lock
+from taskmark.suites.real.backbones import public_backbones, towers
+from taskmark.suites.real.backbones.backbone_lock import FILE as LOCK
+from taskmark.suites.real.backbones.backbone_lock import read_lock
 
-TABLE = definition._read(definition.FILE)
+TABLE = public_backbones._read(public_backbones.FILE)
 OF_CLIP = [name for name, backbone in TABLE.items() if backbone.clip]
 OF_TIMM = [name for name, backbone in TABLE.items() if not backbone.clip and backbone.pretrained]
 

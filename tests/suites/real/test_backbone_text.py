@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import definition, text
-from taskmark.suites.real.backbones.lock import write_lock
+from taskmark.suites.real.backbones import public_backbones, text
+from taskmark.suites.real.backbones.backbone_lock import write_lock
 
 pytestmark = pytest.mark.usefixtures("small")
 
-OF_TEXT = [n for n, b in definition._read(definition.FILE).items() if b.has_text]
+OF_TEXT = [n for n, b in public_backbones._read(public_backbones.FILE).items() if b.has_text]
 PROMPTS = ["a photo of a cat", "una ciudad, desde arriba", "", "word " * 200]
 
 
@@ -65,7 +65,7 @@ def test_a_backbone_without_text_says_so(name):
     [{"clip": "ViT-B-32"}, {"quick_gelu": False}, {"pretrained": "laion400m_e32"}],
 )
 def test_an_activation_that_is_not_that_of_the_weights_is_refused(change):
-    wrong = definition.definition("clip-b-32-openai").model_copy(update=change)
+    wrong = public_backbones.definition("clip-b-32-openai").model_copy(update=change)
     if "pretrained" in change:
         text._config(wrong)  # open_clip itself offers these weights for QuickGELU
         return
@@ -74,7 +74,7 @@ def test_an_activation_that_is_not_that_of_the_weights_is_refused(change):
 
 
 def test_an_unknown_model_of_open_clip_is_refused():
-    wrong = definition.definition("clip-b-32-openai").model_copy(update={"clip": "ViT-B-33"})
+    wrong = public_backbones.definition("clip-b-32-openai").model_copy(update={"clip": "ViT-B-33"})
     with pytest.raises(TaskmarkError, match="did you mean 'ViT-B-32'"):
         text._config(wrong)
 

@@ -17,15 +17,15 @@ from torch.func import functional_call
 
 from taskmark import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.inference.gram import gathered
+from taskmark.inference.gram import gather_gram_matrices
 from taskmark.inference.linearised import value_and_tangent
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import definition, loading, towers
-from taskmark.suites.real.backbones.encoder import Encoder
-from taskmark.suites.real.backbones.lock import FILE as LOCK_FILE
-from taskmark.suites.real.backbones.lock import read_lock, write_lock
+from taskmark.suites.real.backbones import loading, public_backbones, towers
+from taskmark.suites.real.backbones.backbone_lock import FILE as LOCK_FILE
+from taskmark.suites.real.backbones.backbone_lock import read_lock, write_lock
+from taskmark.suites.real.backbones.encoder import TowerEncoder
 
-NAMES = list(definition._read(definition.FILE))
+NAMES = list(public_backbones._read(public_backbones.FILE))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def images():
 
 
 def normalised(images, name):
-    facts = definition.definition(name)
+    facts = public_backbones.definition(name)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (facts.mean, facts.std))
     return (images / 255 - mean) / std
 
@@ -97,7 +97,7 @@ def test_preparing_images_is_the_same_under_autocast_and_has_a_tangent(size):
             seen.append(pixels)
             return super().forward(pixels.flatten(1))
 
-    encoder = Encoder(Tower(3 * 32 * 32, 2), resolution=32, mean=(0.4,) * 3, std=(0.3,) * 3)
+    encoder = TowerEncoder(Tower(3 * 32 * 32, 2), resolution=32, mean=(0.4,) * 3, std=(0.3,) * 3)
     source = torch.Generator().manual_seed(0)
     levels = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8, generator=source)
     state = {name: tensor.detach() for name, tensor in encoder.named_parameters()}
@@ -130,7 +130,7 @@ def test_all_that_can_be_edited_is_the_tower_and_all_of_it_counts(name, images):
 @pytest.mark.parametrize("name", ["vit-b-16-augreg-in21k", "dinov2-b-14", "clip-b-32-openai"])
 def test_gram_matrices_cover_every_matrix_of_attention_and_of_mlps(name, images):
     encoder = backbones.load(name)
-    with torch.no_grad(), gathered(encoder) as found:
+    with torch.no_grad(), gather_gram_matrices(encoder) as found:
         encoder(images)
     matrices = {n for n, p in encoder.named_parameters() if p.ndim == 2}
     layers = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
@@ -164,7 +164,7 @@ def rotary():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tower = timm.create_model("vit_small_patch16_dinov3", num_classes=0, **options)
-    return Encoder(tower, resolution=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).eval()
+    return TowerEncoder(tower, resolution=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)).eval()
 
 
 @pytest.mark.usefixtures("small")
@@ -265,7 +265,7 @@ def test_a_file_of_another_network_is_refused_by_names_and_shapes(small, tmp_pat
 
 
 def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkeypatch):
-    facts = definition._read(definition.FILE)["vit-s-16-augreg-in21k"]
+    facts = public_backbones._read(public_backbones.FILE)["vit-s-16-augreg-in21k"]
     monkeypatch.setenv("TASKMARK_BACKBONES", str(tmp_path))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -280,7 +280,7 @@ def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkey
 
 @pytest.mark.usefixtures("small")
 def test_a_tower_with_computed_buffers_holds_them():
-    facts = definition.definition("mae-b-16").model_copy(
+    facts = public_backbones.definition("mae-b-16").model_copy(
         update={"model": "vit_small_patch16_dinov3"}
     )
     built = towers.build(facts)

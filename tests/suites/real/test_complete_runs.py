@@ -18,7 +18,7 @@ from taskmark.cli import app
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.plugins.registry import find
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 pytestmark = pytest.mark.complete
 

@@ -6,20 +6,20 @@ import pytest
 from dataset_fixtures import REVISION, fill, make, place_of
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import locking, tasks
-from taskmark.suites.real.data.definition import DataSet, definition, definitions
-from taskmark.suites.real.data.lock import (
+from taskmark.suites.real.data import lock_resolution, tasks
+from taskmark.suites.real.data.data_lock import (
     FILE,
-    Locked,
+    LockedDataSet,
     LockedFile,
-    locked,
+    get_lock,
     read_lock,
     require_frozen,
     write_lock,
 )
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.public_data_sets import DataSet, definition, definitions
+from taskmark.suites.real.data.validation_split import manifest
 
-WHOLE = Locked(
+WHOLE = LockedDataSet(
     revision=REVISION,
     files={"data/train-0.parquet": LockedFile(size=3, sha256="a" * 64)},
     rows={"train": 30, "test": 8},
@@ -31,8 +31,8 @@ WHOLE = Locked(
 
 def test_what_is_written_is_read(tmp_path):
     file = tmp_path / "lock.toml"
-    write_lock({"dtd": WHOLE, "cars": Locked(revision=REVISION)}, file)
-    assert read_lock(file) == {"cars": Locked(revision=REVISION), "dtd": WHOLE}
+    write_lock({"dtd": WHOLE, "cars": LockedDataSet(revision=REVISION)}, file)
+    assert read_lock(file) == {"cars": LockedDataSet(revision=REVISION), "dtd": WHOLE}
     assert [path.name for path in tmp_path.iterdir()] == ["lock.toml"]
 
 
@@ -42,13 +42,13 @@ def test_the_lock_that_is_shipped_names_known_data_sets():
 
 def test_an_unresolved_data_set_says_how_to_resolve_it():
     with pytest.raises(TaskmarkError, match=r"'cars' is unresolved.*taskmark data lock cars"):
-        locked("cars", {})
+        get_lock("cars", {})
 
 
 @pytest.mark.parametrize("part", ["files", "rows", "validation", "pixels"])
 def test_what_is_not_wholly_known_may_not_be_called_frozen(part):
     assert require_frozen("dtd", {"dtd": WHOLE}) is WHOLE
-    lacking = Locked(**WHOLE.model_dump(exclude={part}))
+    lacking = LockedDataSet(**WHOLE.model_dump(exclude={part}))
     with pytest.raises(TaskmarkError, match=f"may not be called frozen: its lock lacks {part};"):
         require_frozen("dtd", {"dtd": lacking})
 
@@ -77,7 +77,7 @@ def test_locking_fills_all_that_freezing_needs(tmp_path, monkeypatch):
     made = make(definition("fer2013"))
     fill(tmp_path / "hub", definition("fer2013").repository, made.files)
     place = place_of(tmp_path, [])
-    lock, surprises = locking.resolve("fer2013", place, revision=REVISION)
+    lock, surprises = lock_resolution.resolve("fer2013", place, revision=REVISION)
     write_lock({"fer2013": lock}, place.lock)
     assert require_frozen("fer2013", read_lock(place.lock)).rows == {"train": 30, "test": 8}
     assert set(lock.files) == set(made.files)
@@ -93,7 +93,7 @@ def test_only_a_full_commit_hash_is_locked_and_nothing_is_fetched_before(
 ):
     monkeypatch.setattr("huggingface_hub.snapshot_download", None)
     with pytest.raises(TaskmarkError, match=r"is not a full commit hash \(40 hexadecimal digits"):
-        locking.resolve("fer2013", place_of(tmp_path, []), revision=revision)
+        lock_resolution.resolve("fer2013", place_of(tmp_path, []), revision=revision)
 
 
 def test_a_changed_file_upstream_is_refused(tmp_path, monkeypatch):
@@ -103,11 +103,13 @@ def test_a_changed_file_upstream_is_refused(tmp_path, monkeypatch):
     fill(tmp_path / "hub", data.repository, make(data, seed=1).files)
     place = place_of(tmp_path, [])
     first = tasks.Place(lock=place.lock, arrays=place.arrays, cache=tmp_path / "one")
-    _, files = tasks.fetched("fer2013", Locked(revision=REVISION), first)
+    _, files = tasks.fetched("fer2013", LockedDataSet(revision=REVISION), first)
     with pytest.raises(TaskmarkError, match="changed upstream"):
-        tasks.fetched("fer2013", Locked(revision=REVISION, files=files), place)
+        tasks.fetched("fer2013", LockedDataSet(revision=REVISION, files=files), place)
     with pytest.raises(TaskmarkError, match=r"has \{.*\} images, but"):
-        tasks.fetched("fer2013", Locked(revision=REVISION, rows={"train": 1, "test": 1}), place)
+        tasks.fetched(
+            "fer2013", LockedDataSet(revision=REVISION, rows={"train": 1, "test": 1}), place
+        )
 
 
 def test_the_twenty_tasks_of_the_field_are_defined():

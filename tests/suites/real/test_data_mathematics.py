@@ -17,7 +17,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
 from taskmark.suites.real.data.duplicates import copies, likenesses, sketch
 from taskmark.suites.real.data.resize import _weights_on, resize
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.validation_split import manifest
 
 
 @pytest.mark.parametrize(("n_rows", "n_validation"), [(9, 0), (1020, 102), (60000, 5000)])

@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import definition, layouts, towers
+from taskmark.suites.real.backbones import layouts, public_backbones, towers
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -32,7 +32,7 @@ def images():
 
 
 def normalised(images, name=CLIP, dtype=torch.float32):
-    facts = definition.definition(name)
+    facts = public_backbones.definition(name)
     mean, std = (torch.tensor(v, dtype=dtype).view(3, 1, 1) for v in (facts.mean, facts.std))
     return (images.to(dtype) / 255 - mean) / std
 
@@ -88,7 +88,7 @@ def test_an_expert_of_transformers_has_the_features_of_its_formula(tmp_path, ima
     save_file(state | positions, tmp_path / "model.safetensors")
     found = backbones.expert_weights(name, tmp_path / "model.safetensors")
     exact = {n.removeprefix(prefix): t.double() for n, t in state.items()}
-    quick = definition.definition(name).quick_gelu
+    quick = public_backbones.definition(name).quick_gelu
     pixels = normalised(images, name, torch.float64)
     pooled = features(exact, pixels, heads=2, patch=8, quick_gelu=quick)
     projection = backbones.load(name).tower.head.weight.double()  # which was not tuned
@@ -229,7 +229,7 @@ def test_a_file_without_a_tensor_is_of_no_layout(tmp_path):
 
 def test_at_full_size_the_three_layouts_are_one_function(monkeypatch):
     monkeypatch.delenv("TASKMARK_BACKBONES_TABLE")
-    facts = definition.definition(CLIP)
+    facts = public_backbones.definition(CLIP)
     config = {**open_clip.get_model_config(facts.clip), "text_cfg": fixtures.TEXT}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
@@ -288,7 +288,7 @@ def test_any_prefix_and_any_order_give_the_same_and_the_map_is_linear(layout, wo
 def test_the_map_to_timm_is_that_of_timm():
     state = {n: t for n, t in expert().state_dict().items() if n.startswith("visual.")}
     ours = layouts.by_names_of_timm(state).tensors
-    tower = towers.build(definition.definition(CLIP))
+    tower = towers.build(public_backbones.definition(CLIP))
     theirs = timm.models.vision_transformer.checkpoint_filter_fn(state, tower)
     assert not theirs.pop("head.bias").any()
     assert set(ours) == set(theirs)

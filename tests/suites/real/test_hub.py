@@ -12,9 +12,9 @@ from huggingface_hub import errors
 from loopback_hub import CONVERTED, Hub, cut, refuse, serve, trickle
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import checking, hub, layout, locking, tasks
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import Locked, LockedFile
+from taskmark.suites.real.data import fetched_bytes, hub, lock_resolution, repository_paths, tasks
+from taskmark.suites.real.data.data_lock import LockedDataSet, LockedFile
+from taskmark.suites.real.data.public_data_sets import definition
 
 DATA = definition("dtd")
 
@@ -145,7 +145,7 @@ def test_files_in_another_folder_are_found_by_the_list_of_all_files(tmp_path, lo
     loopback.files = move(loopback, to=lambda path: path.replace("data/", folder))
     assert fetched(tmp_path) == loopback.files
     place = replace(place_of(tmp_path, []), cache=tmp_path)
-    lock, surprises = locking.resolve("dtd", place)
+    lock, surprises = lock_resolution.resolve("dtd", place)
     assert set(lock.files) == set(loopback.files)
     assert f"its files are {folder}train-*.parquet and {folder}test-" in surprises[0]
     n_asked = len(loopback.asked)
@@ -160,10 +160,12 @@ def test_the_folder_data_counts_before_others_and_one_of_two_others_is_not_guess
     one, other = (
         [path.replace("data", folder) for path in wanted(loopback)] for folder in ("one", "two")
     )
-    assert layout.find(elsewhere, [*wanted(loopback), *one])["train"] == ("data/train-*.parquet",)
-    assert layout.find(elsewhere, one)["test"] == ("one/test-*.parquet",)
-    assert layout.find(elsewhere, [*one, *other]) is None
-    assert layout.find(elsewhere, [path for path in one if "test" not in path]) is None
+    assert repository_paths.find(elsewhere, [*wanted(loopback), *one])["train"] == (
+        "data/train-*.parquet",
+    )
+    assert repository_paths.find(elsewhere, one)["test"] == ("one/test-*.parquet",)
+    assert repository_paths.find(elsewhere, [*one, *other]) is None
+    assert repository_paths.find(elsewhere, [path for path in one if "test" not in path]) is None
 
 
 def test_the_hubs_own_conversion_is_taken_where_the_main_branch_has_other_files(tmp_path, loopback):
@@ -173,7 +175,7 @@ def test_the_hubs_own_conversion_is_taken_where_the_main_branch_has_other_files(
     loopback.files = {"dtd.py": b"a script", "README.md": b"words"}
     loopback.converted[DATA.repository] = converted
     place = place_of(tmp_path, [])
-    lock, surprises = locking.resolve("dtd", place)
+    lock, surprises = lock_resolution.resolve("dtd", place)
     assert lock.revision == CONVERTED
     assert set(lock.files) == set(converted)
     assert "default/train/*.parquet" in surprises[0]
@@ -220,7 +222,7 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
     folder = hub.fetch(DATA, REVISION, cache=tmp_path)
     blob = (folder / path).resolve()
     with pytest.raises(TaskmarkError, match=f"{path} in the hub's cache is damaged.*remove {blob}"):
-        checking.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+        fetched_bytes.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
     loopback.sent.clear()
     blob.unlink()  # as the sentence says
     assert fetched(tmp_path) == wanted(loopback)
@@ -230,7 +232,7 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
 def test_good_files_are_good_in_each_layout_of_the_cache(tmp_path, monkeypatch, shared):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     fill(tmp_path / "hub", DATA.repository, make(DATA).files, shared=shared)
-    _, files = tasks.fetched("dtd", Locked(revision=REVISION), place_of(tmp_path, []))
+    _, files = tasks.fetched("dtd", LockedDataSet(revision=REVISION), place_of(tmp_path, []))
     assert set(files) == set(make(DATA).files)
 
 
@@ -244,7 +246,7 @@ def test_a_damaged_file_is_found_in_each_layout_of_the_cache_and_removed_as_the_
     bytes_at.chmod(0o644)
     bytes_at.write_bytes(b"x" * len(loopback.files[path]))
     with pytest.raises(TaskmarkError, match=f"{path} .* is damaged.*remove {bytes_at}, and"):
-        checking.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+        fetched_bytes.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
     bytes_at.unlink()
     assert fetched(tmp_path) == wanted(loopback)
 
@@ -322,7 +324,7 @@ def test_files_must_be_those_of_the_lock(tmp_path):
     (tmp_path / "x").symlink_to(blob)
 
     def check(found, locked):
-        checking.require_same(found, locked, "o/n", tmp_path)
+        fetched_bytes.require_same(found, locked, "o/n", tmp_path)
 
     check({"x": one}, {"x": one})
     check({"x": one}, {})

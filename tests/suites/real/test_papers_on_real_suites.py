@@ -12,10 +12,10 @@ import tomli_w
 import toy_suites
 
 from taskmark import cli
-from taskmark.papers.definition import known, load
-from taskmark.records.files import read_folder
+from taskmark.papers.paper_file import find_papers, load
 from taskmark.records.record import Record
-from taskmark.suite.definition import load as load_suite
+from taskmark.records.record_files import read_folder
+from taskmark.suite.suite_file import load as load_suite
 
 ALL = tuple(load_suite("clip-8").tasks)
 CASES = {
@@ -48,7 +48,7 @@ def paper_at(monkeypatch, data, made_backbones, tmp_path):
         monkeypatch.setenv(name, value)
 
     def write(name: str, suite: str, tasks: tuple[str, ...]):
-        text = known()[name].read_text("utf-8")
+        text = find_papers()[name].read_text("utf-8")
         short = tmp_path / "part-1.0.toml"
         table = {"extends": str(toy_suites.shortened(suite, tmp_path)), "only": tasks}
         table |= {"name": "part", "version": "1.0", "summary": "some tasks, at toy length"}
@@ -65,7 +65,7 @@ def paper_at(monkeypatch, data, made_backbones, tmp_path):
 
 
 def test_every_paper_is_tried():
-    assert sorted(CASES) == sorted(known())
+    assert sorted(CASES) == sorted(find_papers())
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -8,7 +8,7 @@ import toy_suites
 from clip_vision_model import names_of_transformers
 from safetensors.torch import load_file, save_file
 
-from taskmark.commands.experts import export_command
+from taskmark.commands.expert_commands import export_command
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 

@@ -13,7 +13,7 @@ from taskmark import reports
 from taskmark.config import RunConfig
 from taskmark.engine.run import Watcher, run
 from taskmark.plugins.method_choice import MethodChoice
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 
 CHOICES = (MethodChoice("task_arithmetic"), MethodChoice("ties"))
 METHODS = {

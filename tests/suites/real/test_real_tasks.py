@@ -15,12 +15,12 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
 from taskmark.errors import TaskmarkError
-from taskmark.stages.data import fingerprint
+from taskmark.stages.task_inputs import fingerprint
 from taskmark.suites.real.data import tasks
 from taskmark.suites.real.data.arrays import digest, split_arrays
-from taskmark.suites.real.data.definition import definition, definitions
-from taskmark.suites.real.data.lock import Locked, read_lock
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suites.real.data.data_lock import LockedDataSet, read_lock
+from taskmark.suites.real.data.public_data_sets import definition, definitions
+from taskmark.suites.real.data.validation_split import manifest
 
 SIZE = 24
 
@@ -218,12 +218,12 @@ def test_a_missing_part_of_a_split_that_must_be_whole_is_told(tmp_path):
     few = {p: c for p, c in files.items() if "00001-of" not in p or "train" not in p}
     fill(tmp_path / "hub", data.repository, few)
     place = place_of(tmp_path, ["imagenet"])
-    _, found = tasks.fetched("imagenet", Locked(revision=REVISION), place)
+    _, found = tasks.fetched("imagenet", LockedDataSet(revision=REVISION), place)
     assert set(found) == set(few)  # some of train's parts are meant
     less = {p: c for p, c in files.items() if "00001-of" not in p}
     fill(tmp_path / "hub", data.repository, less, revision="f" * 40)
     with pytest.raises(TaskmarkError, match=r"Only 1 of 2 parts of validation\.parquet"):
-        tasks.fetched("imagenet", Locked(revision="f" * 40), place)
+        tasks.fetched("imagenet", LockedDataSet(revision="f" * 40), place)
 
 
 def test_a_chunk_counts_as_done_when_its_images_are_on_the_disk(tmp_path, monkeypatch):
@@ -263,9 +263,9 @@ def test_decoded_data_that_is_not_the_locked_is_refused(tmp_path):
     _, place = here(tmp_path, "dtd")
     facts = obtain("dtd", place)
     good = {f"test@{SIZE}": facts.pixels["test"]}
-    lock = Locked(revision=REVISION, pixels=good)
+    lock = LockedDataSet(revision=REVISION, pixels=good)
     tasks.require_locked("dtd", facts, lock)
-    lock = Locked(revision=REVISION, pixels={f"test@{SIZE}": "0" * 64})
+    lock = LockedDataSet(revision=REVISION, pixels={f"test@{SIZE}": "0" * 64})
     with pytest.raises(TaskmarkError, match=r"decoded split test of 'dtd'.*000000000000 is locked"):
         tasks.require_locked("dtd", facts, lock)
 

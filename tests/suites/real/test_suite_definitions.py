@@ -9,12 +9,12 @@ import pytest
 
 from taskmark.methods.atlas import Atlas
 from taskmark.suite.card import said_of
-from taskmark.suite.definition import load
 from taskmark.suite.provider import fetched
 from taskmark.suite.provider import provider as provider_of
-from taskmark.suites.real.backbones.definition import definitions as backbones
-from taskmark.suites.real.data.definition import definitions as data_sets
-from taskmark.suites.real.data.validation import manifest
+from taskmark.suite.suite_file import load
+from taskmark.suites.real.backbones.public_backbones import definitions as backbones
+from taskmark.suites.real.data.public_data_sets import definitions as data_sets
+from taskmark.suites.real.data.validation_split import manifest
 
 SUITES = ("clip-8", "clip-14", "clip-20", "closed-vocabulary", "clip-8-imagenet-control")
 CARD = (importlib.resources.files("taskmark.suites.real") / "CARD.md").read_text("utf-8")

@@ -11,10 +11,10 @@ import numpy as np
 import tomli_w
 from PIL import Image
 
-from taskmark.suite.definition import load
+from taskmark.suite.suite_file import load
 from taskmark.suites.real.data import tasks
-from taskmark.suites.real.data.definition import definition
-from taskmark.suites.real.data.lock import read_lock
+from taskmark.suites.real.data.data_lock import read_lock
+from taskmark.suites.real.data.public_data_sets import definition
 
 if TYPE_CHECKING:
     from pathlib import Path
