@@ -31,6 +31,7 @@ _NAMED = (
     *("tsv_m", "iso_c"),
 )
 _PLAIN = ("task_arithmetic", "ties", "linear_probing", "tsv_m")
+_CUT = 0.1  # of normalised accuracy, below the lowest interval that a profile shows unasked
 _FAR = 3.0  # interquartile ranges below the lower quartile beyond which a row is not drawn to scale
 
 
@@ -203,9 +204,9 @@ def profile_picture(board: Board) -> ProfilePicture | None:
     shown = [key for key in named(board) if _is_plain(board, key)] or [rows[0].key]
     cells = [cell for row in rows for cell in row.cells]
     # What only some rows reach, far below all that are shown, is cut off.
-    lowest = [cell.normalised_low for row in rows if row.key in shown for cell in row.cells]
-    some = float(np.quantile([cell.normalised_low for cell in cells], 0.05))
-    y_ticks, place_y = _share_axis([min(some, *lowest), *(c.normalised_high for c in cells), 1.0])
+    lowest = min(cell.normalised_low for row in rows if row.key in shown for cell in row.cells)
+    some = max(lowest - _CUT, min(cell.normalised_low for cell in cells))
+    y_ticks, place_y = _share_axis([some, *(cell.normalised_high for cell in cells), 1.0])
     column = (WIDTH - _LEFT - _RIGHT) / len(board.tasks)
     ordered = sorted(rows, key=lambda row: row.key not in shown)
     n_shown = len(shown)

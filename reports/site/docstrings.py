@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from taskmark.reports.site.number_formats import code
+from taskmark.reports.site.number_formats import code, mathematics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def _html(block: str) -> Markup:
         rest = textwrap.dedent("\n".join(lines[1:]))
         return Markup("<h3>{}</h3>").format(heading[1]) + (_html(rest) if rest else Markup())
     if all(line.startswith("    ") for line in lines):
-        return Markup('<pre tabindex="0">{}</pre>').format(textwrap.dedent(block))
+        return Markup('<pre tabindex="0">{}</pre>').format(mathematics(textwrap.dedent(block)))
     for marker, tag in ((_BULLET, "ul"), (_NUMBER, "ol")):
         if marker.match(lines[0]):
             items = Markup().join(

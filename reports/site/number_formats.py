@@ -13,6 +13,26 @@ if TYPE_CHECKING:
 
 _MINUS = "\u2212"
 _LONGEST_TICK = 13
+_GREEK = {
+    "alpha": "\u03b1",
+    "beta": "β",
+    "delta": "δ",
+    "epsilon": "ε",
+    "lambda": "λ",
+    "sigma": "\u03c3",
+    "tau": "τ",
+    "theta": "θ",
+    "xi": "ξ",
+    "Delta": "Δ",
+    "Lambda": "Λ",
+    "Sigma": "Σ",
+}
+_SIGNS = {"sum": "∑", "prod": "∏"}
+# A Greek letter with or without an index, and signs that have one: "sum" alone is a word.
+_SYMBOL = re.compile(
+    rf"(?<![\w.&])(?:(?P<letter>{'|'.join(_GREEK)})(?:_?(?P<of_letter>0)|_(?P<sub>[A-Za-z0-9]+)|_{{(?P<more>[^{{}}]+)}})?"
+    rf"|(?P<sign>{'|'.join(_SIGNS)})_(?P<of_sign>[A-Za-z0-9]+))(?!\w)"
+)
 
 
 def percent(fraction: float) -> str:
@@ -60,8 +80,25 @@ def breakable(text: str) -> Markup:
 
 
 def code(text: str) -> Markup:
-    """Escape a text and set what stands in backticks as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+    """Escape a text, set what stands in backticks as code, and the rest as mathematics."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:  # a backtick that nothing closes
+        pieces[-2:] = ["`".join(pieces[-2:])]
+    return Markup().join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else mathematics(piece)
+        for place, piece in enumerate(pieces)
+    )
+
+
+def mathematics(text: str) -> Markup:
+    """Escape a text and write its formulas in characters: theta0 + lambda sum_t tau_t."""
+    return Markup(_SYMBOL.sub(_symbol, str(escape(text))))  # noqa: S704
+
+
+def _symbol(found: re.Match[str]) -> str:
+    index = found["of_letter"] or found["sub"] or found["more"] or found["of_sign"]
+    sign = _GREEK[found["letter"]] if found["letter"] else _SIGNS[found["sign"]]
+    return f"{sign}<sub>{index}</sub>" if index else sign
 
 
 def shortened(text: str) -> str:

@@ -42,7 +42,7 @@ def test_every_kind_of_block_is_set_as_what_it_is():
     found = taken_apart(TEXT)
     assert str(found.body).splitlines() == [
         "<p>A paragraph of two lines with <code>code</code> and a &lt;b&gt;.</p>",
-        '<pre tabindex="0">theta = a',
+        '<pre tabindex="0">θ = a',
         "  + b</pre>",
         "<h3>Conventions</h3>",
         "<ul><li>one goes on</li><li>two</li></ul>",
