@@ -46,6 +46,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
     It is done again only when pyproject.toml changed, so that a session starts at once.
     """
+    # uv does not compile what it installs. Where the environment forbids Python to keep what it
+    # compiles, each process that imports torch takes twice as long to start.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     done = Path(session.virtualenv.location) / "installed-pyproject.toml"
     wanted = Path("pyproject.toml").read_text("utf-8")
     if done.is_file() and done.read_text("utf-8") == wanted:
