@@ -89,7 +89,6 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
     ("name", "chosen"),
     [
         ("mine", {"share": 0}),
-        ("mine", {"norm": "l3"}),
         ("mine", {"shares": 0.5}),
         ("other", {}),
         ("other", {"share": 0.5, "norm": "l1"}),
@@ -129,6 +128,12 @@ def test_a_file_is_asked_once_for_each_of_its_contents(tmp_path, monkeypatch):
     path.write_text(text.replace("3", "4"), "utf-8")
     assert build(find_isolated([path], LIMITS)["own"].method, {}).hyperparameters() == {"k": 4}
     assert [do for do, _ in asked] == ["describe", "describe"]
+
+
+def test_a_file_that_is_not_there_is_refused_without_a_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(stand_ins, "run_apart", None)
+    with pytest.raises(TaskmarkError, match=r"no plug-in file '.*nowhere\.py'; give"):
+        find_apart([tmp_path / "nowhere.py"], LIMITS)
 
 
 def test_built_in_methods_are_as_they_are(plugin):
