@@ -108,7 +108,7 @@ def test_what_is_no_edit_is_named(given, monkeypatch, made):
     monkeypatch.setattr(type(method), "edit", lambda *_: made)
     words = rf"'hostile' returned a {type(made).__name__} from edit\(\); return a taskmark.Edit"
     with pytest.raises(TaskmarkError, match=words):
-        apply(method, given)
+        run_method(method, given)
 
 
 @pytest.mark.parametrize("place", range(30))
