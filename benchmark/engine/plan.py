@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskmark import stages
-from taskmark.contract.recipe import RECIPES, Recipe
-from taskmark.engine.row_choice import chosen_rows
+from taskmark.contract.recipe import RECIPES, Recipe, get_recipe
 from taskmark.engine.stage import RecordStage, Stage
+from taskmark.errors import TaskmarkError, unknown
 from taskmark.experts.foreign import select_rows
+from taskmark.plugins.method_choice import MethodChoice
 from taskmark.stages.expert_set import ExpertSet
 from taskmark.stages.method_call import MethodCall, PluginFiles
 from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from taskmark.contract.method import Method
     from taskmark.experts.foreign import ForeignExperts
-    from taskmark.plugins.method_choice import MethodChoice
     from taskmark.plugins.registry import Found
     from taskmark.suite.suite_file import Suite
 
@@ -170,3 +170,70 @@ def with_needs(asked: Iterable[Stage]) -> tuple[Stage, ...]:
     for stage in asked:
         add(stage)
     return tuple(found.values())
+
+
+def chosen_rows(
+    found: Mapping[str, Found],
+    *,
+    methods: Sequence[MethodChoice],
+    recipes: Sequence[str],
+    n_tasks: int | None = None,
+) -> list[tuple[MethodChoice, Recipe]]:
+    """Which methods run under which recipes.
+
+    A method runs under its own recipe; where the user names recipes, methods of the recipe
+    "standard" run under all of those, and the others only where their own is among them. Baselines
+    run under "standard", or under the recipes named; references under every recipe in play, since
+    each recipe has its own experts. A method that cannot merge that many tasks is left out, unless
+    the user names it.
+
+    Args:
+        found: all methods that there are.
+        methods: those that the user named.
+        recipes: those that the user named.
+        n_tasks: how many tasks are merged; None asks no method whether it can.
+
+    Raises:
+        TaskmarkError: if a method or recipe is unknown, if a named method cannot merge that many
+            tasks, or if nothing is left to run.
+    """
+    for choice in methods:
+        if choice.name not in found:
+            raise unknown("method", choice.name, found)
+    if n_tasks is not None:
+        for choice in methods:
+            _check_number(found[choice.name].method, n_tasks)
+        found = {name: own for name, own in found.items() if own.method.takes(n_tasks)}
+    named = [get_recipe(name) for name in recipes]
+    competitors = list(methods) or [
+        MethodChoice(name) for name, own in found.items() if own.method.role == "competitor"
+    ]
+    rows: list[tuple[MethodChoice, Recipe]] = []
+    for choice in [*competitors, *_of_role(found, "baseline")]:
+        own = get_recipe(found[choice.name].method.recipe)
+        suited = named if own.name == "standard" and named else [own]
+        rows += [(choice, recipe) for recipe in suited if not named or recipe in named]
+    if not rows:
+        raise TaskmarkError(
+            f"None of the chosen methods runs under the recipe {', '.join(recipes)}; "
+            "choose another recipe, or leave --recipe out."
+        )
+    names = {recipe.name for _, recipe in rows}
+    in_play = [recipe for name, recipe in RECIPES.items() if name in names]
+    rows += [(choice, r) for choice in _of_role(found, "reference") for r in in_play]
+    return list(dict.fromkeys(rows))
+
+
+def _check_number(method: type[Method], n_tasks: int) -> None:
+    if method.takes(n_tasks):
+        return
+    least, most = method.n_tasks
+    wanted = str(least) if least == most else f"{least} to {most or 'any number of'}"
+    raise TaskmarkError(
+        f"The method {method.name!r} merges {wanted} tasks, but this run has {n_tasks}; choose as "
+        "many with --task, or another suite."
+    )
+
+
+def _of_role(found: Mapping[str, Found], role: str) -> list[MethodChoice]:
+    return [MethodChoice(name) for name, own in found.items() if own.method.role == role]
