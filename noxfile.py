@@ -20,7 +20,11 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 # the methods that merge no more.
 GATES = {"gate-1.0": (), "gate-pair-1.0": ("hierarchical_ot",)}
 # A file stays in one process, since its tests share what they set up; no process uses more threads.
-IN_PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--benchmark-disable")
+# Files are handed out in the order of tests/conftest.py, not by how many tests they have.
+IN_PARALLEL = (
+    *("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"),
+    "--benchmark-disable",
+)
 PEERS = {"mergekit": "mergekit==0.1.5", "fusion_bench": "fusion-bench==0.2.33"}
 # What computes: the libraries of other processors add up in other orders, with other instructions.
 COMPUTING = (
@@ -46,6 +50,9 @@ def install(session: nox.Session, *groups: str) -> None:
 
     It is done again only when pyproject.toml changed, so that a session starts at once.
     """
+    # uv does not compile what it installs. Where the environment forbids Python to keep what it
+    # compiles, each process that imports torch takes twice as long to start.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
     done = Path(session.virtualenv.location) / "installed-pyproject.toml"
     wanted = Path("pyproject.toml").read_text("utf-8")
     if done.is_file() and done.read_text("utf-8") == wanted:

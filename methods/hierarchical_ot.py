@@ -6,14 +6,118 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
+from scipy.optimize import linear_sum_assignment
 
 from taskmark import Method
-from taskmark.methods.alignment import align_function, align_rows
+from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor
 
-    from taskmark import Given
+    from taskmark import Given, WeightSpace
+    from taskmark.contract.weights import Part
+
+    Pair = tuple[Tensor, Tensor]  # a tensor of both models, [units, ...]
+
+
+def align_function(target: Tensor, model: Tensor, space: WeightSpace, *, heads: int | None) -> None:
+    """Permute heads and hidden units of a model in place; its function stays as it is.
+
+    A head moves as a block in q, k and v and in the columns of the output projection that read it;
+    a hidden unit of the MLP in the rows of the first layer and the columns of the second. Gated
+    layers, whose units are pairs of rows, stay as they are.
+
+    Args:
+        target: the weights to come near to, [P].
+        model: the weights to be permuted, [P].
+        space: their layout.
+        heads: of each attention, where the space does not say.
+
+    Raises:
+        TaskmarkError: if the number of heads is not known or does not divide the width.
+    """
+    parts = {part.name: part for part in space}
+    models = target, model
+    for place in _places(parts, "attn.qkv.weight"):
+        qkv, projection = _layer(parts, f"{place}attn.qkv"), parts[f"{place}attn.proj.weight"]
+        n_heads = _n_heads(qkv[0], heads)
+        units = [_views(models, part, (3, n_heads, -1), 1) for part in qkv]
+        width = projection.shape[0]
+        _permute([*units, _views(models, projection, (width, n_heads, -1), 1)])
+    for place in _places(parts, "mlp.fc1.weight"):
+        first, second = _layer(parts, f"{place}mlp.fc1"), parts[f"{place}mlp.fc2.weight"]
+        n_units = first[0].shape[0]
+        if second.shape[1] == n_units:
+            units = [_views(models, part, (n_units, -1), 0) for part in first]
+            _permute([*units, _views(models, second, second.shape, 1)])
+
+
+def align_rows(target: Tensor, model: Tensor, space: WeightSpace) -> None:
+    """Permute the rows of q, k, v and the output projection in place, each by itself.
+
+    Nothing undoes the permutation further on, so that the model's function changes unless the rows
+    stay where they are.
+
+    Args:
+        target: the weights to come near to, [P].
+        model: the weights to be permuted, [P].
+        space: their layout.
+    """
+    parts = {part.name: part for part in space}
+    models = target, model
+    for place in _places(parts, "attn.qkv.weight"):
+        thirds = [
+            _views(models, part, (3, part.shape[0] // 3, -1), 0)
+            for part in _layer(parts, f"{place}attn.qkv")
+        ]
+        for third in range(3):
+            _permute([(wanted[third], found[third]) for wanted, found in thirds])
+        projection = _layer(parts, f"{place}attn.proj")
+        _permute([_views(models, part, (part.shape[0], -1), 0) for part in projection])
+
+
+def _views(models: tuple[Tensor, Tensor], part: Part, shape: tuple[int, ...], units: int) -> Pair:
+    """A tensor of both models in a shape, with the dimension of its units moved to the front."""
+    target, model = (vector[part.slice].view(shape).movedim(units, 0) for vector in models)
+    return target, model
+
+
+def _permute(pairs: Sequence[Pair]) -> None:
+    """Find the order of the units that is nearest over all tensors together, and take it."""
+    # The squared distance less what no permutation changes.
+    cost = -sum(
+        (wanted.flatten(1).double() @ found.flatten(1).double().T for wanted, found in pairs),
+        start=torch.zeros((), dtype=torch.float64, device=pairs[0][0].device),
+    )
+    order = torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])
+    for _, found in pairs:
+        found.copy_(found[order.to(found.device)])
+
+
+def _places(parts: Mapping[str, Part], layer: str) -> list[str]:
+    return [name.removesuffix(layer) for name in parts if name.endswith(layer)]
+
+
+def _layer(parts: Mapping[str, Part], name: str) -> list[Part]:
+    """The weight of a layer, and its bias if it has one."""
+    return [parts[f"{name}.{kind}"] for kind in ("weight", "bias") if f"{name}.{kind}" in parts]
+
+
+def _n_heads(part: Part, said: int | None) -> int:
+    n_heads = part.heads or said
+    if n_heads is None:
+        raise TaskmarkError(
+            f"The weights do not say how many attention heads {part.name!r} has; say it, for "
+            "example hierarchical_ot[heads=12]."
+        )
+    if part.shape[0] % (3 * n_heads):
+        raise TaskmarkError(
+            f"The tensor {part.name!r} of {part.shape[0]} rows does not hold q, k and v of "
+            f"{n_heads} heads; give the number of heads of this model."
+        )
+    return n_heads
 
 
 class HierarchicalOt(Method):
@@ -31,7 +135,7 @@ class HierarchicalOt(Method):
 
     - A layer is a named tensor.
     - Units are matched by an exact assignment whose cost is the squared distance of their weights
-      (theta, not D), see `taskmark.methods.alignment`.
+      (theta, not D), see `taskmark.methods.hierarchical_ot`.
     - D_B in w is that of the aligned model.
     - A tensor that one of the models left alone has w = 0: A's stays.
     - `alignment = "as-published"` permutes the rows of q, k, v and the output projection, each by

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 settings.register_profile("default", deadline=None)
 
 
+# What takes longest is handed out first, so that no process is left with it alone at the end.
+LONGEST = (
+    "test_main_job.py",
+    "test_real_suites.py",
+    "test_examples.py",
+    "test_papers_on_real_suites.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def tiny_toml(version: str = "0.1") -> str:
     """The definition of the tiny suite, with the hashes of its data as they are."""
     tasks = {n: fingerprint(tiny_provider.task(n)) for n in ("hills", "lakes", "woods")}

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from taskmark.config import RunConfig
+from taskmark.engine.run import run as run_suite
+from taskmark.plugins.method_choice import MethodChoice
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "taskmark-median"
 PROVENANCE = ("origin", "commit", "dirty")
@@ -73,13 +77,13 @@ def run(*command, **variables):
     return done.stdout
 
 
-def records_of(fresh, suite, out, *options):
+def record_of_the_package(fresh, suite, out):
     """The record of the method from a run of the tiny suite in the fresh environment."""
     command = (fresh / "env" / "bin" / "taskmark", "run", "--suite", suite, "--device", "cpu")
     command += ("--workers", "0", "--store", fresh / "store", "--out", out, "--quiet")
-    run(*command, *options, PYTHONPATH=str(Path(__file__).parent))
+    run(*command, "--method", "median", PYTHONPATH=str(Path(__file__).parent))
     records = [json.loads(path.read_text("utf-8")) for path in (out / "records").iterdir()]
-    return next(record for record in records if record["method"]["name"].startswith("median"))
+    return next(record for record in records if record["method"]["name"] == "median")
 
 
 def test_it_is_found_checked_and_tested_where_it_is_installed(fresh):
@@ -92,7 +96,7 @@ def test_it_is_found_checked_and_tested_where_it_is_installed(fresh):
 
 
 def test_its_record_is_that_of_the_file_but_for_provenance(fresh, tiny_suite, tmp_path):
-    package = records_of(fresh, tiny_suite, tmp_path / "package", "--method", "median")
+    package = record_of_the_package(fresh, tiny_suite, tmp_path / "package")
     commit = run("git", "-C", fresh / "taskmark-median", "rev-parse", "HEAD").strip()
     assert package["state"] == "ok"
     assert {key: package["method"][key] for key in PROVENANCE} == {
@@ -100,10 +104,19 @@ def test_its_record_is_that_of_the_file_but_for_provenance(fresh, tiny_suite, tm
         "commit": commit,
         "dirty": False,
     }
-    run(fresh / "env" / "bin" / "python", "-m", "pip", "uninstall", "-q", "-y", "taskmark-median")
+    # Here the package is not installed, so that its file can be a plug-in.
     source = fresh / "taskmark-median" / "src" / "taskmark_median" / "median.py"
-    options = ("--plugin", source, "--method", "median")
-    file = records_of(fresh, tiny_suite, tmp_path / "file", *options)
+    config = RunConfig(
+        suite=str(tiny_suite),
+        out=tmp_path / "file",
+        methods=(MethodChoice("median"),),
+        device="cpu",
+        plugins=(source,),
+        workers=0,
+        store=fresh / "store",
+    )
+    (row,) = [row for row in run_suite(config).records if row.method.name == "median"]
+    file = json.loads(row.model_dump_json())
     assert file["method"]["origin"] == "file"
     for record in (package, file):
         for key in ("record_id", "measured", "provenance"):

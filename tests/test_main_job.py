@@ -5,20 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import jsonschema
 import pytest
 
+from taskmark import cli
 from taskmark.plugins.registry import find
+from taskmark.plugins.submission import read_submission
+from taskmark.records import provenance
 from taskmark.records.packing import unpack_bits
 from taskmark.records.record import Record
 from taskmark.suite.suite_file import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # One or two of each track and recipe; that every method ends in a row is the gate's business.
 METHODS = (
@@ -119,3 +121,48 @@ def test_a_second_run_makes_nothing_again(finished):
     _, first, second = finished
     assert "jobs to do in" in first
     assert "0 jobs to do" in second
+
+
+@pytest.fixture
+def clone(finished, tmp_path, monkeypatch):
+    """A repository to submit in; the store has the experts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TASKMARK_STORE", str(finished[0].parent / "store"))
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "A")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+    subprocess.run(["git", "init", "-q"], check=True)  # noqa: S607
+    return tmp_path
+
+
+def test_the_walk_to_a_submission_works_as_it_is_written(clone, monkeypatch, capsys):
+    """CONTRIBUTING.md is tried by doing what it says, line by line."""
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    section = text.partition("## Submit a method")[2].partition("\n## ")[0]
+    (walk,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    lines = walk.strip().splitlines()
+    assert [line.split()[1] for line in lines] == [
+        "new",
+        "check",
+        "run",
+        "submit",
+        "add",
+        "commit",
+        "reproduce",
+    ]
+    provenance.own_commit.cache_clear()
+    for line in lines:
+        words = shlex.split(line)
+        if words[0] == "git":
+            subprocess.run(words, check=True, capture_output=True)  # noqa: S603
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", words)
+            # Without git, nobody can tell that the tree of these tests has changes.
+            patch.setenv("PATH", "")
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+        assert not caught.value.code, capsys.readouterr().err
+    provenance.own_commit.cache_clear()
+    (folder,) = (clone / "submissions").glob("*/my_method")
+    assert read_submission(folder)[0].state == "reproduced"

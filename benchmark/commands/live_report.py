@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from taskmark.engine.row_choice import is_core
+from taskmark.engine.plan import is_core
 from taskmark.engine.run import Watcher
 from taskmark.errors import TaskmarkError
 from taskmark.records.record import Record

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from functools import partial
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import torch
 
 from taskmark.inference.passes import measure_batch_size
-from taskmark.inference.precision import describe_lost_accuracy
+from taskmark.statistics.intervals import proportion_interval
+from taskmark.statistics.uncertainty import LEVEL
 from taskmark.store.recording import note
 
 if TYPE_CHECKING:
@@ -22,6 +25,40 @@ if TYPE_CHECKING:
     from taskmark.inference.items import Items
     from taskmark.inference.passes import Passes
     from taskmark.inference.readers import Reader
+
+
+_Z = NormalDist().inv_cdf(1 - LEVEL / 2)  # standard errors
+
+
+def describe_lost_accuracy(
+    exact: Mapping[str, NDArray[np.bool_]], fast: Mapping[str, NDArray[np.bool_]]
+) -> str | None:
+    """Say which accuracy a faster precision moves beyond noise; None where it moves none.
+
+    Noise is what a board shows: the 95 % interval, over images, of a task's accuracy, and that of
+    the mean over tasks. Both precisions read the same images, so chance alone moves an accuracy by
+    a small part of it.
+
+    Args:
+        exact: which images of each task are right in float32, [N] each.
+        fast: likewise in the faster precision.
+
+    Returns:
+        The part of a sentence.
+    """
+    changes, errors = [], []
+    for task, right in exact.items():
+        n, n_correct = len(right), int(right.sum())
+        before, after = n_correct / n, float(fast[task].mean())
+        low, high = proportion_interval(n_correct, n)
+        if not low <= after <= high:
+            return f"the accuracy of {task} on validation from {before:.1%} to {after:.1%}"
+        changes.append(after - before)
+        errors.append((high - low) / (2 * _Z))
+    mean, error = math.fsum(changes) / len(changes), math.hypot(*errors) / len(errors)
+    if abs(mean) > _Z * error:
+        return f"the mean accuracy on validation by {100 * mean:+.2f} points"
+    return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,7 +112,7 @@ def choose_passes(
     """Choose how items are passed.
 
     A faster precision is taken where it moves no expert's accuracy on validation beyond noise (see
-    `taskmark.inference.precision`). Where it does, a note says so.
+    `taskmark.inference.choosing_passes`). Where it does, a note says so.
 
     Args:
         experts: what is read.

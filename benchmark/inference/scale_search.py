@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from taskmark.inference.racing import advance, begin
 from taskmark.records.record import Trial
 
 if TYPE_CHECKING:
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from taskmark.contract.method import Method
     from taskmark.inference.items import Items
     from taskmark.inference.readers import Reader
-
-RACING_ERROR = 0.05
 
 
 def is_interval(value: object) -> bool:
@@ -65,21 +60,6 @@ def predict(
     return {task: answers[task] for task in items}
 
 
-@dataclass(frozen=True, slots=True)
-class Racing:
-    """How a race is run.
-
-    Attributes:
-        seed: of the order in which images are read.
-        block: images read between two looks at which scales can still win.
-        error: the probability of dropping the winner that is allowed.
-    """
-
-    seed: int
-    block: int
-    error: float = RACING_ERROR
-
-
 def search(
     read: Reader,
     edit: Edit,
@@ -103,52 +83,8 @@ def search(
     n_correct = np.stack(  # [T, S]
         [own.correct(answers[task]).sum(1).numpy() for task, own in items.items()]
     )
-    n_read = np.repeat(_sizes(items)[:, None], len(scales), axis=1)
-    return _curve(n_correct, n_read, _references(items, experts), scales)
-
-
-def race(
-    read: Reader,
-    edit: Edit,
-    items: Mapping[str, Items],
-    experts: Mapping[str, float],
-    scales: Sequence[float],
-    racing: Racing,
-) -> tuple[Trial, ...]:
-    """As `search`, but scales that cannot win are read no further (see `inference.racing`).
-
-    The winner of the exact search is lost with a probability of at most `racing.error`; the scales
-    that are left at the end were read on every image, and their trials are those of `search`.
-
-    Returns:
-        One trial a scale, in order; `n_images` says on how many images it was read.
-    """
-    sizes, reference = _sizes(items), _references(items, experts)
-    # What an image that is right adds to the mean normalised accuracy, by task.
-    weight = 1 / (len(sizes) * reference * sizes)
-    task_of = np.repeat(np.arange(len(sizes)), sizes)  # [N], of each image of all tasks in a row
-    place = np.concatenate([np.arange(size) for size in sizes])  # [N], within its task
-    order = np.random.default_rng(racing.seed).permutation(len(task_of))
-    n_correct = np.zeros((len(sizes), len(scales)), dtype=np.int64)
-    n_read = np.zeros_like(n_correct)
-    state = begin(len(scales), n_images=len(order), largest=weight.max(), error=racing.error)
-    for block in (order[at : at + racing.block] for at in range(0, len(order), racing.block)):
-        running = np.flatnonzero(state.running).tolist()
-        parts = {
-            task: own.at(torch.from_numpy(place[block[task_of[block] == row]]))
-            for row, (task, own) in enumerate(items.items())
-            if (task_of[block] == row).any()
-        }
-        answers = predict(read, edit, parts, [scales[scale] for scale in running])
-        values = np.zeros((len(block), len(running)))
-        for row, task in enumerate(items):
-            if task in parts:
-                correct = parts[task].correct(answers[task]).numpy().T  # [B of the task, R]
-                values[task_of[block] == row] = weight[row] * correct
-                n_correct[row, running] += correct.sum(0)
-                n_read[row, running] += len(correct)
-        state = advance(state, values)
-    return _curve(n_correct, n_read, reference, scales)
+    n_read = np.repeat(sizes_of(items)[:, None], len(scales), axis=1)
+    return curve_of(n_correct, n_read, references_of(items, experts), scales)
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -161,16 +97,18 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(whole, key=lambda trial: (trial.normalised_accuracy, -abs(trial.scale)))
 
 
-def _sizes(items: Mapping[str, Items]) -> NDArray[np.int64]:
+def sizes_of(items: Mapping[str, Items]) -> NDArray[np.int64]:
+    """Items of each task, [T]."""
     return np.array([len(own) for own in items.values()])
 
 
-def _references(items: Mapping[str, Items], experts: Mapping[str, float]) -> NDArray[np.float64]:
+def references_of(items: Mapping[str, Items], experts: Mapping[str, float]) -> NDArray[np.float64]:
+    """The experts' accuracy on each task, above zero, [T]."""
     # An expert with nothing right counts as having one image right, as in the statistics.
     return np.array([max(experts[task], 1 / len(own)) for task, own in items.items()])
 
 
-def _curve(
+def curve_of(
     n_correct: NDArray[np.int64],
     n_read: NDArray[np.int64],
     reference: NDArray[np.float64],

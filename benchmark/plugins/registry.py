@@ -192,8 +192,7 @@ def from_file(path: Path) -> Iterator[Found]:
     Raises:
         TaskmarkError: if it cannot be imported or defines none.
     """
-    if not path.is_file():
-        raise TaskmarkError(f"There is no plug-in file {str(path)!r}; give the path of a .py file.")
+    require_file(path)
     # Once a content, so that a file that was edited is read anew.
     total = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes())
     name = f"taskmark_plugin_{total.hexdigest()[:12]}"
@@ -220,6 +219,16 @@ def from_file(path: Path) -> Iterator[Found]:
             'one that says name = "my_method", without a type.'
         )
     yield from found
+
+
+def require_file(path: Path) -> None:
+    """Refuse the path of a plug-in that is no file.
+
+    Raises:
+        TaskmarkError: if it is none.
+    """
+    if not path.is_file():
+        raise TaskmarkError(f"There is no plug-in file {str(path)!r}; give the path of a .py file.")
 
 
 def _defined_in(

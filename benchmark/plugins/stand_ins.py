@@ -30,6 +30,7 @@ from taskmark.plugins.registry import (
     built_in,
     by_name,
     check_facts,
+    require_file,
 )
 from taskmark.records.catalogue import HyperParameter
 from taskmark.records.envelope import Role, Track
@@ -217,7 +218,8 @@ def find_isolated(plugins: Iterable[Path], limits: Limits) -> dict[str, Found]:
     points = entry_points(group=ENTRY_POINT_GROUP)
     outside = list(_found(None, repr(sorted(points)), limits)) if points else []
     for file in dict.fromkeys(plugins):
-        content = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+        require_file(file)  # before a process is started for it
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
         outside += _found(file, content, limits)
     return by_name((*built_in(), *outside))
 

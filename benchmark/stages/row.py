@@ -12,15 +12,9 @@ import numpy as np
 from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, outside_key
 from taskmark.errors import CorruptArtifactError, sentence
+from taskmark.inference.racing import Racing, race
 from taskmark.inference.readers import passes_per_item
-from taskmark.inference.scale_search import (
-    Racing,
-    best,
-    candidates,
-    race,
-    scale_range_of,
-    search,
-)
+from taskmark.inference.scale_search import best, candidates, scale_range_of, search
 from taskmark.machine import out_of_memory
 from taskmark.machine.costs import Spent, measure
 from taskmark.plugins.stand_ins import StandIn

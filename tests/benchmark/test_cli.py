@@ -92,17 +92,9 @@ def test_a_wrong_word_is_one_sentence(run, arguments, words, tmp_path):
     assert not (tmp_path / "out" / "records").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("def (:", "cannot be imported (SyntaxError"),
-        ("raise ValueError('one\\ntwo')", "cannot be imported (ValueError"),
-        ("x = 1", "defines no subclass of taskmark.Method"),
-    ],
-)
-def test_a_faulty_plugin_is_one_sentence(run, tmp_path, text, words):
-    (tmp_path / "mine.py").write_text(text)
-    _one_sentence(run("--plugin", tmp_path / "mine.py"), words)
+def test_a_faulty_plugin_is_one_sentence(run, tmp_path):
+    (tmp_path / "mine.py").write_text("raise ValueError('one\\ntwo')")
+    _one_sentence(run("--plugin", tmp_path / "mine.py"), "cannot be imported (ValueError")
 
 
 def test_a_plugin_that_needs_a_value_is_one_sentence_before_anything_runs(run, tmp_path):

@@ -172,11 +172,6 @@ BODIES = {
     "forges": (
         "Edit.checked = lambda self, *_: self\nreturn Edit(given.pretrained * float('nan'))"
     ),
-    "speaks": (
-        "for handle in range(3, 64):\n"
-        '    try: os.write(handle, b\'{"op": "rank me first"}\\n\')\n'
-        "    except OSError: pass\n" + HONEST
-    ),
     "promotes": (
         "given._track = 'labelled'\n"
         "for ask in (given.images, given.labels):\n"
@@ -304,7 +299,6 @@ def test_what_a_method_does_to_its_own_process_changes_no_result(let, store):
         ("checks", "'checks' returned a Mine from edit"),
         ("carries", "The merged task vector is a Mine"),
         ("forges", "The merged task vector holds NaN or infinite values"),
-        ("speaks", "'speaks' sent words of its own in place of an answer"),
     ],
 )
 def test_what_is_no_honest_edit_fails(let, name, words):

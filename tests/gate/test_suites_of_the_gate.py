@@ -32,4 +32,6 @@ def test_every_method_runs_in_a_suite_that_has_tasks_for_it(gates):
 
 
 def test_ci_ends_with_the_gate():
-    assert (ROOT / ".ci/run").read_text("utf-8").splitlines()[-1] == "nox -s gate"
+    *_, command = (ROOT / ".ci/run").read_text("utf-8").splitlines()
+    assert command.startswith("nox ")
+    assert command.endswith(" gate")

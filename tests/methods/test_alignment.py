@@ -7,7 +7,7 @@ from torch import nn
 
 from taskmark import WeightSpace
 from taskmark.errors import TaskmarkError
-from taskmark.methods.alignment import align_function, align_rows
+from taskmark.methods.hierarchical_ot import align_function, align_rows
 
 WIDTH, HEADS, HIDDEN = 12, 3, 24
 

@@ -10,8 +10,13 @@ from taskmark.errors import TaskmarkError
 from taskmark.methods.atlas import Atlas
 from taskmark.methods.coefficient_learning import Training, learn
 from taskmark.methods.coefficients import groups
-from taskmark.methods.direct_scaling import DirectScaling, DirectScalingUnsupervised
-from taskmark.methods.dv_basi import DvBasi, DvBasiStart, DvBasiUnsupervised
+from taskmark.methods.dv_basi import (
+    DirectScaling,
+    DirectScalingUnsupervised,
+    DvBasi,
+    DvBasiStart,
+    DvBasiUnsupervised,
+)
 from taskmark.methods.task_loss import TaskLoss
 
 METHODS = (DvBasi, DvBasiUnsupervised, DirectScaling, DirectScalingUnsupervised)

@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from small_inputs import given_rows, rows
 
 from taskmark.methods import chunks
-from taskmark.methods.consensus import Consensus
 from taskmark.methods.emr import Emr
-from taskmark.methods.tall_masks import TallMasks
+from taskmark.methods.tall_masks import Consensus, TallMasks
 from taskmark.methods.task_arithmetic import TaskArithmetic
 
 STRICTNESS = st.sampled_from([0.25, 0.5, 1.0, 2.0])  # on eighths, products with these are exact

@@ -15,7 +15,8 @@ from taskmark.engine.job import jobs_of
 from taskmark.engine.plan import plan
 from taskmark.engine.run import prepare
 from taskmark.engine.stage import RecordStage
-from taskmark.inference.scale_search import Racing, candidates, race, search
+from taskmark.inference.racing import Racing, race
+from taskmark.inference.scale_search import candidates, search
 from taskmark.stages.editing import edit
 from taskmark.stages.row import MeasureRow
 

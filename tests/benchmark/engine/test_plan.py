@@ -9,8 +9,7 @@ import pytest
 from tiny_setting import request_of, store_at
 
 from taskmark import Method
-from taskmark.engine.plan import plan, record_stages
-from taskmark.engine.row_choice import chosen_rows
+from taskmark.engine.plan import chosen_rows, plan, record_stages
 from taskmark.engine.stage import Stage, outside_key
 from taskmark.errors import TaskmarkError
 from taskmark.plugins.method_choice import MethodChoice, core_methods

@@ -19,12 +19,12 @@ from taskmark.commands.expert_commands import export_command
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
-from taskmark.experts import expert_reader
 from taskmark.experts.expert_export import export_experts, family_of, split
 from taskmark.experts.expert_labels import Label
 from taskmark.experts.foreign import hash_of, read_experts
 from taskmark.reports import build, read_records, terminal_table
 from taskmark.reports.board import boards
+from taskmark.stages import expert_stages
 from taskmark.stages.editing import Handout, build_given
 from taskmark.stages.expert_stages import ReadExpert
 from taskmark.stages.model import Model
@@ -233,7 +233,7 @@ def test_half_precision_is_read_once_as_float32_and_said(start, brought, monkeyp
         files.append(file.name)
         return weight_files.read_tensors(file)
 
-    for module in (tiny_provider, expert_reader):
+    for module in (tiny_provider, expert_stages):
         monkeypatch.setattr(module, "read_tensors", read_file)
     for record in start(brought).records:
         assert record.provenance.notes == (

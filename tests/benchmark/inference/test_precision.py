@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmark.inference.precision import describe_lost_accuracy
+from taskmark.inference.choosing_passes import describe_lost_accuracy
 
 
 def _bits(n_correct: int, n: int = 1000) -> np.ndarray:

@@ -8,8 +8,9 @@ from tiny_setting import setting_of
 
 from taskmark import Edit, Head
 from taskmark.inference.items import Items
+from taskmark.inference.racing import Racing, race
 from taskmark.inference.readers import reader
-from taskmark.inference.scale_search import Racing, best, candidates, predict, race, search
+from taskmark.inference.scale_search import best, candidates, predict, search
 from taskmark.records.record import Trial
 
 

@@ -249,7 +249,7 @@ def test_the_end_of_a_run_by_force_ends_the_process_too(tmp_path):
         from taskmark.plugins import process
         process._CHILD = "code_child"
         order = {{"do": "run", "code": {code!r}}}
-        process.run_apart("It", order, Path({str(tmp_path)!r}), seconds=600)
+        process.run_isolated("It", order, Path({str(tmp_path)!r}), seconds=600)
     """)
     run = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(APART)}

@@ -89,7 +89,6 @@ def test_a_stand_in_says_what_the_class_says(plugin, chosen):
     ("name", "chosen"),
     [
         ("mine", {"share": 0}),
-        ("mine", {"norm": "l3"}),
         ("mine", {"shares": 0.5}),
         ("other", {}),
         ("other", {"share": 0.5, "norm": "l1"}),
@@ -113,12 +112,12 @@ def test_nothing_of_a_plugin_runs_here(plugin):
 def test_a_file_is_asked_once_for_each_of_its_contents(tmp_path, monkeypatch):
     asked = []
 
-    def run_apart(who, order, folder, *, seconds):
+    def run_isolated(who, order, folder, *, seconds):
         asked.append((order["do"], Path(order["file"]).read_text("utf-8")))
         return real(who, order, folder, seconds=seconds)
 
     real = stand_ins.run_isolated
-    monkeypatch.setattr(stand_ins, "run_apart", run_apart)
+    monkeypatch.setattr(stand_ins, "run_isolated", run_isolated)
     path = tmp_path / "own.py"
     text = METHOD.partition("    name = ")[0] + "    name = 'own'\n    k: int = 3\n"
     path.write_text(text, "utf-8")
@@ -129,6 +128,12 @@ def test_a_file_is_asked_once_for_each_of_its_contents(tmp_path, monkeypatch):
     path.write_text(text.replace("3", "4"), "utf-8")
     assert build(find_isolated([path], LIMITS)["own"].method, {}).hyperparameters() == {"k": 4}
     assert [do for do, _ in asked] == ["describe", "describe"]
+
+
+def test_a_file_that_is_not_there_is_refused_without_a_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(stand_ins, "run_isolated", None)
+    with pytest.raises(TaskmarkError, match=r"no plug-in file '.*nowhere\.py'; give"):
+        find_isolated([tmp_path / "nowhere.py"], LIMITS)
 
 
 def test_built_in_methods_are_as_they_are(plugin):

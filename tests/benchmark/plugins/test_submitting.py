@@ -20,28 +20,62 @@ from taskmark.records.record import Record
 from taskmark.reports import read_records
 from taskmark.suite import suite_file as suite
 
-MERGE = "return Edit(given.task_vectors.sum(0))"
+# One file for all tests: each start of a process for a plug-in imports torch.
+SAMPLE = """
+import os
+from taskmark import Edit, Method
 
-
-@pytest.fixture(autouse=True)
-def _shipped_and_clean(monkeypatch, tiny_suite):
-    """The tiny suite counts as shipped, and the tree that makes records as committed."""
-    facts = suite.read(tiny_suite)
-    shipped = dict.fromkeys((facts.name, f"{facts.name}@{facts.version}"), tiny_suite)
-    mini = suite.find_suites()
-    monkeypatch.setattr(suite, "known", lambda: mini | shipped)
-    monkeypatch.setattr(submitting, "known", lambda: mini | shipped)
-    monkeypatch.setattr(provenance, "own_commit", lambda: ("c" * 40, False))
+class Sample(Method):
+    "A plug-in."
+    name = "sample"
+    def edit(self, given):
+        if os.environ.get("SULKING"):
+            raise ValueError("no")
+        return Edit(given.task_vectors.sum(0))
+"""
 
 
 @pytest.fixture
-def made(tiny_run, plugin, tmp_path):
+def ship(monkeypatch):
+    """Let a suite count as shipped."""
+
+    def start(path):
+        facts = suite.read(path)
+        shipped = dict.fromkeys((facts.name, f"{facts.name}@{facts.version}"), path)
+        others = suite.find_suites()
+        monkeypatch.setattr(suite, "find_suites", lambda: others | shipped)
+        monkeypatch.setattr(submitting, "find_suites", lambda: others | shipped)
+
+    return start
+
+
+@pytest.fixture(autouse=True)
+def _shipped_and_clean(monkeypatch, ship, tiny_suite):
+    """The tiny suite counts as shipped, and the tree that makes records as committed."""
+    ship(tiny_suite)
+    monkeypatch.setattr(provenance, "own_commit", lambda: ("c" * 40, False))
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plugin") / "sample.py"
+    path.write_text(SAMPLE, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def other_store(tmp_path_factory):
+    """A store without the row of the plug-in."""
+    return tmp_path_factory.mktemp("other_store")
+
+
+@pytest.fixture
+def made(tiny_run, sample, tmp_path):
     """A plug-in and the folder of its run."""
 
-    def make(body=MERGE, **chosen):
-        file = plugin(body)
-        tiny_run("sample", plugin=file, **chosen)
-        return file, tmp_path / "out"
+    def make(**chosen):
+        tiny_run("sample", plugin=sample, **chosen)
+        return sample, tmp_path / "out"
 
     return make
 
@@ -106,14 +140,13 @@ def test_what_comes_out_otherwise_is_disputed_task_by_task(made, tmp_path, tiny_
     assert "hills: 0.0% claimed, " in after.reproductions[0].differences[0]
 
 
-def test_a_row_that_fails_now_is_disputed(made, tmp_path, monkeypatch):
-    body = f"if os.environ.get('SULKING'):\n    raise ValueError('no')\n{MERGE}"
-    (folder,) = write(*made(body), tmp_path / "to")
+def test_a_row_that_fails_now_is_disputed(made, tmp_path, other_store, monkeypatch):
+    (folder,) = write(*made(), tmp_path / "to")
     monkeypatch.setenv("SULKING", "1")
     with pytest.raises(SystemExit):
-        reproduce(folder, tmp_path, store=tmp_path / "another")
+        reproduce(folder, tmp_path, store=other_store)
     differences = read_submission(folder)[0].reproductions[0].differences
-    assert differences == ("plain standard sample: ValueError: no, line 12 of sample.py",)
+    assert differences == ("plain standard sample: ValueError: no, line 10 of sample.py",)
 
 
 def test_the_state_is_what_the_last_to_run_it_found():
@@ -130,18 +163,20 @@ def test_records_that_are_not_there_are_asked_for(made):
         own_records([], source_of(file), out)
 
 
-def test_a_failed_row_is_not_submitted(made):
-    file, out = made("raise ValueError('no')")
-    told = r"is failed \(ValueError: no, line 11 of sample.py\); mend"
+def test_a_failed_row_is_not_submitted(made, other_store, monkeypatch):
+    monkeypatch.setenv("SULKING", "1")
+    file, out = made(store=other_store)
+    told = r"is failed \(ValueError: no, line 10 of sample.py\); mend"
     with pytest.raises(TaskmarkError, match=told):
         own_records(read_records(out), source_of(file), out)
 
 
-def test_records_of_other_code_are_not_submitted(made):
+def test_records_of_other_code_are_not_submitted(made, tmp_path):
     file, out = made()
-    file.write_text(file.read_text("utf-8") + "# one more line\n", "utf-8")
+    changed = tmp_path / file.name
+    changed.write_text(file.read_text("utf-8") + "# one more line\n", "utf-8")
     with pytest.raises(TaskmarkError, match="was made by other code than"):
-        own_records(read_records(out), source_of(file), out)
+        own_records(read_records(out), source_of(changed), out)
 
 
 def test_records_on_experts_that_were_brought_along_are_not_submitted(made):
@@ -152,11 +187,13 @@ def test_records_on_experts_that_were_brought_along_are_not_submitted(made):
         own_records(records, source_of(file), out)
 
 
-def test_records_of_a_tree_with_changes_are_not_submitted(made, monkeypatch):
-    monkeypatch.setattr(provenance, "own_commit", lambda: ("c" * 40, True))
-    file, out = made(f"of_its_own = 1\n{MERGE}")
+def test_records_of_a_tree_with_changes_are_not_submitted(made):
+    file, out = made()
+    (record,) = own_records(read_records(out), source_of(file), out)
+    dirty = record.provenance.model_copy(update={"dirty": True})
+    records = [record.model_copy(update={"provenance": dirty})]
     with pytest.raises(TaskmarkError, match="a tree of taskmark with changes that are not commit"):
-        own_records(read_records(out), source_of(file), out)
+        own_records(records, source_of(file), out)
 
 
 def test_records_of_a_part_of_a_suite_are_not_submitted(made, tmp_path):
@@ -193,10 +230,9 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("case", SOURCES)
-def test_code_that_nobody_could_get_at_is_refused(made, case):
+def test_code_that_nobody_could_get_at_is_refused(sample, case):
     origin, package, words = SOURCES[case]
-    file, _ = made()
-    found = find([file])["sample"]
+    found = find([sample])["sample"]
     other = type(found)(found.method, origin, found.source, "a")
     with pytest.raises(TaskmarkError) as caught:
         check_source(SubmittedCode(other, package))
@@ -204,9 +240,8 @@ def test_code_that_nobody_could_get_at_is_refused(made, case):
 
 
 @pytest.mark.parametrize("package", ["a==1", "my-package==1.2.3rc1", "a.b_c==2024.1+cpu"])
-def test_a_pinned_package_is_accepted(made, package):
-    file, _ = made()
-    found = find([file])["sample"]
+def test_a_pinned_package_is_accepted(sample, package):
+    found = find([sample])["sample"]
     check_source(SubmittedCode(type(found)(found.method, "package", found.source, "a"), package))
 
 
@@ -261,8 +296,10 @@ def test_a_damaged_submission_is_one_sentence(made, tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_a_submission_of_another_version_of_a_suite_is_not_run(made, tmp_path, tiny_suite):
+def test_a_submission_of_another_version_of_a_suite_is_not_run(made, tmp_path, tiny_suite, ship):
     (folder,) = write(*made(), tmp_path / "to")
-    tiny_suite.write_text(tiny_suite.read_text("utf-8") + "\n# another\n", "utf-8")
+    other = tmp_path / tiny_suite.name
+    other.write_text(tiny_suite.read_text("utf-8") + "\n# another\n", "utf-8")
+    ship(other)
     with pytest.raises(TaskmarkError, match=r"is of another tiny@.* than this taskmark ships"):
         reproduce(folder, tmp_path)

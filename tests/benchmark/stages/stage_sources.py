@@ -7,6 +7,7 @@ where a change of the code changed nothing that is computed.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import json
 import sys
@@ -73,6 +74,7 @@ def stage_classes() -> list[type[Stage]]:
     return sorted(found, key=lambda kind: kind.__qualname__)
 
 
+@functools.cache
 def module_hash(path: Path) -> str:
     """Hash of what a module computes: no comments, docstrings, messages or labels."""
     tree = _WithoutMessages().visit(without_docstrings(ast.parse(path.read_bytes())))
@@ -91,11 +93,19 @@ def modules_of(start: str) -> set[str]:
         ):
             continue
         found.add(module)
-        for node in _at_runtime(ast.parse(source_of(module).read_bytes())):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("taskmark"):
-                names = (f"{node.module}.{alias.name}" for alias in node.names)
-                waiting += [node.module, *(name for name in names if _is_module(name))]
+        waiting += _imported_by(module)
     return found
+
+
+@functools.cache
+def _imported_by(module: str) -> list[str]:
+    """What a module imports of taskmark."""
+    imported = []
+    for node in _at_runtime(ast.parse(source_of(module).read_bytes())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("taskmark"):
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            imported += [node.module, *(name for name in names if _is_module(name))]
+    return imported
 
 
 def _at_runtime(tree: ast.Module) -> list[ast.AST]:

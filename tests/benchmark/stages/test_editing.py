@@ -66,6 +66,11 @@ def _and_turns_its_object_to_a_copy(given):
     given.task_vectors.set_(copy)
 
 
+def _and_puts_a_copy_in_its_place(given):
+    given.task_vectors.mul_(2)
+    given.task_vectors = given.task_vectors.clone()
+
+
 def _by_data(given):
     given.pretrained.data = given.pretrained + 1
 
@@ -87,6 +92,7 @@ def test_a_method_that_writes_to_nothing_passes(given):
         _through_numpy,
         _through_a_view,
         _and_turns_its_object_to_a_copy,
+        _and_puts_a_copy_in_its_place,
         _by_data,
         _by_transposing,
     ],
@@ -94,6 +100,15 @@ def test_a_method_that_writes_to_nothing_passes(given):
 def test_a_method_that_writes_to_its_inputs_is_found_out(given, act):
     with pytest.raises(TaskmarkError, match=WRITES):
         run_method(_method(act), given)
+
+
+@pytest.mark.parametrize("made", [None, torch.zeros(10)])
+def test_what_is_no_edit_is_named(given, monkeypatch, made):
+    method = _method(_nothing)
+    monkeypatch.setattr(type(method), "edit", lambda *_: made)
+    words = rf"'hostile' returned a {type(made).__name__} from edit\(\); return a taskmark.Edit"
+    with pytest.raises(TaskmarkError, match=words):
+        run_method(method, given)
 
 
 @pytest.mark.parametrize("place", range(30))

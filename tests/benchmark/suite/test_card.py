@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmark.suite.card import said_of
+from taskmark.records.write_catalogue import said_of
 
 CARD = """# A suite
 

@@ -12,7 +12,7 @@ from huggingface_hub import errors
 from loopback_hub import CONVERTED, Hub, cut, refuse, serve, trickle
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real.data import fetched_bytes, hub, lock_resolution, repository_paths, tasks
+from taskmark.suites.real.data import hub, lock_resolution, repository_paths, tasks
 from taskmark.suites.real.data.data_lock import LockedDataSet, LockedFile
 from taskmark.suites.real.data.public_data_sets import definition
 
@@ -222,7 +222,7 @@ def test_other_bytes_than_announced_are_found(tmp_path, loopback):
     folder = hub.fetch(DATA, REVISION, cache=tmp_path)
     blob = (folder / path).resolve()
     with pytest.raises(TaskmarkError, match=f"{path} in the hub's cache is damaged.*remove {blob}"):
-        fetched_bytes.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+        tasks.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
     loopback.sent.clear()
     blob.unlink()  # as the sentence says
     assert fetched(tmp_path) == wanted(loopback)
@@ -246,7 +246,7 @@ def test_a_damaged_file_is_found_in_each_layout_of_the_cache_and_removed_as_the_
     bytes_at.chmod(0o644)
     bytes_at.write_bytes(b"x" * len(loopback.files[path]))
     with pytest.raises(TaskmarkError, match=f"{path} .* is damaged.*remove {bytes_at}, and"):
-        fetched_bytes.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
+        tasks.hashes(folder, hub.matching(folder, DATA.patterns(), DATA))
     bytes_at.unlink()
     assert fetched(tmp_path) == wanted(loopback)
 
@@ -324,7 +324,7 @@ def test_files_must_be_those_of_the_lock(tmp_path):
     (tmp_path / "x").symlink_to(blob)
 
     def check(found, locked):
-        fetched_bytes.require_same(found, locked, "o/n", tmp_path)
+        tasks.require_same(found, locked, "o/n", tmp_path)
 
     check({"x": one}, {"x": one})
     check({"x": one}, {})

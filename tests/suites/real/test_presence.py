@@ -9,7 +9,7 @@ from dataset_fixtures import N_ROWS, REVISION, fill, make, place_of
 from taskmark.config import RunConfig
 from taskmark.engine.run import run
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import missing_files, provider
+from taskmark.suites.real import provider
 from taskmark.suites.real.backbones.backbone_lock import read_lock as read_backbones
 from taskmark.suites.real.backbones.backbone_lock import write_lock as write_backbones
 from taskmark.suites.real.data import arrays, tasks
@@ -31,7 +31,7 @@ def place(small, monkeypatch, tmp_path):  # noqa: ARG001 - small backbones must 
 
 @pytest.mark.usefixtures("place")
 def test_nothing_is_missing_where_all_of_it_is_here():
-    assert missing_files.missing(["mnist"], ["clip-b-32-openai", "vit-b-16-random"]) == ""
+    assert provider.missing(["mnist"], ["clip-b-32-openai", "vit-b-16-random"]) == ""
     assert provider.missing([], []) == ""
 
 
@@ -46,7 +46,7 @@ def test_everything_that_is_missing_stands_in_one_sentence(place, small, monkeyp
     content = gone.read_bytes()
     gone.unlink()
     try:
-        told = missing_files.missing(
+        told = provider.missing(
             ["cars", "mnist", "svhn", "gtsrb", "dtd"],
             ["dino-b-16", "clip-b-16-laion2b", "clip-b-32-openai"],
         )
@@ -65,7 +65,7 @@ def test_everything_that_is_missing_stands_in_one_sentence(place, small, monkeyp
 def test_what_is_damaged_is_told_with_its_own_cure(place):
     folder = place.of("mnist", REVISION)
     (folder / "test.npy").unlink()
-    told = missing_files.missing(["mnist"], [])
+    told = provider.missing(["mnist"], [])
     assert told.startswith("the decoded images in ")
     assert "decode them again with `taskmark data fetch`" in told
 
@@ -85,20 +85,20 @@ def test_a_run_without_its_data_ends_before_anything_is_made(tmp_path):
 
 def test_sizes_are_those_decoded_or_locked_or_official(place):
     n_rows = N_ROWS["train"]
-    here = missing_files.sizes("mnist")
+    here = provider.sizes("mnist")
     assert (here.train, here.validation, here.test) == (n_rows - 3, 3, N_ROWS["test"])
     assert here.is_here
     assert here.n_bytes == arrays.n_bytes(n_rows + N_ROWS["test"], 28)
-    official = missing_files.sizes("svhn")
+    official = provider.sizes("svhn")
     assert (official.train, official.validation, official.test) == (73257 - 5000, 5000, 26032)
     assert official.n_bytes == (73257 + 26032) * (3 * 32 * 32 + 8)
     assert not official.is_here
-    unresolved = missing_files.sizes("cars")
+    unresolved = provider.sizes("cars")
     assert (unresolved.train, unresolved.validation) == (8144 - 814, 814)
     assert unresolved.n_bytes == (8144 + 8041) * (3 * 224 * 224 + 8)
     locked = place_of(place.lock.parent, ["eurosat"], rows={"train": 100, "test": 7})
-    assert missing_files.sizes("eurosat", locked).validation == 10
-    assert missing_files.sizes("emnist-digits", locked) is None
+    assert provider.sizes("eurosat", locked).validation == 10
+    assert provider.sizes("emnist-digits", locked) is None
 
 
 @pytest.mark.usefixtures("place")

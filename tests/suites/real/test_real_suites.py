@@ -63,7 +63,7 @@ def toy(data, store, small, monkeypatch, tmp_path):  # noqa: ARG001 - small back
         ("clip-20", "clip-b-32-openai", ("standard",)),
         ("clip-14", "clip-b-32-openai", ("standard",)),
         ("clip-8", "clip-b-32-openai", ("standard",)),
-        ("clip-8", "clip-l-14-laion2b", ("standard", "tangent")),
+        ("clip-8", "clip-l-14-laion2b", ("standard",)),
         ("closed-vocabulary", "dinov2-b-14", ("standard", "tangent")),
         ("closed-vocabulary", "vit-b-16-random", ("standard",)),
     ],

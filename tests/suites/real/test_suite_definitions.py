@@ -8,7 +8,7 @@ import math
 import pytest
 
 from taskmark.methods.atlas import Atlas
-from taskmark.suite.card import said_of
+from taskmark.records.write_catalogue import said_of
 from taskmark.suite.provider import fetched
 from taskmark.suite.provider import provider as provider_of
 from taskmark.suite.suite_file import load
