@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from taskmark.reports import record_origin
 from taskmark.reports.scores import ExpertBits, scores_of
 from taskmark.reports.site import addresses
 from taskmark.reports.site.rendering import File, render
 from taskmark.reports.site.row_costs import extra_bytes
 from taskmark.statistics.intervals import (
+    intervals_of,
     normalised_accuracy,
     proportion_interval,
     seed_intervals,
 )
+from taskmark.statistics.resampling import RESAMPLES, replicates_by_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from taskmark.statistics.resampling import Scores
 
     Share: TypeAlias = tuple[float, float, float]
+    OwnShares: TypeAlias = dict[str, dict[str, Share]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ def record_pages(content: Content) -> Iterator[File]:
     seen = set()
     for edition in content.editions:
         for board in edition.boards:
+            own = _own_shares(board)
             for row in board.rows:
                 for record in row.records:
                     if record.record_id in seen:  # one without tasks stands on several boards
@@ -62,7 +68,7 @@ def record_pages(content: Content) -> Iterator[File]:
                         board=board,
                         row=row,
                         record=record,
-                        results=_results(board, record),
+                        results=_results(board, record, own),
                         mean=_mean(board, record),
                         command=record_origin.command(record),
                         code=record_origin.code(record),
@@ -73,8 +79,8 @@ def record_pages(content: Content) -> Iterator[File]:
                     yield File(addresses.record_json(record), text.encode())
 
 
-def _results(board: Board, record: Record) -> list[TaskLine]:
-    shares = _shares(board, record)
+def _results(board: Board, record: Record, own: OwnShares) -> list[TaskLine]:
+    shares = _shares(board, record, own)
     return [
         TaskLine(
             result=result,
@@ -97,7 +103,7 @@ def _mean(board: Board, record: Record) -> Share | None:
     return _share(scores_of([record], board.ruler))
 
 
-def _shares(board: Board, record: Record) -> dict[str, tuple[Share, Share]]:
+def _shares(board: Board, record: Record, own: OwnShares) -> dict[str, tuple[Share, Share]]:
     """By task, the shares of the ruler's experts and of the record's own."""
     if board.ruler is None or not record.tasks:
         return {}
@@ -114,8 +120,30 @@ def _shares(board: Board, record: Record) -> dict[str, tuple[Share, Share]]:
         found = {t: _share(scores_of([record], board.ruler, tasks=[t])) for t in tasks}
     if board.ruler.is_own(record):
         return {task: (found[task], found[task]) for task in tasks}
-    experts = ExpertBits(other for row in board.rows for other in row.records)
-    return {t: (found[t], _share(scores_of([record], experts, tasks=[t]))) for t in tasks}
+    return {task: (found[task], own[record.record_id][task]) for task in tasks}
+
+
+def _own_shares(board: Board) -> OwnShares:
+    """Shares of the own recipe's experts, of the records whose experts are not those of the ruler.
+
+    All records of a seed are resampled together.
+    """
+    records = [record for row in board.rows for record in row.records]
+    apart: dict[int, list[Record]] = {}
+    for record in records:
+        if board.ruler and record.tasks and not board.ruler.is_own(record):
+            apart.setdefault(record.seeds.expert, []).append(record)
+    experts = ExpertBits(records)
+    found: dict[str, dict[str, Share]] = {}
+    for of_seed in apart.values():
+        scores = [scores_of([record], experts) for record in of_seed]
+        drawn = replicates_by_task(scores, RESAMPLES, np.random.default_rng(0))
+        for task, of_task in drawn:
+            values = of_task.normalised[0].mean(axis=1).tolist()
+            for record, value, spread in zip(of_seed, values, intervals_of(of_task), strict=True):
+                share = value, spread.normalised_low, spread.normalised_high
+                found.setdefault(record.record_id, {})[task] = share
+    return found
 
 
 def _share(scores: Scores) -> Share:
