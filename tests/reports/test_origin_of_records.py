@@ -57,7 +57,7 @@ def test_the_command_is_one_that_can_be_typed_and_names_what_there_is(suite, ver
         notes=("a batch was cut", "Experts accepted (it (really) is) although: signs is bad.")
     )
     facts = SuiteFacts(name=suite, version=version, sha256="5" * 64)
-    record = made_up_record(n=10, record_origin=provenance_, method_seed=2, suite=facts)
+    record = made_up_record(n=10, provenance=provenance_, method_seed=2, suite=facts)
     words = shlex.split(record_origin.command(record))
     given = parsed(words)
     assert list(given["tasks"] or ()) == task
