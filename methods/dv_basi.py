@@ -65,9 +65,9 @@ class DvBasi(Refinement, Method):
         """Return the best delta_m, [P], and where the model is linearised.
 
         Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
-        `descent`.
+        `descent`; three where there is one iteration.
         """
-        return self.refine(given, TaskLoss(given, labelled=True))
+        return self.refine(given, TaskLoss(given, labelled=self.track == "labelled"))
 
     def merge(self, given: Given) -> Tensor:
         """The vector of `edit`, [P]."""
@@ -134,7 +134,7 @@ class DvBasiSingleTask(Loop, Method):
         return min(chain(stays, moves), key=lambda pair: pair[0])[1]
 
 
-class DvBasiUnsupervised(Refinement, Method):
+class DvBasiUnsupervised(DvBasi):
     """Refine a learned merge along its difference vectors, on images without labels.
 
     Wang et al., AAAI 2026: `dv_basi` with the entropy of the predictions in place of the
@@ -144,25 +144,10 @@ class DvBasiUnsupervised(Refinement, Method):
     """
 
     name = "dv_basi_unsupervised"
-    paper = DvBasi.paper
-    bibtex = DvBasi.bibtex
     track = "unlabelled"
-    scale_range = None
-
-    def edit(self, given: Given) -> Edit:
-        """Return the best delta_m, [P], and where the model is linearised.
-
-        Memory: four more vectors [P]: the last two delta_m and two for the gradient, see
-        `descent`.
-        """
-        return self.refine(given, TaskLoss(given, labelled=False))
-
-    def merge(self, given: Given) -> Tensor:
-        """The vector of `edit`, [P]."""
-        return self.edit(given).vector
 
 
-class DirectScaling(Refinement, Method):
+class DirectScaling(DvBasi):
     """Scale a learned merge tensor by tensor, directly, on labelled validation images.
 
     The control of `dv_basi`, whose result is theta_pre + prod_m (1 + Lambda_m) delta_0 and so lies
@@ -174,28 +159,13 @@ class DirectScaling(Refinement, Method):
     """
 
     name = "direct_scaling"
-    paper = DvBasi.paper
-    bibtex = DvBasi.bibtex
-    track = "labelled"
-    scale_range = None
 
     iterations: Literal[1] = 1
     epochs: int = Field(default=240, ge=1)
     patience: int = Field(default=20, ge=1)
 
-    def edit(self, given: Given) -> Edit:
-        """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
 
-        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
-        """
-        return self.refine(given, TaskLoss(given, labelled=True))
-
-    def merge(self, given: Given) -> Tensor:
-        """The vector of `edit`, [P]."""
-        return self.edit(given).vector
-
-
-class DirectScalingUnsupervised(Refinement, Method):
+class DirectScalingUnsupervised(DirectScaling):
     """Scale a learned merge tensor by tensor, directly, on images without labels.
 
     `direct_scaling` with the entropy of the predictions in place of the cross-entropy: the control
@@ -203,22 +173,4 @@ class DirectScalingUnsupervised(Refinement, Method):
     """
 
     name = "direct_scaling_unsupervised"
-    paper = DvBasi.paper
-    bibtex = DvBasi.bibtex
     track = "unlabelled"
-    scale_range = None
-
-    iterations: Literal[1] = 1
-    epochs: int = Field(default=240, ge=1)
-    patience: int = Field(default=20, ge=1)
-
-    def edit(self, given: Given) -> Edit:
-        """Return (1 + Lambda) delta_0, or delta_0 where that is better, [P].
-
-        Memory: three more vectors [P]: delta_0 and two for the gradient, see `descent`.
-        """
-        return self.refine(given, TaskLoss(given, labelled=False))
-
-    def merge(self, given: Given) -> Tensor:
-        """The vector of `edit`, [P]."""
-        return self.edit(given).vector
