@@ -249,6 +249,27 @@ def test_the_methods_of_the_view_are_cited(visit):
     assert copied(visit(BOARD + "?q=ties"), "bibtex") == ""
 
 
+def test_a_profile_shows_the_methods_that_are_chosen_and_the_link_knows(visit):
+    page = visit("mini@1.0/plots-image-text.html")
+    box = page.locator("[data-choose]:not(:checked)").first
+    series = f"g.series[data-series='{box.get_attribute('data-choose')}']"
+    assert not page.locator(series).is_visible()
+    box.check()
+    assert page.locator(series).is_visible()
+    again = visit("mini@1.0/plots-image-text.html" + view(page))
+    assert again.locator(series).is_visible()
+    again.locator("[data-choose='0']").uncheck()
+    assert not again.locator("g.series[data-series='0']").is_visible()
+
+
+def test_a_point_without_a_label_shows_its_name_on_focus(visit):
+    page = visit("index.html")
+    point = page.locator("a.dot:not(.labelled)").first
+    assert not point.locator("text").is_visible()
+    point.focus()
+    assert point.locator("text").is_visible()
+
+
 def test_without_scripts_every_board_can_be_read(visit):
     page = visit(scripts=False)
     assert page.locator("tbody tr:visible").count() > 15
