@@ -187,7 +187,8 @@ def load_results(out: str | Path = "results") -> Results:
 def _frame(board: Board) -> BoardFrame:
     frame = BoardFrame([_line(row) for row in board.rows], columns=list(BOARD_TYPES))
     typed = BoardFrame(frame.astype(BOARD_TYPES))
-    typed.attrs["title"] = f"{board.suite.label}, {board.backbone}"
+    not_frozen = "; not frozen" if board.suite.variant.unresolved else ""
+    typed.attrs["title"] = f"{board.suite.label}, {board.backbone}{not_frozen}"
     return typed
 
 
@@ -223,15 +224,16 @@ def _html_row(row: dict[Any, Any], low: float, high: float) -> str:
         cells = (*first, f"{row['state']}: {escape(str(row['reason']))}", "", "")
     else:
         value = float(row["normalised_accuracy"])
-        ends = [float(row[end]) if pd.notna(row[end]) else value for end in ("low", "high")]
-        text = f"{value:.1%} [{ends[0]:.1%}, {ends[1]:.1%}]"
-        cells = (*first, text, _bar(value, *ends, low, high), f"{row['accuracy']:.1%}")
+        left, right = (float(row[e]) if pd.notna(row[e]) else value for e in ("low", "high"))
+        text = f"{value:.1%} [{left:.1%}, {right:.1%}]"
+        cells = (*first, text, _bar(value, left, right, (low, high)), f"{row['accuracy']:.1%}")
     style = "" if rank else ' style="opacity: 0.6"'
     return f"<tr{style}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _bar(value: float, low: float, high: float, least: float, most: float) -> str:
-    """An interval as a bar with a tick at its value, on a line from the least to the most."""
+def _bar(value: float, low: float, high: float, axis: tuple[float, float]) -> str:
+    """An interval as a bar with a tick at its value, on a line from end to end of an axis."""
+    least, most = axis
     width, span = 160.0, (most - least) or 1.0
     left, right, middle = ((x - least) / span * width for x in (low, high, value))
     return (

@@ -1,12 +1,9 @@
 """Groups of commands: how help shows arguments, and a command that may go without its name."""
 
-# ruff: noqa: TC002 - typer reads annotations
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from typer import Context
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 class Group(TyperGroup):
     """Its help shows arguments by their metavars alone, as it shows options."""
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Look a command up."""
         command = super().get_command(ctx, cmd_name)
         for parameter in getattr(command, "params", ()):
@@ -28,7 +25,7 @@ class Group(TyperGroup):
 class GroupOfMethods(Group):
     """`taskmark new my_method` is `taskmark new method my_method`."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the usual command first where another word is."""
         if args and not self._is_own(args):
             args = ["method", *args]

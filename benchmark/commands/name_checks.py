@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskmark.contract.recipe import recipe_named
+from taskmark.contract.recipe import get_recipe
 from taskmark.errors import unknown
 from taskmark.machine.devices import KINDS, kind_of
 from taskmark.plugins.method_choice import MethodChoice
@@ -27,7 +27,7 @@ def check_names(config: RunConfig) -> None:
     suite = load(config.suite).only(config.tasks)
     suite.chosen([name for name in config.backbones if name != "all"])
     for recipe in config.recipes:
-        recipe_named(recipe)
+        get_recipe(recipe)
     index_methods(config.plugins).check(config.methods)
     if config.device != "auto" and kind_of(config.device) not in KINDS:
         raise unknown("device", config.device, ("auto", *KINDS))

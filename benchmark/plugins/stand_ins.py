@@ -22,11 +22,10 @@ from taskmark.contract.method import Method
 from taskmark.errors import TaskmarkError
 from taskmark.machine.costs import Spent
 from taskmark.plugins.child import EDIT, STATED
+from taskmark.plugins.method_index import ENTRY_POINT_GROUP, Origin
 from taskmark.plugins.process import Heard, PluginError, read_tensors, run_isolated
 from taskmark.plugins.registry import (
-    ENTRY_POINT_GROUP,
     Found,
-    Origin,
     built_in,
     by_name,
     check_facts,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 
-from taskmark.contract.foreign_weights import check_finite, fitted
+from taskmark.contract.foreign_weights import check_finite, fit_weights
 from taskmark.contract.tensor_names import plain_names
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.suites.real.backbones import layouts, towers, weight_lookup
-from taskmark.suites.real.backbones.encoder import Encoder
+from taskmark.suites.real.backbones.encoder import TowerEncoder
 from taskmark.suites.real.backbones.loading import sha256_of
 from taskmark.suites.weight_files import read_tensors
 
@@ -92,7 +92,7 @@ def parse(text: str) -> LibraryModel:
     )
 
 
-def load_encoder(text: str, folder: Path) -> Encoder:
+def load_encoder(text: str, folder: Path) -> TowerEncoder:
     """The encoder of a model in eval mode, with its weights, not shared with anybody.
 
     Raises:
@@ -104,7 +104,7 @@ def load_encoder(text: str, folder: Path) -> Encoder:
     return _open_clip_encoder(model, _open_clip_model(model, folder))
 
 
-def build_untrained(text: str) -> Encoder:
+def build_untrained(text: str) -> TowerEncoder:
     """The encoder of a model with weights that are drawn, on which its speed does not depend."""
     model = parse(text)
     drawn = LibraryModel(model.library, model.name, "", RANDOM)
@@ -140,7 +140,7 @@ def load_expert(
     tower = load_encoder(text, folder).tower
     wanted = {name: parameter.shape for name, parameter in tower.named_parameters()}
     tensors = _tower_tensors(parse(text), tower, path)
-    found = fitted(
+    found = fit_weights(
         tensors, wanted, what=f"the file {str(path)!r}", of="the backbone", ignore=ignore
     )
     check_finite(found, f"the file {str(path)!r}")
@@ -175,7 +175,7 @@ def _require_text(model: LibraryModel) -> LibraryModel:
     return model
 
 
-def _timm_encoder(model: LibraryModel, folder: Path) -> Encoder:
+def _timm_encoder(model: LibraryModel, folder: Path) -> TowerEncoder:
     import timm  # noqa: PLC0415
 
     pretrained = not model.source
@@ -185,22 +185,22 @@ def _timm_encoder(model: LibraryModel, folder: Path) -> Encoder:
     if (file := model.file(folder)) is not None:
         _fill(model, tower, file)
     config = tower.pretrained_cfg
-    return Encoder(
+    return TowerEncoder(
         tower,
         resolution=int(config["input_size"][-1]),
-        mean=tuple(config["mean"]),  # type: ignore[arg-type]
-        std=tuple(config["std"]),  # type: ignore[arg-type]
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
     ).eval()
 
 
-def _open_clip_encoder(_model: LibraryModel, whole: Any) -> Encoder:
+def _open_clip_encoder(_model: LibraryModel, whole: Any) -> TowerEncoder:
     from open_clip import transform  # noqa: PLC0415
 
     visual = whole.visual
     mean = getattr(visual, "image_mean", None) or transform.OPENAI_DATASET_MEAN
     std = getattr(visual, "image_std", None) or transform.OPENAI_DATASET_STD
     side = visual.image_size[0] if isinstance(visual.image_size, tuple) else visual.image_size
-    return Encoder(visual, resolution=int(side), mean=tuple(mean), std=tuple(std)).eval()
+    return TowerEncoder(visual, resolution=int(side), mean=tuple(mean), std=tuple(std)).eval()
 
 
 def _open_clip_model(model: LibraryModel, folder: Path) -> Any:
@@ -212,7 +212,7 @@ def _open_clip_model(model: LibraryModel, folder: Path) -> Any:
         _require(model, file)
         tensors = plain_names(read_tensors(file))
         wanted = {name: tensor.shape for name, tensor in whole.named_parameters()}
-        found = fitted(tensors, wanted, what=f"the file {str(file)!r}", of=f"{model.name}")
+        found = fit_weights(tensors, wanted, what=f"the file {str(file)!r}", of=f"{model.name}")
         whole.load_state_dict({**whole.state_dict(), **_floats(found)})
     return whole.eval()
 
@@ -238,7 +238,9 @@ def _fill(model: LibraryModel, tower: nn.Module, file: Path) -> None:
     tensors = _tower_tensors(model, tower, file)
     state = tower.state_dict()
     wanted = {name: parameter.shape for name, parameter in tower.named_parameters()}
-    found = fitted(tensors, wanted, what=f"the file {str(file)!r}", of=f"the model {model.name}")
+    found = fit_weights(
+        tensors, wanted, what=f"the file {str(file)!r}", of=f"the model {model.name}"
+    )
     check_finite(found, f"the file {str(file)!r}")
     buffers = {name: tensors[name] for name in state if name not in wanted and name in tensors}
     if lacking := [n for n in state if n not in found and n not in buffers and "running" in n]:

@@ -88,10 +88,16 @@ class OwnSuite:
         if not self._path(name).is_file():
             return None
         splits = [item.split for item in read_table(self._path(name))]
-        rows = [splits.count(split) for split in SPLITS]
+        train, validation, test = (splits.count(split) for split in SPLITS)
         facts = arrays.read_facts(decoded.place_of(self._path(name)))
         side = facts.size if facts else 224
-        return Sizes(*rows, n_bytes=arrays.n_bytes(sum(rows), side), is_here=facts is not None)
+        return Sizes(
+            train=train,
+            validation=validation,
+            test=test,
+            n_bytes=arrays.n_bytes(len(splits), side),
+            is_here=facts is not None,
+        )
 
     def untrained(self, weights: str) -> nn.Module:
         """The encoder with weights that are drawn, for how long a pass takes."""

@@ -83,7 +83,7 @@ def write_suite(
     Args:
         name: of the suite.
         tasks: folder or table by the name of the task, see `image_table.read_source`.
-        backbones: models, see `library_models.parse`; the paths of files count from the working folder.
+        backbones: see `library_models.parse`; paths of files count from the working folder.
         folder: to write to; it may not hold the suite yet.
 
     Raises:
