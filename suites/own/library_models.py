@@ -226,9 +226,9 @@ def _created(model: LibraryModel, create: Any) -> Any:
     except TaskmarkError:
         raise
     except Exception as error:
-        told = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise TaskmarkError(
-            f"The weights of {model.name!r} cannot be had from {model.library} ({told}); fetch "
+            f"The weights of {model.name!r} cannot be had from {model.library} ({reason}); fetch "
             f"them where there is a network, or bring a file: --backbone {model.name}=FILE."
         ) from error
 

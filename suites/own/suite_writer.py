@@ -152,9 +152,9 @@ def _backbones(given: Sequence[str], folder: Path) -> dict[str, dict[str, str]]:
 
 def _make_table(task: str, source: Path, folder: Path) -> tuple[bytes, str, list[str]]:
     """The table of a task, its summary, and what to know of it; its images are decoded."""
-    items, told = drop_repeated(task, read_source(task, source))
+    items, notes = drop_repeated(task, read_source(task, source))
     items = assign_splits(task, items)
-    sentences = [f"{task}: {sentence}" for sentence in told]
+    sentences = [f"{task}: {sentence}" for sentence in notes]
     draft = arrays.default_folder() / f".own-{task}-{os.getpid()}"
     try:
         decoded.decode_items(task, items, draft)
