@@ -67,7 +67,7 @@ class BoardFrame(pd.DataFrame):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Results:
     """The records of a run, or of a folder.
 
@@ -152,6 +152,11 @@ class Results:
                 "that leaves several."
             )
         return found[0]
+
+    def __repr__(self) -> str:
+        suites = ", ".join(dict.fromkeys(record.suite.label for record in self.records))
+        of = f" of {suites} on {', '.join(self.backbones)}" if self.records else ""
+        return f"<Results in {str(self.out)!r}: {len(self.records)} records{of}>"
 
     def _repr_html_(self) -> str:
         found = boards(keep_newest(self.records))

@@ -60,6 +60,7 @@ def test_a_notebook_shows_range_bars_and_escapes_names(results):
     board.loc[0, "method"] = "<script>"
     assert "<script>" not in board._repr_html_()
     assert "image_text" in results._repr_html_()
+    assert re.fullmatch(r"<Results in '.*': \d+ records of mini@1\.0 on image_.*>", repr(results))
 
 
 def test_what_is_selected_from_a_board_is_a_plain_table(results):
