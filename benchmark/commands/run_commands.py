@@ -63,13 +63,14 @@ def compare_command(
         changelog: the file that then says why.
         outputs: files to write the comparison to, by "markdown", "junit" and "json".
     """
+    for folder in (after, *([] if accept or before.suffix == ".json" else [before])):
+        check_run(folder)  # before anything that reads records is imported
     from taskmark.atomic_files import write_atomically  # noqa: PLC0415
     from taskmark.gate import comparison_formats  # noqa: PLC0415
     from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
 
     console = PlainConsole()
-    check_run(after)
     records = read_records(after)
     comparison, notes = _compared(before, records) if accept is None else _former(before, records)
     if comparison is not None:
@@ -118,7 +119,6 @@ def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, l
         check_same_suite(before, baseline, records)
         rows, devices = baseline_rows(before, baseline), set(baseline.devices)
     else:
-        check_run(before)
         old = read_records(before)
         rows, devices = rows_of(old), {record.provenance.device for record in old}
     notes = []

@@ -71,6 +71,7 @@ def call(*arguments, cwd, heavy=HEAVY, **environment):
         ("submit tie", 2, "did you mean 'ties'"),
         ("experts export there --suite mni", 2, "did you mean 'mini'"),
         ("report --out nowhere", 2, "no records in 'nowhere'"),
+        ("compare nowhere elsewhere", 2, "no records in 'elsewhere'"),
         ("reproduce --list", 0, "tangent"),
         ("reproduce tngent", 2, "did you mean 'tangent'"),
         ("data list", 0, "cars"),
