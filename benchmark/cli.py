@@ -1,4 +1,4 @@
-"""The command line: `taskmark run | report | list | check | compare | cache` and more."""
+"""The command line: `taskmark run | report | list | show | check | compare` and more."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ from typing import Annotated, Any
 
 import typer
 
+from taskmark.commands import completion
 from taskmark.commands.backbones_app import backbones
 from taskmark.commands.data_app import data
+from taskmark.commands.groups import Group, GroupOfMethods
 from taskmark.commands.options import Estimate, Json, Quiet, Submissions, config_of, takes
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 app = typer.Typer(
+    cls=Group,
     help="A benchmark of model editing: what happens to a model under arithmetic on its weights.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-cache = typer.Typer(help="Manage the store of artifacts.", no_args_is_help=True)
+cache = typer.Typer(cls=Group, help="Manage the store of artifacts.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
 app.add_typer(data, name="data")
 
-experts = typer.Typer(help="Export the experts that a run tuned.", no_args_is_help=True)
+experts = typer.Typer(cls=Group, help="Export the experts that a run tuned.", no_args_is_help=True)
 app.add_typer(experts, name="experts")
 app.add_typer(backbones, name="backbones")
+
+new = typer.Typer(
+    cls=GroupOfMethods,
+    help="Write a file to start from: a method (`taskmark new my_method`), or a suite.",
+    no_args_is_help=True,
+)
+app.add_typer(new, name="new")
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -90,25 +99,54 @@ def run(
 @takes("out")
 def report(*, submissions: Submissions = None, quiet: Quiet = False, **options: Any) -> None:
     """Build tables and the leaderboard again from the records in a folder."""
-    from taskmark.commands.run_commands import report_command  # noqa: PLC0415
+    from taskmark.commands.reporting import report_command  # noqa: PLC0415
 
     report_command(config_of(options).out, quiet=quiet, submissions=submissions)
 
 
 @app.command("list")
 @takes("suite", "plugins")
-def list_all(**options: Any) -> None:
+def list_all(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WHAT]",
+            help="suites, tasks, backbones, recipes or methods; by default all of them.",
+            autocompletion=completion.complete_kinds,
+        ),
+    ] = None,
+    **options: Any,
+) -> None:
     """List suites, and the tasks, backbones, recipes and methods that a run can name."""
-    from taskmark.commands.run_commands import list_command  # noqa: PLC0415
+    from taskmark.commands.listing import list_command  # noqa: PLC0415
 
     config = config_of(options)
-    list_command(config.suite, config.plugins)
+    list_command(what, config.suite, config.plugins)
 
 
 @app.command()
-def new(
-    name: Annotated[str, typer.Argument(help="Name of the method, such as my_method.")],
-    folder: Annotated[Path, typer.Option(help="Folder for the file.")] = Path(),
+@takes("plugins")
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A method or a suite.", autocompletion=completion.complete_shown
+        ),
+    ],
+    **options: Any,
+) -> None:
+    """Describe a method with its hyper-parameters, or a suite."""
+    from taskmark.commands.listing import show_command  # noqa: PLC0415
+
+    show_command(name, config_of(options).plugins)
+
+
+@new.command("method")
+def new_method(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the method, such as my_method.")
+    ],
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the file.")] = Path(),
 ) -> None:
     """Write a file with a working method to start from."""
     from taskmark.commands.author_commands import new_command  # noqa: PLC0415
@@ -116,12 +154,48 @@ def new(
     new_command(name, folder)
 
 
+@new.command("suite")
+def new_suite(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the suite, such as my-suite.")
+    ],
+    task: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=PATH",
+            help="A task: a folder with a folder of images per class (maybe within train, "
+            "validation and test), or a table (.csv) with the columns path, label and maybe "
+            "split. To be repeated.",
+        ),
+    ],
+    backbone: Annotated[
+        list[str],
+        typer.Option(
+            metavar="MODEL",
+            help="A model of timm, or of open_clip as MODEL:TAG, with the library's weights; "
+            "MODEL=FILE takes those of a file, MODEL=random draws them. May be repeated.",
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to write to; by default NAME.")
+    ] = None,
+) -> None:
+    """Write a suite of your own images and models, which runs as it stands."""
+    from taskmark.commands.own_suites import new_suite_command  # noqa: PLC0415 - imports torch
+
+    new_suite_command(name, tasks=task, models=backbone, folder=folder or Path(name))
+
+
 @app.command()
 @takes("time_limit", "since", time_limit=300.0)
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Methods or plug-in files; by default all built-in methods."),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Methods or plug-in files; by default all built-in methods.",
+            autocompletion=completion.complete_methods,
+        ),
     ] = None,
     *,
     large: Annotated[
@@ -140,11 +214,16 @@ def check(
 @app.command()
 @takes("out")
 def submit(
-    method: Annotated[str, typer.Argument(help="File with the method, or a package's method.")],
+    method: Annotated[
+        str, typer.Argument(metavar="NAME", help="File with the method, or a package's method.")
+    ],
     package: Annotated[
-        str | None, typer.Option(help="The published package that has it: name==version.")
+        str | None,
+        typer.Option(metavar="NAME", help="The published package that has it: name==version."),
     ] = None,
-    to: Annotated[Path, typer.Option(help="Folder of submissions.")] = Path("submissions"),
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of submissions.")] = Path(
+        "submissions"
+    ),
     **options: Any,
 ) -> None:
     """Collect and check the records of a method, and write the folder to commit."""
@@ -169,15 +248,18 @@ def submit(
 )
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Papers (see --list), or folders of submissions.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Papers (see --list), or folders of submissions."),
     ] = None,
     suite: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another suite that a paper names.")
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="File for a paper's table, in Markdown.")
+        Path | None, typer.Option(metavar="FILE", help="File for a paper's table, in Markdown.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON file for a paper's table.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file for a paper's table.")
+    ] = None,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what a paper's run would do, and stop.")
@@ -213,19 +295,29 @@ def reproduce(
 @app.command()
 def compare(
     before: Annotated[
-        Path, typer.Argument(help="Folder of the earlier run, or a baseline (.json).")
+        Path,
+        typer.Argument(metavar="BEFORE", help="Folder of the earlier run, or a baseline (.json)."),
     ],
-    after: Annotated[Path, typer.Argument(help="Folder of the later run.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="Folder of the later run.")],
     accept: Annotated[
         str | None,
-        typer.Option(help="Make the later run the baseline; the reason goes into the changelog."),
+        typer.Option(
+            metavar="REASON",
+            help="Make the later run the baseline; the reason goes into the changelog.",
+        ),
     ] = None,
-    changelog: Annotated[Path, typer.Option(help="File for --accept.")] = Path("CHANGELOG.md"),
+    changelog: Annotated[Path, typer.Option(metavar="FILE", help="File for --accept.")] = Path(
+        "CHANGELOG.md"
+    ),
     markdown: Annotated[
-        Path | None, typer.Option(help="Markdown file, for a pull request.")
+        Path | None, typer.Option(metavar="FILE", help="Markdown file, for a pull request.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="JUnit XML file, for CI.")] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON file, for machines.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JUnit XML file, for CI.")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON file, for machines.")
+    ] = None,
 ) -> None:
     """Compare two runs image by image; exit 1 if an accuracy moved."""
     from taskmark.commands.run_commands import compare_command  # noqa: PLC0415
@@ -238,9 +330,12 @@ def compare(
 @takes("suite", "backbones", "tasks", "seeds", "device", "store")
 def experts_export(
     folder: Annotated[
-        Path, typer.Argument(help="Folder to write to, BACKBONE/SEED/TASK.safetensors.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder to write to, BACKBONE/SEED/TASK.safetensors."
+        ),
     ],
-    recipe: Annotated[str, typer.Option(help="standard or tangent.")] = "standard",
+    recipe: Annotated[str, typer.Option(metavar="NAME", help="standard or tangent.")] = "standard",
     **options: Any,
 ) -> None:
     """Write the experts that a run tuned, to use elsewhere with --experts."""
@@ -252,7 +347,9 @@ def experts_export(
 @cache.command("list")
 @takes("store")
 def cache_list(
-    kind: Annotated[str | None, typer.Argument(help="One kind of artifact, in detail.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help="One kind of artifact, in detail.")
+    ] = None,
     **options: Any,
 ) -> None:
     """Show what is stored, how large it is, and what uses what."""

@@ -52,7 +52,8 @@ def terminal_table(records: Iterable[Record]) -> Table:
     )
     for board in boards(keep_newest(records)):
         whose = f", experts of {board.experts.family}" if board.experts else ""
-        table.add_row("", Text(f"{board.backbone}{whose}", style="bold"))
+        not_frozen = ", not frozen" if board.suite.variant.unresolved else ""
+        table.add_row("", Text(f"{board.backbone}{whose}{not_frozen}", style="bold"))
         for row in board.rows:
             # Text, so that nothing from outside is read as markup.
             cells = [Text(cell) for cell in _cells(row)]

@@ -7,10 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
-
-from taskmark.contract.foreign_weights import named_tensors
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
@@ -44,6 +40,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         )
     if not path.is_file():
         raise TaskmarkError(f"There is no file of weights {path}; see how the name is spelt.")
+    from safetensors.torch import load_file  # noqa: PLC0415 - a list of files needs no torch
+
     try:
         if path.suffix.lower() == SUFFIXES[0]:
             return load_file(path)
@@ -114,6 +112,8 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _unpacked(path: Path) -> object:
+    import torch  # noqa: PLC0415 - likewise
+
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -136,6 +136,8 @@ def _holds_more_than_tensors(reason: str) -> bool:
 
 
 def _tensors(content: object, path: Path) -> dict[str, Tensor]:
+    from taskmark.contract.foreign_weights import named_tensors  # noqa: PLC0415 - likewise
+
     found = named_tensors(content, str(path)) if isinstance(content, Mapping) else {}
     if not found:
         raise TaskmarkError(f"{path} holds no tensors by name; bring a state dict.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,26 @@ from taskmark.plugins.registry import find
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-LIBRARY, PLUGIN = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+SESSION, LIBRARY, PLUGIN = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
+
+
+def test_the_session_runs_on_a_suite_for_tests(tiny_suite, tmp_path):
+    text = SESSION.replace('"smoke"', repr(str(tiny_suite))).replace("image_text", "plain")
+    shorter = 'recipes="standard", tasks="hills", store="store", quiet=True, out='
+    assert "out=" in text
+    (tmp_path / "session.py").write_text(text.replace("out=", shorter, 1), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "session.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(entry for entry in sys.path if entry), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "smoke-results" / "site" / "index.html").is_file()
+    assert (tmp_path / "smoke-results" / "plugins" / "doubled.py").is_file()
 
 
 def test_the_library_example_merges_three_models():

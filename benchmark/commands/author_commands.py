@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskmark.commands.name_checks import check_methods
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError, unknown
 
@@ -20,7 +21,7 @@ SUBMISSIONS = Path("submissions")
 
 def new_command(name: str, folder: Path) -> None:
     """Write a new method, and say what to do with it."""
-    from taskmark.plugins.new_method import write_method  # noqa: PLC0415 - imports torch
+    from taskmark.plugins.new_method import write_method  # noqa: PLC0415
 
     path = write_method(name, folder)
     console = PlainConsole()
@@ -39,6 +40,7 @@ def check_command(
     """
     console = PlainConsole()
     files = [Path(name) for name in names if name.endswith(".py")]
+    check_methods([name for name in names if not name.endswith(".py")], files)
     if since is not None:
         names, files = _changed_methods(since, names, files)
         if not names and not files:
@@ -70,6 +72,8 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
     Raises:
         TaskmarkError: if the method is unknown or its records cannot be submitted.
     """
+    files = [Path(name)] if name.endswith(".py") else []
+    check_methods([] if files else [name], files)
     from taskmark.plugins.submitting import (  # noqa: PLC0415
         SubmittedCode,
         check_source,
@@ -79,7 +83,6 @@ def submit_command(name: str, *, package: str | None, out: Path, to: Path) -> No
     from taskmark.records.record_files import read_records  # noqa: PLC0415 - imports torch
 
     console = PlainConsole()
-    files = [Path(name)] if name.endswith(".py") else []
     methods = _found(files, 300.0)
     wanted = [key for key, found in methods.items() if found.origin == "file"] or [name]
     records = read_records(out)

@@ -9,7 +9,6 @@ from rich.table import Table
 from taskmark.commands.for_each_name import for_each
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import weight_lookup
 from taskmark.suites.real.backbones.backbone_lock import (
     LockedBackbone,
@@ -55,11 +54,13 @@ def verify_backbones(names: Sequence[str]) -> None:
     Raises:
         TaskmarkError: if one is unknown, or is named and not here.
     """
+    from taskmark.suites.real.backbones import loading  # noqa: PLC0415 - imports torch
+
     n_bad = 0
     for name in names or [name for name in definitions() if _is_here(name)]:
-        found = backbones.weights_sha256(name)
+        found = loading.weights_sha256(name)
         try:
-            backbones.load(name)
+            loading.load(name)
         except TaskmarkError as error:
             n_bad += 1
             _say(f"{name}: {error}")
@@ -76,6 +77,8 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
     Raises:
         TaskmarkError: if one is unknown or cannot be had, or the file cannot be written.
     """
+    from taskmark.suites.real.backbones import loading  # noqa: PLC0415 - imports torch
+
     if revision and len(names) != 1:
         raise TaskmarkError(
             f"--revision {revision} is a commit of one repository; name one backbone with it."
@@ -89,7 +92,7 @@ def lock_backbones(names: Sequence[str], revision: str | None) -> None:
         if definition(name).seed is None or revision is not None:
             found = weight_lookup.resolve(name, revision)
         else:
-            found = LockedBackbone(sha256=backbones.weights_sha256(name))
+            found = LockedBackbone(sha256=loading.weights_sha256(name))
         # One by one, so that an interrupted command has not worked in vain.
         known = read_lock() if lock_file().exists() else {}
         write_lock({**known, name: found}, lock_file())

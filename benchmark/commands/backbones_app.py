@@ -8,16 +8,21 @@ from typing import Annotated
 
 import typer
 
+from taskmark.commands.groups import Group
 from taskmark.commands.options import OfSuite
 
 backbones = typer.Typer(
+    cls=Group,
     help="Get the weights of the real suites. Put your own files, such as "
     "clip-b-32-openai.safetensors, in the folder that TASKMARK_BACKBONES names.",
     no_args_is_help=True,
 )
 
 Names = Annotated[
-    list[str] | None, typer.Argument(help="Backbones, such as clip-b-32-openai; by default all.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Backbones, such as clip-b-32-openai; by default all."
+    ),
 ]
 
 
@@ -52,7 +57,8 @@ def backbones_lock(
     names: Names = None,
     suite: OfSuite = None,
     revision: Annotated[
-        str | None, typer.Option(help="A full commit hash; by default the newest commit.")
+        str | None,
+        typer.Option(metavar="COMMIT", help="A full commit hash; by default the newest."),
     ] = None,
 ) -> None:
     """Resolve backbones: fetch their weights, and write commit and hash to the lock file."""

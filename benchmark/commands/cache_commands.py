@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from taskmark.console import PlainConsole
-from taskmark.engine.run import default_store
 from taskmark.errors import TaskmarkError, unknown
 from taskmark.store import inventory
-from taskmark.store.address import old_store_size
+from taskmark.store.address import default_store, old_store_size
 from taskmark.store.artifacts import Store
 from taskmark.store.locks import lock_out_runs
 

@@ -9,25 +9,38 @@ from typing import Annotated
 
 import typer
 
+from taskmark.commands.groups import Group
 from taskmark.commands.options import OfSuite
 
-data = typer.Typer(help="Get the data of the real suites.", no_args_is_help=True)
+data = typer.Typer(cls=Group, help="Get the data of the real suites.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Data sets; by default all known ones.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", help="Data sets; by default all known ones."),
+]
 LockFile = Annotated[
     Path | None,
-    typer.Option("--lock", help="Lock file; by default TASKMARK_DATA_LOCK, or the built-in one."),
+    typer.Option(
+        "--lock",
+        metavar="FILE",
+        help="Lock file; by default TASKMARK_DATA_LOCK, or the built-in one.",
+    ),
 ]
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "--folder", help="Folder of decoded images; by default TASKMARK_DATA, or your cache."
+        "--folder",
+        metavar="FOLDER",
+        help="Folder of decoded images; by default TASKMARK_DATA, or your cache.",
     ),
 ]
 DecodingWorkers = Annotated[
     int | None,
     typer.Option(
-        "--workers", help="Processes that decode; by default one per core; 0: only this one.", min=0
+        "--workers",
+        metavar="N",
+        help="Processes that decode; by default one per core; 0: only this one.",
+        min=0,
     ),
 ]
 
@@ -74,7 +87,8 @@ def data_lock(
     folder: Folder = None,
     workers: DecodingWorkers = None,
     revision: Annotated[
-        str | None, typer.Option(help="A full commit hash; by default the newest commit.")
+        str | None,
+        typer.Option(metavar="COMMIT", help="A full commit hash; by default the newest."),
     ] = None,
 ) -> None:
     """Resolve data sets: fetch and decode them, and write commit and hashes to the lock file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from taskmark.commands.name_checks import check_names
 from taskmark.console import PlainConsole
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def export_command(folder: Path, config: RunConfig, *, recipe: str) -> None:
     Raises:
         TaskmarkError: if a name is unknown, or the run has not made them.
     """
+    check_names(config)
     from taskmark.atomic_files import check_writable  # noqa: PLC0415
     from taskmark.engine.run import prepare  # noqa: PLC0415 - imports torch
     from taskmark.experts.expert_export import export_experts, words_of_run  # noqa: PLC0415

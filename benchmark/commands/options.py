@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from annotated_types import Ge, Lt
 
+from taskmark.commands.completion import COMPLETIONS
 from taskmark.config import RunConfig
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ def _parameter(name: str, defaults: dict[str, Any]) -> inspect.Parameter:
         text = f"{text} May be repeated."
     low, high = _limits(field)
     option = typer.Option(
-        option_name(name), help=text, metavar=_METAVARS.get(name), min=low, max=high
+        option_name(name),
+        help=text,
+        metavar=_METAVARS.get(name),
+        min=low,
+        max=high,
+        autocompletion=COMPLETIONS.get(name),
     )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]

@@ -1,28 +1,27 @@
-"""What `taskmark run`, `report`, `list` and `compare` do."""
+"""What `taskmark run` and `taskmark compare` do."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
-
+from taskmark.commands.name_checks import check_names
+from taskmark.commands.reporting import check_run, report_command
 from taskmark.console import PlainConsole
 from taskmark.errors import TaskmarkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from taskmark.config import RunConfig
     from taskmark.gate.compare import RunComparison
     from taskmark.records.record import Record
-    from taskmark.suite.suite_file import Suite
 
 
 def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bool = False) -> None:
     """Run, show progress, build the report, and print the table; or say what that would take."""
+    check_names(config)  # before anything that computes is imported
     from taskmark.commands.live_report import LiveReport, build_partial, watch_both  # noqa: PLC0415
     from taskmark.engine.event_lines import EventLines  # noqa: PLC0415
     from taskmark.engine.progress import Display  # noqa: PLC0415
@@ -51,61 +50,6 @@ def run_command(config: RunConfig, *, quiet: bool, json: bool, only_estimate: bo
     console.say(f"{len(outcome.records)} rows in {outcome.seconds:.0f} s.")
 
 
-def report_command(
-    out: Path,
-    *,
-    quiet: bool,
-    records: Sequence[Record] | None = None,
-    submissions: Path | None = None,
-) -> None:
-    """Build tables and site, print the table of these records (or all) and the page's path."""
-    from taskmark import reports  # noqa: PLC0415 - imports matplotlib
-    from taskmark.records.localisation_record import LocalisationRecord  # noqa: PLC0415
-    from taskmark.records.negation_record import NegationRecord  # noqa: PLC0415
-    from taskmark.records.record_files import read_kind  # noqa: PLC0415
-
-    console = PlainConsole(quiet=quiet)
-    _check_run(out)
-    page = reports.build(out, submissions=submissions)
-    shown = records if records is not None else reports.read_records(out)
-    console.show(reports.terminal_table(shown), keep=reports.KEY_COLUMNS)
-    if findings := reports.terminal_findings(out):
-        console.say(findings)
-    lines = [record.line() for record in read_kind(out, NegationRecord)]
-    lines += [record.line() for record in read_kind(out, LocalisationRecord)]
-    for line in lines:
-        console.say(line)
-    console.say(f"Leaderboard: {page.resolve()}")
-
-
-def list_command(suite_name: str, plugins: Sequence[Path]) -> None:
-    """Print what a run can name."""
-    from taskmark.contract.recipe import RECIPES  # noqa: PLC0415
-    from taskmark.plugins.method_choice import GROUPS  # noqa: PLC0415
-    from taskmark.plugins.registry import find  # noqa: PLC0415 - imports torch
-    from taskmark.suite.suite_file import find_suites, load, read  # noqa: PLC0415
-
-    console = PlainConsole()
-    suite = load(suite_name)
-    suites = {name: read(path) for name, path in find_suites().items() if "@" in name}
-    console.show(_table("suite", ((name, _said(found)) for name, found in suites.items())))
-    title = f"of {suite.name} {suite.version}"
-    console.show(_table(f"task {title}", ((n, t.summary) for n, t in suite.tasks.items())))
-    console.show(
-        _table(
-            f"backbone {title}",
-            ((n, f"{b.summary} ({b.heads} heads)") for n, b in suite.backbones.items()),
-        )
-    )
-    console.show(_table("recipe", ((r.name, r.summary) for r in RECIPES.values())))
-    console.show(_table("group of methods", GROUPS.items()))
-    rows = (
-        (name, f"{found.method.summary()} [{found.method.track}, {found.method.role}]")
-        for name, found in sorted(find(plugins).items())
-    )
-    console.show(_table("method", rows))
-
-
 def compare_command(
     before: Path,
     after: Path,
@@ -123,13 +67,14 @@ def compare_command(
         changelog: the file that then says why.
         outputs: files to write the comparison to, by "markdown", "junit" and "json".
     """
+    for folder in (after, *([] if accept or before.suffix == ".json" else [before])):
+        check_run(folder)  # before anything that reads records is imported
     from taskmark.atomic_files import write_atomically  # noqa: PLC0415
     from taskmark.gate import comparison_formats  # noqa: PLC0415
     from taskmark.gate.accepting import accept as make_baseline  # noqa: PLC0415
     from taskmark.reports import read_records  # noqa: PLC0415
 
     console = PlainConsole()
-    _check_run(after)
     records = read_records(after)
     comparison, notes = _compared(before, records) if accept is None else _former(before, records)
     if comparison is not None:
@@ -178,7 +123,6 @@ def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, l
         check_same_suite(before, baseline, records)
         rows, devices = baseline_rows(before, baseline), set(baseline.devices)
     else:
-        _check_run(before)
         old = read_records(before)
         rows, devices = rows_of(old), {record.provenance.device for record in old}
     notes = []
@@ -188,22 +132,3 @@ def _compared(before: Path, records: Sequence[Record]) -> tuple[RunComparison, l
     if any(record.provenance.dirty for record in records):
         notes.append("The new records were made by a tree with changes that are not committed.")
     return compare(rows, rows_of(records), gate_of, guards_all=is_baseline), notes
-
-
-def _check_run(folder: Path) -> None:
-    if not (folder / "records").is_dir():
-        raise TaskmarkError(
-            f"There are no records in {str(folder)!r}; "
-            "give the folder that a run wrote to with --out."
-        )
-
-
-def _said(suite: Suite) -> str:
-    return suite.summary if suite.frozen else f"[not frozen] {suite.summary}"
-
-
-def _table(title: str, rows: Iterable[tuple[str, str]]) -> Table:
-    table = Table(title, "", box=None, pad_edge=False, title_justify="left")
-    for name, text in rows:
-        table.add_row(Text(name), Text(text))  # Text, so that brackets are not read as markup
-    return table

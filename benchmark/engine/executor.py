@@ -5,18 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from taskmark.engine import worker
 from taskmark.errors import CorruptArtifactError
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from taskmark.engine.job import Job
     from taskmark.engine.stage_store import StageStore
 
@@ -244,7 +248,7 @@ class _Crew:
 
 def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[tuple[str | None, float]]:
     try:
-        with _interrupts_held_back():
+        with _interrupts_held_back(), _main_module_hidden():
             return pool.submit(worker.work, job)
     except BrokenProcessPool as error:  # a worker died since we last looked
         future: Future[tuple[str | None, float]] = Future()
@@ -260,6 +264,17 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    # A worker that starts here would import the script that runs, and so run it once more.
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _inline(queue: _Queue, store: StageStore, listener: Listener) -> None:
@@ -285,6 +300,7 @@ def _pool(workers: int, store: StageStore, devices: Sequence[str]) -> Iterator[P
     free = spawn.SimpleQueue()  # of which each worker takes one as it starts
     for device in devices[:workers]:
         free.put(device)
+    others = set(multiprocessing.active_children())  # of whoever runs this in a process of theirs
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     pool = ProcessPoolExecutor(
@@ -297,7 +313,7 @@ def _pool(workers: int, store: StageStore, devices: Sequence[str]) -> Iterator[P
         yield pool
         pool.shutdown()
     except BaseException:
-        _end(pool)
+        _end(pool, set(multiprocessing.active_children()) - others)
         raise
     finally:
         for name, value in before.items():
@@ -307,8 +323,7 @@ def _pool(workers: int, store: StageStore, devices: Sequence[str]) -> Iterator[P
                 os.environ[name] = value
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    processes = list(multiprocessing.active_children())
+def _end(pool: ProcessPoolExecutor, processes: Collection[BaseProcess]) -> None:
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()

@@ -8,10 +8,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import platformdirs
 
 from taskmark.atomic_files import check_writable, remove_abandoned_drafts
 from taskmark.engine.executor import Event, execute
@@ -30,7 +27,7 @@ from taskmark.records.record_files import write_record
 from taskmark.records.write_catalogue import catalogue_methods, catalogue_suite
 from taskmark.stages.method_call import PluginFiles
 from taskmark.stages.task_inputs import Data
-from taskmark.store.address import folder_of, old_store_size
+from taskmark.store.address import default_store, folder_of, old_store_size
 from taskmark.store.artifacts import Store
 from taskmark.store.locks import ArtifactLocks
 from taskmark.store.tuning_checkpoints import discard_outlived
@@ -39,6 +36,7 @@ from taskmark.suite.unfrozen_suites import prepare_suite, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from taskmark.config import RunConfig
     from taskmark.records.envelope import Envelope
@@ -85,12 +83,6 @@ class Prepared:
 
     request: Request
     store: StageStore
-
-
-def default_store() -> Path:
-    """The folder of artifacts: TASKMARK_STORE, or taskmark in the user's cache folder."""
-    named = os.environ.get("TASKMARK_STORE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("taskmark"))
 
 
 def prepare(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from taskmark.errors import TaskmarkError, unknown
 
+KINDS = ("cpu", "cuda")
+
 
 def kind_of(device: str) -> str:
     """The kind of a device, "cpu" or "cuda"; results of one kind are alike whichever it was."""
@@ -50,8 +52,8 @@ def choose_device(name: str) -> str:
     kind = name.partition(":")[0]
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if kind not in ("cpu", "cuda"):
-        raise unknown("device", name, ("auto", "cpu", "cuda"))
+    if kind not in KINDS:
+        raise unknown("device", name, ("auto", *KINDS))
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.plugins.registry import built_in
+from taskmark.plugins.method_index import index_methods
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,11 +51,10 @@ def write_method(name: str, folder: Path) -> Path:
             f"The name {name!r} is not an identifier in lower case; use letters, digits and "
             "underscores, such as my_method."
         )
-    for found in built_in():
-        if found.method.name == name:
-            raise TaskmarkError(
-                f"There is a method {name!r} already, in {found.source}; choose another name."
-            )
+    if (taken := index_methods().methods.get(name)) is not None:
+        raise TaskmarkError(
+            f"There is a method {name!r} already, in {taken.source}; choose another name."
+        )
     path = folder / f"{name}.py"
     words = name.split("_")
     text = _TEXT.format(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -23,6 +23,7 @@ from taskmark.errors import TaskmarkError, sentence, unknown
 from taskmark.inference.scale_search import is_interval
 from taskmark.plugins.hyperparameters import hyperparameters_of
 from taskmark.plugins.method_choice import GROUPS
+from taskmark.plugins.method_index import BUILT_IN_PACKAGE, ENTRY_POINT_GROUP, Origin
 from taskmark.records.envelope import Role, Track
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
 
     from taskmark.records.catalogue import HyperParameter
 
-ENTRY_POINT_GROUP = "taskmark.methods"
-_BUILT_IN_PACKAGE = "taskmark.methods"
 _CHOICES = {"track": get_args(Track), "role": get_args(Role), "recipe": tuple(RECIPES)}
-
-Origin = Literal["built-in", "package", "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +144,10 @@ def build(method: type[Method], hyperparameters: dict[str, Any]) -> Method:
 
 def built_in() -> Iterator[Found]:
     """The methods of taskmark itself, in the order of their names; a file may define several."""
-    package = importlib.import_module(_BUILT_IN_PACKAGE)
+    package = importlib.import_module(BUILT_IN_PACKAGE)
     found: list[Found] = []
     for entry in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{_BUILT_IN_PACKAGE}.{entry.name}")
+        module = importlib.import_module(f"{BUILT_IN_PACKAGE}.{entry.name}")
         found += _defined_in(module, "built-in")
     yield from sorted(found, key=lambda one: one.method.name)
 

@@ -22,11 +22,10 @@ from taskmark.contract.method import Method
 from taskmark.errors import TaskmarkError
 from taskmark.machine.costs import Spent
 from taskmark.plugins.child import EDIT, STATED
+from taskmark.plugins.method_index import ENTRY_POINT_GROUP, Origin
 from taskmark.plugins.process import Heard, PluginError, read_tensors, run_isolated
 from taskmark.plugins.registry import (
-    ENTRY_POINT_GROUP,
     Found,
-    Origin,
     built_in,
     by_name,
     check_facts,
@@ -36,6 +35,7 @@ from taskmark.records.catalogue import HyperParameter
 from taskmark.records.envelope import Role, Track
 from taskmark.records.frozen import Frozen
 from taskmark.store.keys import source_of
+from taskmark.suite.provider import module_of, private_paths
 from taskmark.suites.real.data.arrays import default_folder
 
 if TYPE_CHECKING:
@@ -62,12 +62,14 @@ class Limits:
         Images that lie outside of the store are refused as a folder, wherever that is, and so is
         the cache that they were fetched into as they are published.
         """
-        package = self.provider.rpartition(".")[0]
-        file = source_of(self.provider).resolve()
+        module = module_of(self.provider)
+        package = module.rpartition(".")[0]
+        file = source_of(module).resolve()
         fetched = default_folder().resolve(), Path(hub.HF_HUB_CACHE).resolve()
+        own = [path.resolve() for path in private_paths(self.provider)]
         return {
-            "refused_modules": [package or self.provider],
-            "refused_paths": [str(file.parent if package else file), *map(str, fetched)],
+            "refused_modules": [package or module],
+            "refused_paths": [str(file.parent if package else file), *map(str, (*fetched, *own))],
         }
 
 

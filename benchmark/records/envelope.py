@@ -12,6 +12,7 @@ from taskmark.records.suite_facts import SuiteFacts
 Heads = Literal["probed", "zero-shot", "own", "none"]
 Track = Literal["weights", "unlabelled", "labelled"]
 Role = Literal["competitor", "baseline", "reference"]
+Search = Literal["exact", "racing"]
 
 
 class MethodFacts(Frozen):

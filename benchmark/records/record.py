@@ -6,12 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from taskmark.records.envelope import Envelope, MethodFacts
+from taskmark.records.envelope import Envelope, MethodFacts, Search
 from taskmark.records.frozen import Frozen
 from taskmark.records.packing import unpack_bits
 
 State = Literal["ok", "failed", "skipped"]
-Search = Literal["exact", "racing"]
 
 
 class Seeds(Frozen):

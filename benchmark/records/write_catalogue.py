@@ -26,6 +26,7 @@ from taskmark.records.catalogue import (
     read_catalogue,
     suite_path,
 )
+from taskmark.suite.provider import module_of
 from taskmark.suite.suite_file import UNRESOLVED
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _known_hash(found: str, former: BackboneEntry | None) -> str:
 
 
 def _card(provider: str) -> str:
-    package, _, _ = provider.rpartition(".")
+    package, _, _ = module_of(provider).rpartition(".")
     if not package:
         return ""
     file = importlib.resources.files(package) / CARD

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskmark.inference.readers import Reader
     from taskmark.records.envelope import ExpertOrigin, Provenance
     from taskmark.records.suite_facts import SuiteFacts
-    from taskmark.stages.item_sample import Pick
+    from taskmark.suite.protocol import Pick
     from taskmark.suite.suite_file import Suite
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Pick: TypeAlias = Literal["first", "drawn"]
-"""Which images: the first of a split whose order is random, or some that are drawn from it, as a
-split takes that may be sorted by class, of whose classes the first images show only a few."""
+    from taskmark.suite.protocol import Pick
 
 
 def sample_items(n_images: int, wanted: int, pick: Pick, *, task: str) -> slice | Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import platformdirs
 
 from taskmark.atomic_files import remove_file
 from taskmark.errors import TaskmarkError
@@ -23,6 +26,12 @@ _OLD_DRAFT = re.compile(r"\..+\.@[0-9a-f]{12}-\d+-\d+@(\.[0-9a-f]{8})?\.draft")
 _OLD_LOCK = re.compile(
     r"[a-z_]+-([0-9a-f]{64}|@[0-9a-f]{12}-\d+-\d+@-[0-9a-f]{8})\.(lock|takeover)"
 )
+
+
+def default_store() -> Path:
+    """The folder of artifacts: TASKMARK_STORE, or taskmark in the user's cache folder."""
+    named = os.environ.get("TASKMARK_STORE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("taskmark"))
 
 
 def parse_address(address: str | Path) -> Path:

@@ -13,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 
 from taskmark.atomic_files import remove_file, write_atomically
 from taskmark.errors import CorruptArtifactError, TaskmarkError
-from taskmark.store import tensor_file
 from taskmark.store.address import folder_of, parse_address
 from taskmark.store.image_files import ImageFile, MissingImagesError
 from taskmark.store.recording import Account, current_account, recording
@@ -131,8 +130,10 @@ class Store:
         Raises:
             TaskmarkError: if the disk is full or the folder cannot be written.
         """
+        from taskmark.store.tensor_file import pieces  # noqa: PLC0415 - imports torch
+
         total = hashlib.sha256()
-        write_atomically(self._tensors(kind, key), _hash_pieces(tensor_file.pieces(tensors), total))
+        write_atomically(self._tensors(kind, key), _hash_pieces(pieces(tensors), total))
         account = current_account()  # only now, since rows may be read while they are written
         made = {"label": account.label, "uses": list(account.uses), "notes": list(account.notes)}
         content: dict[str, Any] = {"facts": dict(facts), "made": made}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data.arrays import Arrays, digest
@@ -91,6 +90,8 @@ class ImageFile:
         size, time = status.st_size, status.st_mtime_ns
         if (size, time) != (self.n_bytes, self.mtime_ns):
             self._require(_remembered_digest(self.path, size, time, values.numpy().tobytes()))
+        import torch  # noqa: PLC0415 - what only looks at the store need not wait for it
+
         return torch.from_numpy(np.lib.format.open_memmap(self.path, mode="c"))
 
     def verify(self, values: Tensor) -> None:
@@ -123,4 +124,6 @@ def _digest(path: str, values: Tensor) -> str:
 
 @functools.lru_cache(maxsize=_REMEMBERED)
 def _remembered_digest(path: str, _n_bytes: int, _mtime_ns: int, labels: bytes) -> str:
+    import torch  # noqa: PLC0415 - likewise
+
     return _digest(path, torch.from_numpy(np.frombuffer(labels, np.int64).copy()))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from taskmark.records.envelope import Search
 from taskmark.records.frozen import Frozen
-from taskmark.records.record import Search
-from taskmark.stages.item_sample import Pick
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Pick = Literal["first", "drawn"]
+"""Which images: the first of a split whose order is random, or some that are drawn from it, as a
+split takes that may be sorted by class, of whose classes the first images show only a few."""
 
 
 class Tuning(Frozen):

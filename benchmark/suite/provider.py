@@ -1,4 +1,4 @@
-"""What a suite's provider module must offer: data and backbones, by name."""
+"""What a suite's provider must offer: data and backbones, by name."""
 
 from __future__ import annotations
 
@@ -89,11 +89,34 @@ def fetched(source: Provider) -> Fetched | None:
     return cast("Fetched", source) if hasattr(source, "missing") else None
 
 
-def provider(module: str) -> Provider:
-    """Import a provider module by name."""
-    return cast("Provider", importlib.import_module(module))
+def provider(address: str) -> Provider:
+    """Import a provider: a module, or, as "MODULE:FOLDER", what its `open_suite` makes of a folder.
+
+    Args:
+        address: as a suite has it.
+    """
+    module = importlib.import_module(module_of(address))
+    _, _, folder = address.partition(":")
+    return cast("Provider", module.open_suite(folder) if folder else module)
 
 
-def provider_version(module: str) -> int:
+def module_of(address: str) -> str:
+    """The module of a provider."""
+    return address.partition(":")[0]
+
+
+def locate(address: str, file: Path) -> str:
+    """The address of a provider whose folder counts from a suite file, with an absolute one."""
+    module, colon, folder = address.partition(":")
+    return f"{module}:{(file.parent / folder).resolve()}" if colon else address
+
+
+def private_paths(address: str) -> tuple[Path, ...]:
+    """Where the data is that the code of plug-ins must not read, beyond the provider's package."""
+    source = provider(address) if ":" in address else None
+    return tuple(source.private_paths()) if source and hasattr(source, "private_paths") else ()
+
+
+def provider_version(address: str) -> int:
     """The version that a provider module states as VERSION; 1 where it states none."""
-    return int(getattr(provider(module), "VERSION", 1))
+    return int(getattr(importlib.import_module(module_of(address)), "VERSION", 1))

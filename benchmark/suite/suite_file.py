@@ -15,6 +15,7 @@ from taskmark.records.frozen import Frozen
 from taskmark.records.suite_facts import SuiteFacts, Variant
 from taskmark.suite.extension import Extension, differences, laid_over
 from taskmark.suite.protocol import Fraction, Gate, Positive, Protocol, Tuning
+from taskmark.suite.provider import locate
 from taskmark.suite.toml_files import faults_in_sentences
 
 if TYPE_CHECKING:
@@ -281,6 +282,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> Suite:
         if "extends" in values:
             return _extended(path, content, values, above)
         sha256 = hashlib.sha256(content).hexdigest()
+        if isinstance(values.get("provider"), str):
+            values["provider"] = locate(values["provider"], path)
         return Suite(**values, sha256=sha256, variant=Variant())
 
 
@@ -301,6 +304,8 @@ def _extended(path: Path, content: bytes, values: dict[str, Any], above: tuple[P
     inherited = base.model_dump()
     for name in (*_IDENTITY, "sha256", "variant"):
         del inherited[name]
+    if isinstance(values.get("provider"), str):
+        values["provider"] = locate(values["provider"], path)
     merged = laid_over(inherited, values)
     sha256 = hashlib.sha256(base.sha256.encode() + content).hexdigest()
     suite = Suite(**merged, sha256=sha256, variant=Variant())

@@ -8,7 +8,7 @@ from taskmark.errors import TaskmarkError
 from taskmark.records.frozen import digest
 from taskmark.stages.task_inputs import fingerprint
 from taskmark.store.keys import source_of
-from taskmark.suite.provider import fetched, provider
+from taskmark.suite.provider import fetched, module_of, provider
 from taskmark.suite.suite_file import UNRESOLVED
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def prepare_suite(
         TaskmarkError: if there is no such provider, a backbone is not the suite's, or data or
             weights are missing.
     """
-    source_of(suite.provider)  # before it is imported, so that a wrong name gets its sentence
+    # Before it is imported, so that a wrong name gets its sentence.
+    source_of(module_of(suite.provider))
     source, chosen = provider(suite.provider), suite.chosen(backbones)
     tasks = (*suite.tasks, *(suite.controls if negation else ()))
     if missing := list_missing(suite, source, chosen, tasks):

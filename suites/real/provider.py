@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import towers
+from taskmark.suites.real.backbones import loading, text, towers
 from taskmark.suites.real.backbones.backbone_lock import read_lock as backbones_lock
 from taskmark.suites.real.backbones.encoder import TowerEncoder
 from taskmark.suites.real.backbones.public_backbones import definition as backbone_definition
@@ -33,27 +32,27 @@ def task(name: str) -> TaskData:
 
 def backbone(weights: str) -> tuple[None, nn.Module]:
     """No stem, and the encoder, which takes uint8 images: all of it is tuned."""
-    return None, backbones.load(weights)
+    return None, loading.load(weights)
 
 
 def weights_sha256(weights: str) -> str:
     """The hash of the weights as they are on this machine."""
-    return backbones.weights_sha256(weights)
+    return loading.weights_sha256(weights)
 
 
 def embed_prompts(weights: str, prompts: Sequence[str]) -> Tensor:
     """Text embeddings of unit length, [n, D]."""
-    return backbones.embed_prompts(weights, prompts)
+    return text.embed_prompts(weights, prompts)
 
 
 def logit_scale(weights: str) -> float:
     """What cosines are multiplied with."""
-    return backbones.logit_scale(weights)
+    return text.logit_scale(weights)
 
 
 def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> Mapping[str, Tensor]:
     """An expert that somebody else tuned, by the names of the encoder's parameters."""
-    return backbones.expert_weights(weights, path, ignore=ignore)
+    return loading.expert_weights(weights, path, ignore=ignore)
 
 
 def missing(names: Sequence[str], weights: Sequence[str]) -> str:
@@ -141,7 +140,7 @@ def _weights(names: Sequence[str]) -> list[str]:
     absent: list[str] = []
     for name in names:
         try:
-            backbones.weights_sha256(name)
+            loading.weights_sha256(name)
         except TaskmarkError:
             (absent if name in locks else unresolved).append(name)
     parts = []

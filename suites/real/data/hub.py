@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.hf_api import RepoFile
 
 from taskmark.errors import TaskmarkError
 from taskmark.suites.real.data import repository_paths
@@ -113,6 +112,8 @@ def _needed(data: DataSet, revision: str) -> dict[str, int]:
 
 def _listed(data: DataSet, revision: str) -> dict[str, int]:
     """All files of a repository at a commit: bytes by path."""
+    from huggingface_hub.hf_api import RepoFile  # noqa: PLC0415 - takes half a second
+
     with in_sentences(data.repository, revision):
         entries = huggingface_hub.HfApi().list_repo_tree(
             data.repository, repo_type="dataset", revision=revision, recursive=True

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +43,8 @@ def manifest(n_rows: int) -> Manifest:
     Args:
         n_rows: N.
     """
+    import torch  # noqa: PLC0415 - `taskmark data list` need not wait for it
+
     n_validation = min(n_rows // 10, _LARGEST)
     shuffled = torch.randperm(n_rows, generator=torch.Generator().manual_seed(_SEED)).numpy()
     first = n_rows - n_validation

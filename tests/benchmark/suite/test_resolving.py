@@ -171,9 +171,9 @@ def test_data_that_changes_during_a_run_is_still_refused(draft, tmp_path, monkey
 
 
 def test_shipped_suites_with_open_hashes_say_so_in_the_list(capsys):
-    from taskmark.commands.run_commands import list_command  # noqa: PLC0415 - prints
+    from taskmark.commands.listing import list_command  # noqa: PLC0415 - prints
 
-    list_command("smoke", ())
+    list_command("suites", "smoke", ())
     lines = capsys.readouterr().out.splitlines()
     marked = {line.split()[0] for line in lines if "[not frozen" in line}
     assert "clip-20@1.0" in marked

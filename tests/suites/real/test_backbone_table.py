@@ -8,8 +8,7 @@ import timm
 import tomli_w
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import public_backbones, towers
+from taskmark.suites.real.backbones import loading, public_backbones, towers
 from taskmark.suites.real.backbones.backbone_lock import FILE as LOCK
 from taskmark.suites.real.backbones.backbone_lock import read_lock
 
@@ -55,7 +54,7 @@ def test_the_tower_has_the_features_the_activation_and_the_resolution_of_the_tab
 
 
 def test_the_lock_that_is_shipped_names_backbones_alone():
-    assert set(read_lock(LOCK)) <= set(backbones.names())
+    assert set(read_lock(LOCK)) <= set(loading.names())
 
 
 def test_a_tower_of_another_activation_is_refused():
@@ -83,4 +82,4 @@ def test_a_table_that_contradicts_itself_is_refused(tmp_path, monkeypatch, chang
     (tmp_path / "table.toml").write_text(tomli_w.dumps({"odd": entry}), "utf-8")
     monkeypatch.setenv("TASKMARK_BACKBONES_TABLE", str(tmp_path / "table.toml"))
     with pytest.raises(TaskmarkError, match=told):
-        backbones.names()
+        loading.names()

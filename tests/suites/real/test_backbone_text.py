@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import public_backbones, text
 from taskmark.suites.real.backbones.backbone_lock import write_lock
 
@@ -24,11 +23,11 @@ def test_embeddings_and_scale_are_those_of_open_clip(name):
     own = fixtures.network(fixtures.small()[name])
     with torch.no_grad():
         expected = own.encode_text(open_clip.tokenize(PROMPTS), normalize=True)
-    found = backbones.embed_prompts(name, PROMPTS)
+    found = text.embed_prompts(name, PROMPTS)
     assert torch.allclose(found, expected, rtol=0, atol=1e-6)
     assert torch.allclose(found.norm(dim=1), torch.ones(len(PROMPTS)))
     assert (found[0] - found[1]).abs().max() > 0.01
-    assert backbones.logit_scale(name) == pytest.approx(own.logit_scale.exp().item())
+    assert text.logit_scale(name) == pytest.approx(own.logit_scale.exp().item())
     assert found.dtype == torch.float32
     found.mul_(2.0)  # an ordinary tensor, not one of inference mode
     assert (found @ torch.zeros(24, requires_grad=True)).requires_grad
@@ -37,9 +36,9 @@ def test_embeddings_and_scale_are_those_of_open_clip(name):
 def test_more_prompts_than_fit_a_batch_are_embedded_in_order(monkeypatch):
     monkeypatch.setattr(text, "_BATCH", 3)
     some = [f"number {k}" for k in range(8)]
-    whole = backbones.embed_prompts("clip-b-32-openai", some)
+    whole = text.embed_prompts("clip-b-32-openai", some)
     for k in (0, 4, 7):
-        one = backbones.embed_prompts("clip-b-32-openai", [some[k]])
+        one = text.embed_prompts("clip-b-32-openai", [some[k]])
         assert torch.allclose(whole[k], one[0], rtol=0, atol=1e-6)
 
 
@@ -48,14 +47,14 @@ def test_the_file_is_read_once(small, monkeypatch):
     read = []
     monkeypatch.setattr(text, "read_tensors", lambda path: read.append(path) or load_file(path))
     for _ in range(3):
-        backbones.embed_prompts("clip-b-32-openai", ["a cat"])
-        backbones.logit_scale("clip-b-32-openai")
+        text.embed_prompts("clip-b-32-openai", ["a cat"])
+        text.logit_scale("clip-b-32-openai")
     assert read == [small.file("clip-b-32-openai")]
 
 
 @pytest.mark.parametrize("name", ["mae-b-16", "clip-b-16-openai-tower", "vit-b-16-random"])
 def test_a_backbone_without_text_says_so(name):
-    for call in (backbones.logit_scale, lambda name: backbones.embed_prompts(name, ["a cat"])):
+    for call in (text.logit_scale, lambda name: text.embed_prompts(name, ["a cat"])):
         with pytest.raises(TaskmarkError, match=f"{name!r} has no text tower; its heads are prob"):
             call(name)
 
@@ -90,4 +89,4 @@ def test_a_file_with_another_text_tower_is_refused(small, tmp_path, monkeypatch)
     with pytest.raises(
         TaskmarkError, match=r"missing: ln_final\.weight; unexpected: ln_extra\.weight"
     ):
-        backbones.logit_scale("clip-b-32-openai")
+        text.logit_scale("clip-b-32-openai")

@@ -19,7 +19,6 @@ from taskmark import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.gram import gather_gram_matrices
 from taskmark.inference.linearised import value_and_tangent
-from taskmark.suites.real import backbones
 from taskmark.suites.real.backbones import loading, public_backbones, towers
 from taskmark.suites.real.backbones.backbone_lock import FILE as LOCK_FILE
 from taskmark.suites.real.backbones.backbone_lock import read_lock, write_lock
@@ -55,7 +54,7 @@ def of_library(name, images):
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in {"dinov2-b-14", "vit-b-16-random"}])
 def test_features_are_those_of_the_library(name, images):
-    encoder = backbones.load(name)
+    encoder = loading.load(name)
     assert not encoder.training
     expected = of_library(name, normalised(images, name))
     assert torch.allclose(encoder(images), expected, rtol=0, atol=4e-6)
@@ -71,7 +70,7 @@ def test_positions_of_another_resolution_are_resampled_as_timm_does_it(small, im
         num_classes=0,
         **table["options"],
     ).eval()
-    found = backbones.load("dinov2-b-14")
+    found = loading.load("dinov2-b-14")
     assert torch.equal(found.tower.pos_embed, own.pos_embed)
     expected = own(normalised(images, "dinov2-b-14"))
     assert torch.allclose(found(images), expected, rtol=0, atol=4e-6)
@@ -79,7 +78,7 @@ def test_positions_of_another_resolution_are_resampled_as_timm_does_it(small, im
 
 @pytest.mark.usefixtures("small")
 def test_images_of_another_side_are_resized_as_pillow_does_it():
-    encoder = backbones.load("vit-s-16-augreg-in21k")
+    encoder = loading.load("vit-s-16-augreg-in21k")
     levels = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
     ours = torch.from_numpy(levels).permute(2, 0, 1)[None]
     pillow = np.asarray(Image.fromarray(levels).resize((32, 32), Image.Resampling.BICUBIC))
@@ -116,7 +115,7 @@ def test_preparing_images_is_the_same_under_autocast_and_has_a_tangent(size):
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", NAMES)
 def test_all_that_can_be_edited_is_the_tower_and_all_of_it_counts(name, images):
-    encoder = backbones.load(name)
+    encoder = loading.load(name)
     assert set(dict(encoder.named_parameters())) == set(encoder.state_dict())
     assert all(part.startswith("tower.") for part in encoder.state_dict())
     assert all(parameter.requires_grad for parameter in encoder.parameters())
@@ -129,7 +128,7 @@ def test_all_that_can_be_edited_is_the_tower_and_all_of_it_counts(name, images):
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", ["vit-b-16-augreg-in21k", "dinov2-b-14", "clip-b-32-openai"])
 def test_gram_matrices_cover_every_matrix_of_attention_and_of_mlps(name, images):
-    encoder = backbones.load(name)
+    encoder = loading.load(name)
     with torch.no_grad(), gather_gram_matrices(encoder) as found:
         encoder(images)
     matrices = {n for n, p in encoder.named_parameters() if p.ndim == 2}
@@ -144,7 +143,7 @@ def test_gram_matrices_cover_every_matrix_of_attention_and_of_mlps(name, images)
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("name", ["vit-b-16-augreg-in21k", "dinov2-b-14", "clip-b-32-openai"])
 def test_the_weights_of_attention_alone_have_heads(name):
-    heads = {part.name: part.heads for part in WeightSpace.of(backbones.load(name))}
+    heads = {part.name: part.heads for part in WeightSpace.of(loading.load(name))}
     assert all(n == (2 if ".attn." in part else None) for part, n in heads.items())
 
 
@@ -171,7 +170,7 @@ def rotary():
 @pytest.mark.parametrize("name", ["mae-b-16", "dinov2-b-14", "clip-b-32-openai", "rotary"])
 def test_the_tangent_of_a_tower_is_its_central_difference(name, images):
     set_fused_attn(enable=True)
-    encoder = (rotary() if name == "rotary" else backbones.load(name)).double()
+    encoder = (rotary() if name == "rotary" else loading.load(name)).double()
     space = WeightSpace.of(encoder)
     pretrained = torch.cat([p.detach().flatten() for p in encoder.parameters()])
     source = torch.Generator().manual_seed(3)
@@ -193,17 +192,17 @@ def test_the_tangent_of_a_tower_is_its_central_difference(name, images):
 def test_loading_leaves_the_random_state_alone_and_draws_the_control_the_same_each_time():
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first, second = (backbones.load("vit-b-16-random").state_dict() for _ in range(2))
+    first, second = (loading.load("vit-b-16-random").state_dict() for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(first[name], second[name]) for name in first)
     whole = hashlib.sha256()
     for name, tensor in first.items():
         whole.update(name.removeprefix("tower.").encode() + tensor.numpy().tobytes())
-    assert backbones.weights_sha256("vit-b-16-random") == whole.hexdigest()
+    assert loading.weights_sha256("vit-b-16-random") == whole.hexdigest()
 
 
 def test_the_control_that_is_shipped_is_locked_and_drawn_so():
-    encoder = backbones.load("vit-b-16-random")
+    encoder = loading.load("vit-b-16-random")
     locked = read_lock(LOCK_FILE)["vit-b-16-random"].sha256
     assert loading.sha256_of(encoder.tower) == locked
     drawn = encoder.tower.blocks[3].mlp.fc1.weight
@@ -215,7 +214,7 @@ def test_the_control_that_is_shipped_is_locked_and_drawn_so():
 def test_the_hash_is_that_of_the_file(small):
     for name in ("mae-b-16", "clip-l-14-laion2b"):
         content = small.file(name).read_bytes()
-        assert backbones.weights_sha256(name) == hashlib.sha256(content).hexdigest()
+        assert loading.weights_sha256(name) == hashlib.sha256(content).hexdigest()
 
 
 def test_a_file_in_a_folder_of_ones_own_comes_first_and_needs_no_lock(small, tmp_path, monkeypatch):
@@ -223,10 +222,10 @@ def test_a_file_in_a_folder_of_ones_own_comes_first_and_needs_no_lock(small, tmp
     monkeypatch.setenv("TASKMARK_BACKBONES_LOCK", str(tmp_path / "lock.toml"))
     monkeypatch.setenv("TASKMARK_BACKBONES", str(tmp_path))
     with pytest.raises(TaskmarkError, match=r"'mae-b-16' is unresolved.*backbones lock mae-b-16"):
-        backbones.load("mae-b-16")
+        loading.load("mae-b-16")
     mine = {n: t + 1 for n, t in load_file(small.file("mae-b-16")).items()}
     save_file(mine, tmp_path / "mae-b-16.safetensors")
-    found = backbones.load("mae-b-16").tower.state_dict()
+    found = loading.load("mae-b-16").tower.state_dict()
     assert all(torch.equal(tensor, mine[name]) for name, tensor in found.items())
 
 
@@ -234,9 +233,9 @@ def test_a_file_in_a_folder_of_ones_own_comes_first_and_needs_no_lock(small, tmp
 def test_a_backbone_that_is_not_here_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(TaskmarkError, match=r"not on this machine.*backbones fetch dino-b-16"):
-        backbones.load("dino-b-16")
+        loading.load("dino-b-16")
     with pytest.raises(TaskmarkError, match="did you mean 'dino-b-16'"):
-        backbones.load("dino-b16")
+        loading.load("dino-b16")
 
 
 @pytest.mark.usefixtures("small")
@@ -247,9 +246,9 @@ def test_weights_that_are_not_those_that_are_locked_are_refused(tmp_path, monkey
     write_lock(locks, tmp_path / "lock.toml")
     monkeypatch.setenv("TASKMARK_BACKBONES_LOCK", str(tmp_path / "lock.toml"))
     with pytest.raises(TaskmarkError, match=r"but 0{64} is locked; remove .*/blobs/"):
-        backbones.load("mae-b-16")
+        loading.load("mae-b-16")
     with pytest.raises(TaskmarkError, match=r"this machine draws.*but 0{64} is locked"):
-        backbones.load("vit-b-16-random")
+        loading.load("vit-b-16-random")
 
 
 def test_a_file_of_another_network_is_refused_by_names_and_shapes(small, tmp_path, monkeypatch):
@@ -258,10 +257,10 @@ def test_a_file_of_another_network_is_refused_by_names_and_shapes(small, tmp_pat
     monkeypatch.setenv("TASKMARK_BACKBONES_LOCK", str(tmp_path / "lock.toml"))
     shutil.copy(small.file("mae-b-16"), tmp_path / "dinov2-b-14.safetensors")
     with pytest.raises(TaskmarkError, match=r"missing: blocks\.0\.ls1\.gamma"):
-        backbones.load("dinov2-b-14")
+        loading.load("dinov2-b-14")
     shutil.copy(small.file("dinov2-b-14"), tmp_path / "mae-b-16.safetensors")
     with pytest.raises(TaskmarkError, match=r"unexpected: blocks\.0\.ls1\.gamma"):
-        backbones.load("mae-b-16")
+        loading.load("mae-b-16")
 
 
 def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkeypatch):
@@ -273,7 +272,7 @@ def test_at_full_size_a_file_of_timm_gives_the_features_of_timm(tmp_path, monkey
     save_file(own.state_dict(), tmp_path / "vit-s-16-augreg-in21k.safetensors")
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     with torch.no_grad():
-        found = backbones.load("vit-s-16-augreg-in21k")(images)
+        found = loading.load("vit-s-16-augreg-in21k")(images)
         features = own.forward_features((images / 255 - 0.5) / 0.5)
         assert torch.allclose(found, own.forward_head(features, pre_logits=True), atol=1e-5)
 

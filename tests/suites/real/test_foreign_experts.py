@@ -17,8 +17,7 @@ from safetensors.torch import save_file
 from torch.func import functional_call
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.real import backbones
-from taskmark.suites.real.backbones import layouts, public_backbones, towers
+from taskmark.suites.real.backbones import layouts, loading, public_backbones, towers
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -47,7 +46,7 @@ def expert(name=CLIP):
 
 
 def with_weights(found, images, name=CLIP):
-    encoder = backbones.load(name)
+    encoder = loading.load(name)
     assert list(found) == [n for n, _ in encoder.named_parameters()]
     assert all(t.dtype == torch.float32 and t.is_contiguous() for t in found.values())
     encoder.load_state_dict(found)
@@ -62,7 +61,7 @@ def test_an_expert_of_open_clip(tmp_path, images, prefix, suffix):
     state = {f"{prefix}{name}": tensor for name, tensor in model.visual.state_dict().items()}
     path = tmp_path / f"dtd{suffix}"
     save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    found = with_weights(backbones.expert_weights(CLIP, path), images)
+    found = with_weights(loading.expert_weights(CLIP, path), images)
     assert torch.allclose(found, model.encode_image(normalised(images)), rtol=0, atol=4e-6)
 
 
@@ -73,7 +72,7 @@ def test_what_is_left_of_the_text_tower_is_not_used_and_is_named(tmp_path, image
     state["classification_head.weight"] = torch.zeros(3, 24)
     torch.save({"state_dict": state}, tmp_path / "dtd.pt")
     with caplog.at_level(logging.INFO):
-        found = backbones.expert_weights(CLIP, tmp_path / "dtd.pt")
+        found = loading.expert_weights(CLIP, tmp_path / "dtd.pt")
     assert "model.token_embedding.weight" in caplog.text
     assert "model.logit_scale" in caplog.text
     expected = model.encode_image(normalised(images))
@@ -86,12 +85,12 @@ def test_an_expert_of_transformers_has_the_features_of_its_formula(tmp_path, ima
     state = names_of_transformers(expert(name).state_dict(), prefix)
     positions = {f"{prefix}embeddings.position_ids": torch.arange(17)}
     save_file(state | positions, tmp_path / "model.safetensors")
-    found = backbones.expert_weights(name, tmp_path / "model.safetensors")
+    found = loading.expert_weights(name, tmp_path / "model.safetensors")
     exact = {n.removeprefix(prefix): t.double() for n, t in state.items()}
     quick = public_backbones.definition(name).quick_gelu
     pixels = normalised(images, name, torch.float64)
     pooled = features(exact, pixels, heads=2, patch=8, quick_gelu=quick)
-    projection = backbones.load(name).tower.head.weight.double()  # which was not tuned
+    projection = loading.load(name).tower.head.weight.double()  # which was not tuned
     expected = (pooled @ projection.T).float()
     assert torch.allclose(with_weights(found, images, name), expected, rtol=0, atol=4e-6)
 
@@ -102,14 +101,14 @@ def test_a_projection_that_was_tuned_is_the_experts_own(tmp_path):
     state["visual_projection.weight"] = model.visual.proj.data.T.contiguous()
     state["logit_scale"] = torch.tensor(4.6)
     save_file(state, tmp_path / "model.safetensors")
-    found = backbones.expert_weights(CLIP, tmp_path / "model.safetensors")
+    found = loading.expert_weights(CLIP, tmp_path / "model.safetensors")
     assert torch.equal(found["tower.head.weight"], model.visual.proj.T)
 
 
 def test_an_expert_of_timm_leaves_its_classifier_behind(tmp_path, images):
     model = expert("mae-b-16")
     torch.save(model.state_dict(), tmp_path / "dtd.pth")
-    found = backbones.expert_weights("mae-b-16", tmp_path / "dtd.pth")
+    found = loading.expert_weights("mae-b-16", tmp_path / "dtd.pth")
     held = model.forward_features(normalised(images, "mae-b-16"))
     expected = model.forward_head(held, pre_logits=True)
     assert torch.allclose(with_weights(found, images, "mae-b-16"), expected, rtol=0, atol=4e-6)
@@ -117,10 +116,10 @@ def test_an_expert_of_timm_leaves_its_classifier_behind(tmp_path, images):
 
 def test_an_expert_of_the_control_and_one_of_the_tower_without_projection(tmp_path, images):
     for name in ("vit-b-16-random", "clip-b-16-openai-tower"):
-        encoder = backbones.load(name)
+        encoder = loading.load(name)
         state = {n: t + 0.125 for n, t in encoder.tower.state_dict().items()}
         save_file(state, tmp_path / "dtd.safetensors")
-        found = backbones.expert_weights(name, tmp_path / "dtd.safetensors")
+        found = loading.expert_weights(name, tmp_path / "dtd.safetensors")
         assert all(torch.equal(found[f"tower.{n}"], t) for n, t in state.items())
         with torch.no_grad():
             assert torch.equal(
@@ -131,7 +130,7 @@ def test_an_expert_of_the_control_and_one_of_the_tower_without_projection(tmp_pa
 def test_half_precision_stays_what_it_is(tmp_path):
     state = {n: t.half() for n, t in names_of_transformers(expert().state_dict()).items()}
     save_file(state, tmp_path / "dtd.safetensors")
-    found = backbones.expert_weights(CLIP, tmp_path / "dtd.safetensors")
+    found = loading.expert_weights(CLIP, tmp_path / "dtd.safetensors")
     single = {name for name, tensor in found.items() if tensor.dtype != torch.float16}
     assert single == {"tower.head.weight"}  # the backbone's own, which the file lacks
     assert torch.equal(found["tower.norm.weight"], state["vision_model.post_layernorm.weight"])
@@ -140,7 +139,7 @@ def test_half_precision_stays_what_it_is(tmp_path):
 def test_wrappers_within_buffers_and_what_is_ignored_leave_the_same_weights(tmp_path):
     plain = {n: t for n, t in expert().state_dict().items() if n.startswith("visual.")}
     torch.save(plain, tmp_path / "plain.pt")
-    expected = backbones.expert_weights(CLIP, tmp_path / "plain.pt")
+    expected = loading.expert_weights(CLIP, tmp_path / "plain.pt")
     wrapped = {
         name.replace("resblocks.0.", "resblocks.0._checkpoint_wrapped_module."): tensor
         for name, tensor in plain.items()
@@ -148,11 +147,11 @@ def test_wrappers_within_buffers_and_what_is_ignored_leave_the_same_weights(tmp_
     wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in wrapped.items()}
     more = {"n_averaged": torch.tensor(3), "module._orig_mod.visual.ids": torch.arange(3)}
     torch.save({"module": wrapped | more, "epoch": 3}, tmp_path / "wrapped.pt")
-    found = backbones.expert_weights(CLIP, tmp_path / "wrapped.pt")
+    found = loading.expert_weights(CLIP, tmp_path / "wrapped.pt")
     assert list(found) == list(expected)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     torch.save(plain | {"visual.aux.weight": torch.ones(1)}, tmp_path / "more.pt")
-    found = backbones.expert_weights(CLIP, tmp_path / "more.pt", ignore=("aux.*",))
+    found = loading.expert_weights(CLIP, tmp_path / "more.pt", ignore=("aux.*",))
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
@@ -193,7 +192,7 @@ def spoilt(how):
 def test_another_architecture_is_refused_by_what_differs(tmp_path, how, told):
     torch.save(spoilt(how), tmp_path / "dtd.pt")
     with pytest.raises(TaskmarkError, match=told):
-        backbones.expert_weights(CLIP, tmp_path / "dtd.pt")
+        loading.expert_weights(CLIP, tmp_path / "dtd.pt")
 
 
 def test_queries_without_keys_are_missing(tmp_path):
@@ -201,7 +200,7 @@ def test_queries_without_keys_are_missing(tmp_path):
     del state["vision_model.encoder.layers.0.self_attn.k_proj.weight"]
     save_file(state, tmp_path / "dtd.safetensors")
     with pytest.raises(TaskmarkError, match=r"missing: blocks\.0\.attn\.qkv\.weight"):
-        backbones.expert_weights(CLIP, tmp_path / "dtd.safetensors")
+        loading.expert_weights(CLIP, tmp_path / "dtd.safetensors")
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -212,19 +211,19 @@ def test_an_expert_of_another_activation_is_refused(tmp_path, nested):
         told = {"vision_config": told} if nested else told
         (tmp_path / "config.json").write_text(json.dumps(told), "utf-8")
         if fits:
-            backbones.expert_weights(CLIP, tmp_path / "model.safetensors")
+            loading.expert_weights(CLIP, tmp_path / "model.safetensors")
         else:
             with pytest.raises(TaskmarkError, match=r"computes gelu, as config\.json says"):
-                backbones.expert_weights(CLIP, tmp_path / "model.safetensors")
+                loading.expert_weights(CLIP, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("{", "utf-8")
     with pytest.raises(TaskmarkError, match=r"config\.json is damaged"):
-        backbones.expert_weights(CLIP, tmp_path / "model.safetensors")
+        loading.expert_weights(CLIP, tmp_path / "model.safetensors")
 
 
 def test_a_file_without_a_tensor_is_of_no_layout(tmp_path):
     save_file({}, tmp_path / "dtd.safetensors")
     with pytest.raises(TaskmarkError, match="no layout"):
-        backbones.expert_weights(CLIP, tmp_path / "dtd.safetensors")
+        loading.expert_weights(CLIP, tmp_path / "dtd.safetensors")
 
 
 def test_at_full_size_the_three_layouts_are_one_function(monkeypatch):
