@@ -15,7 +15,7 @@ from taskmark.records.identity import keep_newest
 from taskmark.records.localisation_record import LocalisationRecord
 from taskmark.records.negation_record import NegationRecord
 from taskmark.records.record_files import read_kind, read_records
-from taskmark.reports.board import Board, boards
+from taskmark.reports.board import Board, boards, normalise_records
 from taskmark.reports.tables import records_frame
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Results:
             skipped; the columns are `taskmark.reports.tables.RECORD_TYPES`. Accuracies are
             fractions, times are seconds.
         """
-        return records_frame(self.records)
+        return records_frame(self.records, normalise_records(boards(self.records)))
 
     @property
     def backbones(self) -> tuple[str, ...]:
