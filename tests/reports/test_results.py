@@ -11,7 +11,7 @@ import pytest
 import taskmark
 from taskmark.errors import TaskmarkError
 from taskmark.records.record_files import read_records
-from taskmark.reports.board import boards
+from taskmark.reports.board import boards, normalise_records
 from taskmark.reports.tables import RECORD_TYPES, records_frame
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mini-1.0"
@@ -25,7 +25,9 @@ def results():
 def test_its_table_is_that_of_the_records(results):
     table = results.to_dataframe()
     assert list(table.columns) == list(RECORD_TYPES)
-    pd.testing.assert_frame_equal(table, records_frame(read_records(EXAMPLE)))
+    records = read_records(EXAMPLE)
+    shares = normalise_records(boards(records))
+    pd.testing.assert_frame_equal(table, records_frame(records, shares))
 
 
 def test_a_board_has_the_rows_of_the_page_in_their_order(results):
