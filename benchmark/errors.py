@@ -21,6 +21,13 @@ class DataRefusedError(TaskmarkError):
     """A method asked for data that its track, or any track, does not allow."""
 
 
+class DoesNotApplyError(TaskmarkError, AttributeError):
+    """A method or a metric has no meaning for items of this kind; its row is skipped, not failed.
+
+    Heads raise it for what linear heads alone have, hence it is an AttributeError too.
+    """
+
+
 class CorruptArtifactError(TaskmarkError):
     """An artifact's bytes are not what was written; it was set aside and can be made again.
 

@@ -19,17 +19,20 @@ class Split:
     Images that are too many for memory are a view of a file, which then is read where it lies.
 
     Attributes:
-        images: uint8 pixels, [N, H, W, 3], RGB.
-        labels: class indices, [N], int64, in [0, C).
+        images: uint8 pixels, [N, H, W, 3], RGB; or the items of another kind, [N, ...].
+        labels: class indices, [N], int64, in [0, C); or what the task's head takes, [N, ...].
         file: the .npy of [N, 3, S, S], uint8, that `images` is a view of; None without one.
         sha256: of that file's images and the labels, see `taskmark.suites.real.data.arrays.digest`;
             given with the file.
+        prompts: the items without their answers, where items hold these; methods that may not see
+            labels see them instead. As `images` in shape.
     """
 
     images: NDArray[np.uint8]  # [N, H, W, 3]
-    labels: NDArray[np.int64]  # [N]
+    labels: NDArray[np.int64]  # [N, ...]
     file: Path | None = None
     sha256: str | None = None
+    prompts: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

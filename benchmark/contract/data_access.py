@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from taskmark.errors import BudgetSpentError, DataRefusedError, TaskmarkError
+from taskmark.errors import BudgetSpentError, DataRefusedError, DoesNotApplyError, TaskmarkError
 
 if TYPE_CHECKING:
     from taskmark.contract.head import Head
@@ -171,11 +171,11 @@ class DataAccess:
         """Logits [B, C] of theta0 + vector under the suite's head of the task.
 
         Raises:
-            TaskmarkError: if the task's head is not linear.
+            DoesNotApplyError: if the task's head is not linear.
         """
         features, head = self.features(vector, inputs), self.heads[task]
         if not hasattr(head, "logits"):
-            raise TaskmarkError(
+            raise DoesNotApplyError(
                 f"The task {task!r} has no linear head, so there are no logits of classes; "
                 "use given.features, whose rows are what its head is given."
             )

@@ -227,6 +227,13 @@ class StandardReader:
         return {task: torch.stack(row).view(side, side, -1) for task, row in rows.items()}
 
     def _answers(self, work: Mapping[str, Items]) -> dict[str, Tensor]:
+        # Items of unlike shapes never share a batch, and their outputs may have unlike shapes too.
+        answers: dict[str, Tensor] = {}
+        for _, alike in groupby(work.items(), lambda own: own[1].inputs.shape[1:]):
+            answers |= self._answers_of_one_shape(dict(alike))
+        return answers
+
+    def _answers_of_one_shape(self, work: Mapping[str, Items]) -> dict[str, Tensor]:
         parts = [items.inputs for items in work.values()]
         with self._setting.precision():
             rows = self._setting.pass_batches(self._setting.encoder, *parts)

@@ -11,7 +11,7 @@ import numpy as np
 
 from taskmark.contract.recipe import get_recipe
 from taskmark.engine.stage import Cost, RecordStage, outside_key
-from taskmark.errors import CorruptArtifactError, sentence
+from taskmark.errors import CorruptArtifactError, DoesNotApplyError, sentence
 from taskmark.inference.racing import Racing, race
 from taskmark.inference.readers import passes_per_item
 from taskmark.inference.scale_search import best, candidates, scale_range_of, search
@@ -148,6 +148,8 @@ class MeasureRow(RecordStage):
             )
         except (CorruptArtifactError, KeyboardInterrupt):
             raise
+        except DoesNotApplyError as error:
+            found = {"state": "skipped", "reason": sentence(error)}
         except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row
             _log.debug("The method %s failed.", method.name, exc_info=True)
             found = _failed(error)

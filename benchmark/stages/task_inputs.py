@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from taskmark.suites.task_data import Split, TaskData
 
 _PIXELS_NDIM = 4  # [N, H, W, 3]
+_LABELS, _PROMPTS = "_labels", "_prompts"  # how the names of tensors end that are no items
 
 
 def fingerprint(data: TaskData) -> str:
@@ -46,6 +47,8 @@ def fingerprint(data: TaskData) -> str:
         total.update(str(split.images.shape).encode())
         total.update(split.images.tobytes())
         total.update(split.labels.tobytes())
+        if split.prompts is not None:
+            total.update(split.prompts.tobytes())
     return total.hexdigest()
 
 
@@ -104,6 +107,11 @@ class Data(Stage):
             tensors = {f"{name}_labels": _labels(split) for name, split in own.items()}
             files = _image_files(own)
             tensors |= {name: _items(split) for name, split in own.items() if name not in files}
+            tensors |= {
+                f"{name}{_PROMPTS}": torch.from_numpy(split.prompts)
+                for name, split in own.items()
+                if split.prompts is not None
+            }
             store.put(self, tensors, facts, part=part, image_files=files)
 
 
@@ -163,16 +171,13 @@ class Inputs(Stage):
 class SuiteData:
     """What a track permits of a run's tasks: train and validation, nothing of test.
 
-    What a track does not permit is not in here, so there is nothing to be reached.
+    What a track does not permit is not in here, so there is nothing to be reached. Where items hold
+    their answers, what may be seen without labels are their prompts.
     """
 
     def __init__(self, inputs: Mapping[str, Artifact], *, track: str) -> None:
         self._tensors = {
-            task: {
-                name: tensor
-                for name, tensor in artifact.tensors.items()
-                if track == "labelled" or not _is_labels(name)
-            }
+            task: _permitted(artifact.tensors, labelled=track == "labelled")
             for task, artifact in inputs.items()
             if track != "weights"
         }
@@ -182,12 +187,24 @@ class SuiteData:
         return self._tensors[task][split]
 
     def labels(self, task: str, split: PermittedSplit) -> Tensor:
-        """Class indices, [N], int64."""
-        return self._tensors[task][f"{split}_labels"]
+        """Class indices, [N], int64; or what the task's head takes, [N, ...]."""
+        return self._tensors[task][f"{split}{_LABELS}"]
+
+
+def _permitted(tensors: Mapping[str, Tensor], *, labelled: bool) -> dict[str, Tensor]:
+    """Items with their labels, or without and as prompts where items hold their answers."""
+    items = {name: own for name, own in tensors.items() if not name.endswith(_PROMPTS)}
+    if labelled:
+        return items
+    return {
+        name: tensors.get(f"{name}{_PROMPTS}", own)
+        for name, own in items.items()
+        if not _is_labels(name)
+    }
 
 
 def _is_labels(name: str) -> bool:
-    return name.endswith("_labels")
+    return name.endswith(_LABELS)
 
 
 def _splits(artifact: Artifact) -> list[str]:

@@ -1,0 +1,1 @@
+"""The embedded suite of language: generated tasks, a small transformer, heads without classes."""

@@ -1,0 +1,145 @@
+"""The suite's network: a small Llama of transformers, that reads lines and scores their answers.
+
+Lines [B, L] -> logits of the next token [B, L, V], for exact answers.
+Lines of all options [B, K, L] -> log-likelihood of each option given the prompt [B, K].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from safetensors.torch import load as parse_safetensors
+from torch import Tensor, nn
+from torch.nn import functional
+
+from taskmark.errors import TaskmarkError
+from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, N_TOKENS, PADDING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WEIGHTS = Path(__file__).parent / "weights"
+BACKBONES = ("open", "middle", "random")
+"""What is shipped."""
+
+CONFIG: dict[str, Any] = {
+    "vocab_size": N_TOKENS,
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "intermediate_size": 352,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 96,
+    "tie_word_embeddings": True,
+    "pad_token_id": PADDING,
+    "bos_token_id": None,
+    "eos_token_id": 1,  # the newline
+    "use_cache": False,
+    "attn_implementation": "sdpa",
+}
+
+_OPTIONS_NDIM = 3  # [B, K, L]
+
+
+class LanguageModel(nn.Module):
+    """The encoder that is edited: all its parameters are those of the Llama."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.llama = make_llama()
+
+    def forward(self, lines: Tensor) -> Tensor:
+        """Lines [B, L] to logits [B, L, V]; lines of options [B, K, L] to scores [B, K].
+
+        Padding is on the right, where a causal model does not see it.
+        """
+        if lines.ndim == _OPTIONS_NDIM:
+            flat = lines.flatten(0, 1)  # [B K, L]
+            return option_scores(self._logits(flat), flat).view(lines.shape[:2])
+        return self._logits(lines)
+
+    def _logits(self, lines: Tensor) -> Tensor:
+        return cast("Tensor", self.llama(input_ids=lines).logits)
+
+
+def option_scores(logits: Tensor, lines: Tensor) -> Tensor:
+    """The log-likelihood of what follows the prompt's "=" in each line.
+
+    Args:
+        logits: of the next token, [B, L, V].
+        lines: [B, L].
+
+    Returns:
+        The sum over the tokens of the option, its end among them, [B].
+    """
+    following = lines[:, 1:]
+    is_option = (lines == ANSWER_TOKEN).cumsum(1)[:, :-1].bool() & (following != PADDING)
+    log_p = functional.log_softmax(logits[:, :-1], dim=-1)
+    own = log_p.gather(2, following[..., None])[..., 0]  # [B, L - 1]
+    return (own * is_option).sum(1)
+
+
+def make_llama(seed: int = 0) -> Any:
+    """A freshly initialised `LlamaForCausalLM` in evaluation mode.
+
+    Args:
+        seed: fixes every weight; the global random state is left alone.
+
+    Raises:
+        TaskmarkError: if transformers is not installed.
+    """
+    try:
+        from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise TaskmarkError(
+            "The suite mini-language needs transformers, which is not installed; run "
+            "`pip install 'taskmark[language]'`."
+        ) from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(LlamaConfig(**CONFIG)).eval()
+
+
+def load(name: str) -> LanguageModel:
+    """A shipped backbone in evaluation mode.
+
+    Raises:
+        TaskmarkError: if there is none of the name, its file is not the one whose hash is shipped,
+            or transformers is not installed.
+    """
+    model = LanguageModel()
+    model.llama.load_state_dict(read_weights(name), strict=False)
+    return model.eval()
+
+
+def read_weights(name: str) -> Mapping[str, Tensor]:
+    """A backbone's tensors as shipped, by the names that transformers has, their SHA-256 checked.
+
+    Raises:
+        TaskmarkError: if there is none of the name, or its file is not the one that was shipped.
+    """
+    frozen = frozen_hashes()
+    if name not in frozen:
+        raise TaskmarkError(
+            f"There is no backbone {name!r} in the suite mini-language; "
+            f"choose one of {', '.join(sorted(frozen))}."
+        )
+    path = WEIGHTS / f"{name}.safetensors"
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != frozen[name]:
+        raise TaskmarkError(
+            f"The weights {path} have the hash {found[:12]}, but {frozen[name][:12]} was shipped; "
+            "reinstall taskmark."
+        )
+    return parse_safetensors(content)
+
+
+def frozen_hashes() -> dict[str, str]:
+    """SHA-256 of each shipped file of weights, by backbone."""
+    hashes: dict[str, str] = json.loads((WEIGHTS / "hashes.json").read_text("utf-8"))
+    return hashes

@@ -1,0 +1,1 @@
+"""How the backbones of `mini-language` were trained; run from a checkout alone."""
