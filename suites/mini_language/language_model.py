@@ -1,7 +1,7 @@
 """The suite's network: a small Llama of transformers, that reads lines and scores their answers.
 
 Lines [B, L] -> logits of the next token [B, L, V], for exact answers.
-Lines of all options [B, K, L] -> log-likelihood of each option given the prompt [B, K].
+Prompts with all options [B, 3, L] -> log-likelihood of each option given the prompt [B, K].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, N_TOKENS, PADDING
+from taskmark.suites.mini_language.alphabet import N_TOKENS, PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,9 @@ BACKBONES = ("open", "middle", "random")
 
 CONFIG: dict[str, Any] = {
     "vocab_size": N_TOKENS,
-    "hidden_size": 128,
-    "num_hidden_layers": 4,
-    "intermediate_size": 352,
+    "hidden_size": 96,
+    "num_hidden_layers": 3,
+    "intermediate_size": 256,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 96,
@@ -42,7 +42,7 @@ CONFIG: dict[str, Any] = {
     "attn_implementation": "sdpa",
 }
 
-_OPTIONS_NDIM = 3  # [B, K, L]
+_OPTIONS_NDIM = 3  # [B, 3, L]
 
 
 class LanguageModel(nn.Module):
@@ -53,34 +53,53 @@ class LanguageModel(nn.Module):
         self.llama = make_llama()
 
     def forward(self, lines: Tensor) -> Tensor:
-        """Lines [B, L] to logits [B, L, V]; lines of options [B, K, L] to scores [B, K].
+        """Lines [B, L] to logits [B, L, V]; prompts with options [B, 3, L] to scores [B, K].
 
-        Padding is on the right, where a causal model does not see it.
+        Padding is on the right, where a causal model does not see it. See `text_items.task_data`.
         """
         if lines.ndim == _OPTIONS_NDIM:
-            flat = lines.flatten(0, 1)  # [B K, L]
-            return option_scores(self._logits(flat), flat).view(lines.shape[:2])
-        return self._logits(lines)
-
-    def _logits(self, lines: Tensor) -> Tensor:
+            tokens, places, owners = lines.unbind(1)
+            logits = self.llama(
+                input_ids=tokens, position_ids=places, attention_mask=sees(places, owners)[:, None]
+            ).logits
+            return option_scores(logits, tokens, owners)
         return cast("Tensor", self.llama(input_ids=lines).logits)
 
 
-def option_scores(logits: Tensor, lines: Tensor) -> Tensor:
-    """The log-likelihood of what follows the prompt's "=" in each line.
+def sees(places: Tensor, owners: Tensor) -> Tensor:
+    """Which token sees which: those before it of the prompt and of its own option.
+
+    Args:
+        places: of each token in its own line, [B, L].
+        owners: which option it is of, 0 for the prompt and -1 for padding, [B, L].
+
+    Returns:
+        [B, L, L], bool: the second axis sees the third.
+    """
+    shares = (owners[:, None] == 0) | (owners[:, None] == owners[..., None])
+    return shares & (places[:, None] <= places[..., None])
+
+
+def option_scores(logits: Tensor, tokens: Tensor, owners: Tensor) -> Tensor:
+    """The log-likelihood of each option given the prompt, its end counted.
 
     Args:
         logits: of the next token, [B, L, V].
-        lines: [B, L].
+        tokens: [B, L].
+        owners: which option each token is of, 0 for the prompt and -1 for padding, [B, L].
 
     Returns:
-        The sum over the tokens of the option, its end among them, [B].
+        [B, K].
     """
-    following = lines[:, 1:]
-    is_option = (lines == ANSWER_TOKEN).cumsum(1)[:, :-1].bool() & (following != PADDING)
-    log_p = functional.log_softmax(logits[:, :-1], dim=-1)
-    own = log_p.gather(2, following[..., None])[..., 0]  # [B, L - 1]
-    return (own * is_option).sum(1)
+    n_options = int(owners.max())
+    prompt_end = (owners == 0).sum(1, keepdim=True) - 1  # [B, 1]
+    before = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens) - 1
+    is_first = owners != owners.roll(1, dims=1)
+    before = torch.where(is_first, prompt_end, before).clamp_min(0)  # whose logits tell the token
+    log_p = functional.log_softmax(logits, dim=-1)
+    following = log_p.gather(1, before[..., None].expand_as(log_p))
+    own = following.gather(2, tokens[..., None])[..., 0]  # [B, L]
+    return torch.stack([(own * (owners == k)).sum(1) for k in range(1, n_options + 1)], dim=1)
 
 
 def make_llama(seed: int = 0) -> Any:

@@ -29,9 +29,9 @@ class TextItem:
     options: tuple[str, ...] = ()
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The prompt with each option, or with the answer where there is none."""
-        return tuple(self.prompt + text + END for text in self.options or (self.answer,))
+    def parts(self) -> tuple[str, ...]:
+        """The prompt, and each option, or the answer where there is none."""
+        return (self.prompt, *(text + END for text in self.options or (self.answer,)))
 
 
 def check_items(task: str, splits: Mapping[str, Sequence[TextItem]]) -> None:
@@ -72,8 +72,10 @@ def _check_options(item: TextItem, where: str) -> None:
 def task_data(task: str, splits: Mapping[str, Sequence[TextItem]]) -> TaskData:
     """The arrays of a task.
 
-    With options, inputs are the lines of all options [N, K, L], and the label is the index of the
-    right one, [N]. Without, inputs are the lines [N, L], which hold their answer, and labels are
+    With options, inputs [N, 3, L] are the tokens of the prompt and then of all options, the place of
+    each token in its own line, and which option it is of, counted from 1: 0 is the prompt and -1
+    padding. So the prompt is read once for all options. The label is the index of the right one,
+    [N]. Without, inputs are the lines [N, L], which hold their answer, and labels are
     their tokens [N, L] from the answer on and -100 before, as transformers has them. `prompts` are
     the same lines up to where the answer begins.
 
@@ -82,15 +84,23 @@ def task_data(task: str, splits: Mapping[str, Sequence[TextItem]]) -> TaskData:
     """
     check_items(task, splits)
     everything = [item for items in splits.values() for item in items]
-    length = max(len(line) for item in everything for line in item.lines)
+    length = max(len("".join(item.parts)) for item in everything)
     return TaskData((), (), *(_split(splits[name], length) for name in SPLITS))
 
 
 def _split(items: Sequence[TextItem], length: int) -> Split:
-    tokens = padded((line for item in items for line in item.lines), length)
+    tokens = padded(("".join(item.parts) for item in items), length)
     if items[0].options:
         labels = np.array([item.options.index(item.answer) for item in items], np.int64)
-        return Split(tokens.reshape(len(items), -1, length), labels)
+        places, owners = np.zeros_like(tokens), np.full_like(tokens, -1)
+        for row, item in enumerate(items):
+            start, at = len(item.prompt), 0
+            for number, part in enumerate(item.parts):
+                own = slice(at, at + len(part))
+                places[row, own] = np.arange(len(part)) + (start if number else 0)
+                owners[row, own] = number
+                at += len(part)
+        return Split(np.stack([tokens, places, owners], axis=1), labels)
     begun = np.cumsum(tokens == ANSWER_TOKEN, axis=1) > 0
     is_answer = begun & (tokens != ANSWER_TOKEN) & (tokens != PADDING)
     return Split(

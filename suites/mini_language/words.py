@@ -28,9 +28,9 @@ FOREIGN: dict[str, str] = dict(
 )
 """The made-up language of the task `say`, word by word."""
 
-GOOD = tuple("superb lovely great fine charming witty bright moving".split())
-BAD = tuple("dull awful weak boring clumsy flat poor tedious".split())
-PARTS_OF_FILMS = tuple("plot end cast music start script scenery humour".split())
+GOOD = tuple("superb good great fine nice witty bright moving".split())
+BAD = tuple("dull awful weak bad clumsy flat poor stale".split())
+PARTS_OF_FILMS = tuple("plot end cast song start text role tone".split())
 
-AGREEING = tuple("cat dog bird king boy girl horse farmer singer teacher".split())
-NEAR = tuple("near behind by with under".split())
+AGREEING = tuple("cat dog bird king boy girl hen cow frog duck".split())
+NEAR = tuple("near by with".split())
