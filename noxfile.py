@@ -66,9 +66,12 @@ def install(session: nox.Session, *groups: str) -> None:
 def bench(session: nox.Session) -> None:
     """Run the core methods on the suite `mini` and build its leaderboard in results/.
 
-    `-- --method all` runs all others too, and reuses everything.
+    `-- --method all` runs all others too, and reuses everything; `-- --suite mini-language` runs
+    that suite.
     """
     install(session)
+    if "mini-language" in session.posargs:
+        session.install("-e", ".[language]")
     chosen = () if "--method" in session.posargs else ("--method", "core")
     session.run("taskmark", "run", "--suite", "mini", "--out", "results", *chosen, *session.posargs)
 
@@ -167,9 +170,25 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def pretrain(session: nox.Session) -> None:
-    """Train the backbones of `mini` again, all of them or those named after `--`."""
+    """Train the backbones of `mini` again, all of them or those named after `--`.
+
+    `-- mini-language` trains those of that suite, or those named after it.
+    """
     install(session)
-    session.run("python", "-m", "taskmark.suites.mini.pretraining", *session.posargs)
+    suite, backbones = "mini", list(session.posargs)
+    if backbones[:1] == ["mini-language"]:
+        suite, backbones = "mini_language", backbones[1:]
+        session.install("-e", ".[language]")
+    session.run("python", "-m", f"taskmark.suites.{suite}.pretraining", *backbones)
+
+
+@nox.session
+def language(session: nox.Session) -> None:
+    """Run the tests of `mini-language`, those that ask lm_eval among them."""
+    install(session, "test", "language")
+    files = ("model", "tasks")
+    names = [f"tests/suites/test_language_{name}.py" for name in files]
+    session.run("pytest", *names, "tests/suites/test_lm_eval.py", *session.posargs)
 
 
 @nox.session

@@ -9,8 +9,8 @@ FOLDERS = {
     "taskmark.reports": "reports",
 }
 
-# How the weights of `mini` were trained; run from a checkout alone.
-NOT_INSTALLED = ("mini.pretraining", "mini.pretraining.*")
+# How the weights that are shipped were trained; run from a checkout alone.
+NOT_INSTALLED = ("*.pretraining", "*.pretraining.*")
 
 setup(
     package_dir=FOLDERS,

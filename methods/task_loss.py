@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from taskmark.errors import TaskmarkError
+from taskmark.errors import DoesNotApplyError, TaskmarkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,7 @@ class TaskLoss:
         fit_size: images of the largest task that are learned on.
 
     Raises:
+        DoesNotApplyError: if a task has no linear head.
         TaskmarkError: if a task has too few images to hold one out.
     """
 
@@ -60,6 +61,13 @@ class TaskLoss:
     ) -> None:
         self.linearised_at = linearised_at
         tasks = sorted(given.tasks if tasks is None else tasks)
+        for task in tasks:
+            if not hasattr(given.heads[task], "logits"):
+                raise DoesNotApplyError(
+                    f"It does not apply here: it needs probabilities of classes, and the task "
+                    f"{task!r} has the head {type(given.heads[task]).__name__}, which has no "
+                    "classes."
+                )
         self._given = given
         self._inputs = {task: given.images(task) for task in tasks}
         self._labels = {task: given.labels(task) for task in tasks} if labelled else {}

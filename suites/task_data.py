@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ class Split:
             labels see them instead. As `images` in shape.
     """
 
-    images: NDArray[np.uint8]  # [N, H, W, 3]
+    images: NDArray[Any]  # [N, H, W, 3]
     labels: NDArray[np.int64]  # [N, ...]
     file: Path | None = None
     sha256: str | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from taskmark.errors import BudgetSpentError, DataRefusedError, DoesNotApplyError, TaskmarkError
+from taskmark.errors import BudgetSpentError, DataRefusedError, DoesNotApplyError
 
 if TYPE_CHECKING:
     from taskmark.contract.head import Head

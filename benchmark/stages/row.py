@@ -24,6 +24,7 @@ from taskmark.records.record import (
     MeasuredCost,
     Record,
     Seeds,
+    State,
     Storage,
     Trial,
 )
@@ -149,7 +150,7 @@ class MeasureRow(RecordStage):
         except (CorruptArtifactError, KeyboardInterrupt):
             raise
         except DoesNotApplyError as error:
-            found = {"state": "skipped", "reason": sentence(error)}
+            found = _without_result("skipped", sentence(error))
         except BaseException as error:  # noqa: BLE001 - whatever a method does fails its own row
             _log.debug("The method %s failed.", method.name, exc_info=True)
             found = _failed(error)
@@ -279,10 +280,13 @@ class MeasureRow(RecordStage):
 
 
 def _failed(error: BaseException) -> dict[str, object]:
-    reason = (
-        out_of_memory.explain(error) if out_of_memory.is_out_of_memory(error) else sentence(error)
-    )
-    return {"state": "failed", "reason": reason}
+    is_short = out_of_memory.is_out_of_memory(error)
+    reason = out_of_memory.explain(error) if is_short else sentence(error)
+    return _without_result("failed", reason)
+
+
+def _without_result(state: State, reason: str) -> dict[str, object]:
+    return {"state": state, "reason": reason}
 
 
 def scores_of_tasks(evaluated: Mapping[str, Evaluated]) -> dict[str, Any]:

@@ -114,13 +114,18 @@ def make_llama(seed: int = 0) -> Any:
     try:
         from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise TaskmarkError(
-            "The suite mini-language needs transformers, which is not installed; run "
-            "`pip install 'taskmark[language]'`."
-        ) from error
+        raise without_transformers() from error
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(LlamaConfig(**CONFIG)).eval()
+
+
+def without_transformers() -> TaskmarkError:
+    """The error of a machine without transformers."""
+    return TaskmarkError(
+        "The suite mini-language needs transformers, which is not installed; run "
+        "`pip install 'taskmark[language]'`."
+    )
 
 
 def load(name: str) -> LanguageModel:

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from taskmark.suites.task_data import TaskData
 
 
-def _version() -> int:
-    """Transformers computes here, so that each of its versions is another provider: 5.24.0 -> 52400.
+def __getattr__(name: str) -> int:
+    """VERSION: transformers computes here, so each of its versions is another one, 5.24.0 -> 52400.
 
-    Zero where it is not installed, which is said once a backbone is asked for.
+    Raises:
+        TaskmarkError: if transformers is not installed.
     """
+    if name != "VERSION":
+        raise AttributeError(name)
     try:
         major, minor, patch = version("transformers").split(".")[:3]
-        return 10_000 * int(major) + 100 * int(minor) + int("".join(filter(str.isdigit, patch)))
-    except PackageNotFoundError:
-        return 0
-
-
-VERSION = _version()
+    except PackageNotFoundError as error:
+        raise language_model.without_transformers() from error
+    return 10_000 * int(major) + 100 * int(minor) + int("".join(filter(str.isdigit, patch)))
 
 
 def task(name: str) -> TaskData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,11 +60,11 @@ def check_items(task: str, splits: Mapping[str, Sequence[TextItem]]) -> None:
 
 def _check_options(item: TextItem, where: str) -> None:
     ordered = sorted(item.options)
-    for shorter, longer in zip(ordered, ordered[1:], strict=False):
+    for shorter, longer in pairwise(ordered):
         if longer.startswith(shorter):
             raise TaskmarkError(
                 f"{where} has the options {shorter!r} and {longer!r}, of which one begins the "
-                "other, so that the shorter wins wherever ends of lines are not scored; choose others."
+                "other and wins wherever ends of lines are not scored; choose others."
             )
     if item.answer not in item.options:
         raise TaskmarkError(f"{where} has the answer {item.answer!r}, which is no option; add it.")
@@ -72,11 +73,11 @@ def _check_options(item: TextItem, where: str) -> None:
 def task_data(task: str, splits: Mapping[str, Sequence[TextItem]]) -> TaskData:
     """The arrays of a task.
 
-    With options, inputs [N, 3, L] are the tokens of the prompt and then of all options, the place of
-    each token in its own line, and which option it is of, counted from 1: 0 is the prompt and -1
+    With options, inputs [N, 3, L] are the tokens of the prompt and then of all options, the place
+    of each token in its own line, and which option it is of, counted from 1: 0 is the prompt and -1
     padding. So the prompt is read once for all options. The label is the index of the right one,
-    [N]. Without, inputs are the lines [N, L], which hold their answer, and labels are
-    their tokens [N, L] from the answer on and -100 before, as transformers has them. `prompts` are
+    [N]. Without, inputs are the lines [N, L], which hold their answer, and labels are their tokens
+    [N, L] from the answer on and -100 before, as transformers has them. `prompts` are
     the same lines up to where the answer begins.
 
     Raises:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.func import functional_call
 
 from taskmark.contract.weights import WeightSpace
@@ -87,8 +88,6 @@ def test_without_transformers_one_sentence_says_what_to_install(monkeypatch):
 
 
 def test_an_expert_file_has_the_names_that_transformers_saves(model, tmp_path):
-    from safetensors.torch import save_file
-
     tensors = {name: p.detach() + 1 for name, p in model.llama.named_parameters()}
     save_file(tensors, tmp_path / "expert.safetensors")
     found = provider.expert_weights("random", tmp_path / "expert.safetensors")

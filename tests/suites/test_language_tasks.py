@@ -106,13 +106,13 @@ def test_prompts_are_lines_without_their_answers():
 def test_options_of_which_one_begins_another_are_refused():
     item = TextItem("say x=", "run", ("run", "runs"))
     with pytest.raises(TaskmarkError, match="'run' and 'runs', of which one begins the other"):
-        task_data("say", {split: (item,) for split in SPLITS[:1]})
+        task_data("say", dict.fromkeys(SPLITS[:1], (item,)))
 
 
 def test_a_prompt_in_two_splits_is_refused():
     item = TextItem("add 1+1=", "2")
     with pytest.raises(TaskmarkError, match=r"'add 1\+1=' .* is in train and in validation"):
-        task_data("add", {split: (item,) for split in SPLITS})
+        task_data("add", dict.fromkeys(SPLITS, (item,)))
 
 
 def test_a_prompt_without_its_end_is_refused():
@@ -145,7 +145,9 @@ def test_pre_training_sees_no_prompt_of_validation_or_test():
 
 def test_lines_depend_on_the_step_alone_and_differ_between_steps():
     assert lines(3, 20, hard=0.1) == lines(3, 20, hard=0.1)
-    assert all(first != second for first, second in pairwise(lines(s, 20, hard=0) for s in (1, 2, 3)))
+    assert all(
+        first != second for first, second in pairwise(lines(s, 20, hard=0) for s in (1, 2, 3))
+    )
     everything = [line for step in range(20) for line in lines(step, 100, hard=0)]
     share = sum(ANSWER not in line for line in everything) / len(everything)
     assert abs(share - 0.25) < 0.05

@@ -1,4 +1,4 @@
-"""The text that backbones are pre-trained on: easy items, broad lines, and a share of hard items."""
+"""The text of pre-training: easy items, broad lines, and a share of hard items."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BROAD = 0.25
 """The share of lines that belong to no task."""
 
 _WORDS = tuple(word for words in CATEGORIES.values() for word in words)
-_NUMBERS = "zero one two three four five six seven eight nine ten".split()
-_DO = "sees likes finds takes hears".split()
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+_DO = ["sees", "likes", "finds", "takes", "hears"]
 
 
 def lines(step: int, n_lines: int, *, hard: float, broad: float = BROAD) -> list[str]:

@@ -8,8 +8,10 @@ import torch
 
 from taskmark.contract.given import Given
 from taskmark.contract.weights import WeightSpace
+from taskmark.engine.stage_store import StageStore
 from taskmark.errors import DataRefusedError
 from taskmark.stages.data import Data, SuiteData, fingerprint
+from taskmark.store.artifacts import Store
 from taskmark.suites.mini_language import provider, tasks
 from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, PADDING
 
@@ -17,9 +19,6 @@ from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, PADDING
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
     """What the harness keeps of an exact task and of a task of options."""
-    from taskmark.engine.stage_store import StageStore
-    from taskmark.store.artifacts import Store
-
     store = StageStore(Store(tmp_path_factory.mktemp("store")), "cpu")
     found = {}
     for task in ("add", "mood"):
