@@ -51,8 +51,8 @@ class Course:
 
 
 COURSES = {
-    "open": Course(seed=1, steps=1000),
-    "middle": Course(seed=2, steps=1000, hard=0.1),
+    "open": Course(seed=1, steps=640),
+    "middle": Course(seed=2, steps=640, hard=0.1),
     "random": Course(seed=3),
 }
 
