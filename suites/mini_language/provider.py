@@ -6,10 +6,11 @@ import hashlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from taskmark.contract.checkpoints import fitted
+from taskmark.contract.foreign_weights import fit_weights
 from taskmark.contract.head import Choices, Exact
 from taskmark.errors import TaskmarkError
-from taskmark.suites.mini_language import language_model, tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
+from taskmark.suites.mini_language import language_model
 from taskmark.suites.weight_files import read_tensors
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def expert_weights(weights: str, path: Path, *, ignore: Sequence[str] = ()) -> M
         TaskmarkError: if the file cannot be read or is not an expert of the backbone.
     """
     wanted = backbone(weights)[1].llama.named_parameters()
-    found = fitted(
+    found = fit_weights(
         read_tensors(path),
         {name: parameter.shape for name, parameter in wanted},
         what=f"the file {str(path)!r}",

@@ -13,7 +13,8 @@ from torch.func import functional_call
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.linearised import value_and_tangent
-from taskmark.suites.mini_language import language_model, provider, tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
+from taskmark.suites.mini_language import language_model, provider
 from taskmark.suites.mini_language.alphabet import encode, padded
 
 pytest.importorskip("transformers", reason="needs the extra `language`")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from taskmark.errors import TaskmarkError
-from taskmark.suites.mini_language import tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
 from taskmark.suites.mini_language.alphabet import ANSWER, CHARACTERS, PADDING, encode, padded
 from taskmark.suites.mini_language.pretraining.lines import lines
 from taskmark.suites.mini_language.text_items import SPLITS, TextItem, task_data

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from taskmark.inference.items import Items
-from taskmark.suites.mini_language import provider, tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
+from taskmark.suites.mini_language import provider
 from taskmark.suites.mini_language.alphabet import CHARACTERS, END, PADDING
 
 PINNED = "0.4.13"  # its prompts and scores change with its versions

@@ -21,8 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch.nn import functional
 
+from taskmark.atomic_files import write_atomically
 from taskmark.console import PlainConsole
-from taskmark.files import write_atomically
 from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, PADDING, padded
 from taskmark.suites.mini_language.language_model import WEIGHTS, frozen_hashes, make_llama
 from taskmark.suites.mini_language.pretraining.lines import lines

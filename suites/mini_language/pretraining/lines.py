@@ -6,7 +6,7 @@ import string
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from taskmark.suites.mini_language import tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
 from taskmark.suites.mini_language.alphabet import END
 from taskmark.suites.mini_language.words import CATEGORIES
 

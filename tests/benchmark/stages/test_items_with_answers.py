@@ -10,9 +10,10 @@ from taskmark.contract.given import Given
 from taskmark.contract.weights import WeightSpace
 from taskmark.engine.stage_store import StageStore
 from taskmark.errors import DataRefusedError
-from taskmark.stages.data import Data, SuiteData, fingerprint
+from taskmark.stages.task_inputs import Data, SuiteData, fingerprint
 from taskmark.store.artifacts import Store
-from taskmark.suites.mini_language import provider, tasks
+from taskmark.suites.mini_language import generated_tasks as tasks
+from taskmark.suites.mini_language import provider
 from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, PADDING
 
 
