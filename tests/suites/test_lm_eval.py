@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(
         _version_of_lm_eval() != PINNED,
         reason=f"needs lm_eval {PINNED}, and {_version_of_lm_eval()} is installed; "
-        f"run `pip install lm_eval=={PINNED} transformers`",
+        f"run `pip install 'lm_eval[hf]=={PINNED}'`",
     ),
     pytest.mark.filterwarnings("ignore"),  # other libraries' own
 ]
