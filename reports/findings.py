@@ -51,7 +51,8 @@ def claims_of(suite: str) -> tuple[Claim, ...]:
         suite: its name, without the version.
     """
     folders = {folder.name: folder for folder in files("taskmark.suites").iterdir()}
-    file = folders[suite] / "findings.toml" if suite in folders else None
+    folder = folders.get(suite.replace("-", "_"))  # as a package is called
+    file = None if folder is None else folder / "findings.toml"
     if file is None or not file.is_file():
         return ()
     return tuple(
