@@ -186,7 +186,7 @@ def pretrain(session: nox.Session) -> None:
 def language(session: nox.Session) -> None:
     """Run the tests of `mini-language`, those that ask lm_eval among them."""
     install(session, "test", "language")
-    files = ("model", "tasks")
+    files = ("model", "pretraining", "tasks")
     names = [f"tests/suites/test_language_{name}.py" for name in files]
     session.run("pytest", *names, "tests/suites/test_lm_eval.py", *session.posargs)
 

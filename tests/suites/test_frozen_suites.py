@@ -41,7 +41,9 @@ def test_the_definition_is_what_it_was(label):
     assert load(label).sha256 == FROZEN[label]
 
 
-@pytest.mark.parametrize("label", ["mini@1.0", "mini-language@1.0", "smoke@1.0"])  # the others extend them
+@pytest.mark.parametrize(
+    "label", ["mini@1.0", "mini-language@1.0", "smoke@1.0"]
+)  # the others extend them
 def test_data_and_weights_are_what_the_definition_says(label):
     suite = load(label)
     source = provider(suite.provider)

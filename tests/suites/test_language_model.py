@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch.func import functional_call
 from taskmark.contract.weights import WeightSpace
 from taskmark.errors import TaskmarkError
 from taskmark.inference.linearised import value_and_tangent
+from taskmark.suite.provider import provider_version
 from taskmark.suites.mini_language import generated_tasks as tasks
 from taskmark.suites.mini_language import language_model, provider
 from taskmark.suites.mini_language.alphabet import encode, padded
@@ -93,3 +95,19 @@ def test_an_expert_file_has_the_names_that_transformers_saves(model, tmp_path):
     save_file(tensors, tmp_path / "expert.safetensors")
     found = provider.expert_weights("random", tmp_path / "expert.safetensors")
     assert set(found) == {name for name, _ in model.named_parameters()}
+
+
+def test_a_run_without_transformers_ends_before_anything_is_planned(monkeypatch):
+    def missing(_name):
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(provider, "version", missing)
+    with pytest.raises(TaskmarkError, match=r"needs transformers, .* run `pip install 'taskmark"):
+        provider_version("taskmark.suites.mini_language.provider")
+
+
+def test_each_version_of_transformers_is_another_provider(monkeypatch):
+    monkeypatch.setattr(provider, "version", lambda _name: "5.24.1rc2")
+    assert provider_version("taskmark.suites.mini_language.provider") == 52412
+    monkeypatch.setattr(provider, "version", lambda _name: "5.24.0")
+    assert provider_version("taskmark.suites.mini_language.provider") == 52400
