@@ -205,3 +205,9 @@ def test_the_expert_seeds_of_a_comparison_are_named():
 @pytest.mark.parametrize("suite", ["clip-8", "smoke", "of-somebody", "real", "../suites/mini"])
 def test_a_suite_that_has_no_findings_is_asked_for_none(suite):
     assert claims_of(suite) == ()
+
+
+def test_a_suite_whose_name_has_a_hyphen_has_the_findings_of_its_folder():
+    statements = [claim.statement for claim in claims_of("mini-language")]
+    assert "Simple averaging is a robust baseline." in statements
+    assert len(statements) == len(set(statements)) == 2
