@@ -114,7 +114,7 @@ def learn(
         if stale == training.patience:
             break
     vector = combine(best, directions, slices).add_(base)
-    return Learnt(best, vector, lowest, loss.linearised_at)
+    return Learnt(best, vector, lowest)
 
 
 def descent(

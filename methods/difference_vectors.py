@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -87,6 +88,8 @@ class Loop(BaseModel):
             scale = torch.full((1, len(slices)), self.initial_scale, device=delta.device)
             own = loss.at(delta) if anew else loss
             result = learn(own, scale, delta[None], slices, base=delta, training=training)
+            if anew:
+                result = replace(result, linearised_at=delta)
             delta = result.vector
             yield result
 

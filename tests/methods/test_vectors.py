@@ -46,7 +46,7 @@ def test_every_method_has_a_vector():
         for name, found in find().items()
         if found.origin == "built-in" and {"merge", "edit"} & vars(found.method).keys()
     }
-    assert defined == covered
+    assert defined <= covered <= set(find())
 
 
 def test_the_vectors_are_published_with_all_that_a_reader_needs():
