@@ -11,7 +11,12 @@ from pydantic import Field
 from taskmark import Method
 from taskmark.contract.allocation import empty
 from taskmark.methods.magnitude_counts import MagnitudeCounts
-from taskmark.methods.spectra import is_matrix, joint_basis, storage_levels
+from taskmark.methods.spectra import (
+    is_matrix,
+    joint_basis,
+    storage_levels,
+    warn_of_rounding,
+)
 from taskmark.methods.ties import Ties, elect_and_merge, trim
 
 if TYPE_CHECKING:
@@ -43,7 +48,8 @@ class Knots(Method):
       dimensions is one row, for which alignment changes nothing: it takes part in TIES as it is.
     - diag(s) is merged with V_t, as in the authors' code; the paper writes V_t alone.
     - Directions of singular value zero are left out and not counted in what trimming keeps. Zero is
-      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`. (The
+      what the precision of the files cannot tell from it, see `taskmark.methods.spectra`; where
+      changes are near that, a warning says so. (The
       authors' code takes for zero what is below 1e-5, whatever the size of the task vectors.)
     - Where singular values are equal, their basis is arbitrary, and TIES depends on it.
     - Trimming is that of TIES, but entries that are less than 2^-8 below the threshold are kept.
@@ -93,6 +99,7 @@ class Knots(Method):
                 trimmed = trim(aligned, thresholds, out=aligned)
                 chosen = elect_and_merge(trimmed, mean=self.merge_function == "mean")
                 target.copy_(basis @ chosen.view(basis.shape[1], target.shape[1]))
+        warn_of_rounding(given)
         return merged
 
 

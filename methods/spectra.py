@@ -19,7 +19,7 @@ from scipy.linalg import blas
 from taskmark.contract.allocation import empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+_BLURRED = 5
 _COLUMNS = 512  # columns that are doubled in precision at once
 
 
@@ -165,7 +166,43 @@ def merge_matrices(given: Given, merge: Callable[[Tensor, list[float]], Tensor])
             lost[0],
             given.precision,
         )
+    warn_of_rounding(given, but=lost)
     return merged
+
+
+def _is_near_rounding(given: Given, part: Part) -> bool:
+    """Whether an expert's change of a part is so small that its file may have blurred it.
+
+    |tau_t| < 5 u |theta_t| in the Frobenius norm, where u is the unit roundoff of the file, which
+    bounds the relative error of each entry. Directions of such a change are partly rounding.
+    """
+    pretrained = given.pretrained[part.slice]
+    for vector in given.task_vectors:
+        change = vector[part.slice]
+        length = float(torch.linalg.vector_norm(change, dtype=torch.float64))
+        stored = float(torch.linalg.vector_norm(change + pretrained, dtype=torch.float64))
+        if 0 < length < _BLURRED * given.precision * stored:
+            return True
+    return False
+
+
+def warn_of_rounding(given: Given, *, but: Sequence[str] = ()) -> None:
+    """Say which matrices, but for those named, are so little changed that rounding blurs them."""
+    near = [
+        part.name
+        for part in given.space
+        if is_matrix(part) and part.name not in but and _is_near_rounding(given, part)
+    ]
+    if near:
+        _LOG.warning(
+            "The experts' changes of %d matrices, such as %r, are less than %d times what the "
+            "rounding of their files may be (unit roundoff %.1g): their directions are uncertain; "
+            "bring weights of a wider dtype.",
+            len(near),
+            near[0],
+            _BLURRED,
+            given.precision,
+        )
 
 
 def is_matrix(part: Part) -> bool:

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from taskmark import Method
-from taskmark.methods.spectra import is_matrix, storage_levels, thin_svd
+from taskmark.methods.spectra import is_matrix, storage_levels, thin_svd, warn_of_rounding
 from taskmark.methods.task_arithmetic import TaskArithmetic
 from taskmark.methods.ties import Ties
 
@@ -87,6 +87,7 @@ def boost_matrices(
             # A mean is no noisier than one task, and has noise only where TIES kept entries.
             noise = max(levels) * trimmed_to**0.5 if trimmed_to else math.hypot(*levels)
             matrix.copy_(boost(matrix, beta=beta, noise=noise))
+    warn_of_rounding(given)
     return vector
 
 

@@ -9,7 +9,12 @@ from pydantic import Field
 
 from taskmark import Method
 from taskmark.contract.allocation import empty
-from taskmark.methods.spectra import gram_rounding_level, is_matrix, storage_levels
+from taskmark.methods.spectra import (
+    gram_rounding_level,
+    is_matrix,
+    storage_levels,
+    warn_of_rounding,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,6 +97,7 @@ class Wudi(Method):
                     learning_rate=self.learning_rate,
                     n_steps=self.n_steps,
                 )
+        warn_of_rounding(given)
         return merged
 
 

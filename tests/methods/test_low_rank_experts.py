@@ -116,6 +116,20 @@ def test_a_direction_that_two_folded_experts_share_is_one():
     assert cosine(found, get("tsv_m")().merge(apart(theta0, changes))) >= 0.99
 
 
+@pytest.mark.parametrize("name", [*SPECTRAL, "subspace_boosting_ties", "wudi_exact"])
+@pytest.mark.parametrize(("dtype", "share"), [(torch.float16, 1 / 500), (torch.bfloat16, 1 / 500)])
+def test_a_method_that_rounding_may_mislead_says_so(name, dtype, share, caplog):
+    theta0 = 0.05 * randn(96, 96, seed=7)
+    changes = adapters(96, 4, 3, share * float(theta0.norm()))
+    with caplog.at_level(logging.WARNING):
+        get(name)().merge(folded(theta0, changes, dtype))
+    assert "1 matrices, such as 'w', " in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        get(name)().merge(folded(theta0, changes, torch.float32))
+    assert not caplog.text
+
+
 def test_changes_below_rounding_are_told(caplog):
     theta0 = 0.05 * randn(64, 64, seed=1)
     changes = adapters(64, 2, 2, 1e-3 * float(theta0.norm()))
