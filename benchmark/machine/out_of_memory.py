@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from taskmark.store.recording import note
@@ -106,10 +109,13 @@ def _held_bytes(error: BaseException) -> int:
 
 
 def free_unused() -> None:
-    """Give back what torch keeps of memory that nothing holds any more."""
+    """Give back what torch and the C library keep of memory that nothing holds any more."""
     import torch  # noqa: PLC0415 - light workers never get here
 
     gc.collect()
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # other C libraries than GNU's have no such function
+            ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -10,10 +10,11 @@ import pkgutil
 import re
 import sys
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_args
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -183,6 +184,13 @@ def _loaded(point: EntryPoint) -> Any:
         ) from error
 
 
+class _FreshLoader(SourceFileLoader):
+    """Compiles the file as it is now: bytecode that Python keeps is told from it by the second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.get_filename(fullname))
+
+
 def from_file(path: Path) -> Iterator[Found]:
     """The methods that a plug-in file defines.
 
@@ -194,13 +202,14 @@ def from_file(path: Path) -> Iterator[Found]:
     total = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes())
     name = f"taskmark_plugin_{total.hexdigest()[:12]}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
+        if path.suffix != ".py":
             raise TaskmarkError(f"The plug-in {str(path)!r} is not Python; give a .py file.")
-        module = importlib.util.module_from_spec(spec)
+        loader = _FreshLoader(name, str(path))
+        spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+        module = importlib.util.module_from_spec(cast("ModuleSpec", spec))
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
         except BaseException as error:
             del sys.modules[name]
             if isinstance(error, KeyboardInterrupt):

@@ -62,7 +62,8 @@ def test_it_runs_names_classes_and_instances(run):
     board = results.board("plain")
     named = set(board["method"])
     assert {"ties", "task_arithmetic", "experts", "pretrained"} <= named
-    assert set(board["recipe"]) == {"tangent"}
+    assert set(board[board["method"] != "experts"]["recipe"]) == {"tangent"}
+    assert set(board[board["method"] == "experts"]["recipe"]) == {"tangent", "standard"}
     (record,) = (r for r in results.records if r.method.name == "ties")
     assert record.method.hyperparameters["density"] == 0.5
     again = taskmark.load_results(results.out)

@@ -24,8 +24,8 @@ def test_test_data_is_made_by_one_stage_and_read_by_expert_sets_and_reference_al
         for path in HARNESS.rglob("*.py")
         if {"inputs_test", "data_test", "test_labels"} & _strings(path)
     }
-    old_stores = {"layout.py"}  # it names the folders that earlier versions left
-    assert naming - old_stores == {"data.py", "expert_set.py", "expert_reference.py"}
+    old_stores = {"address.py"}  # it names the folders that earlier versions left
+    assert naming - old_stores == {"task_inputs.py", "expert_set.py", "expert_reference.py"}
     assert old_stores < naming
 
 

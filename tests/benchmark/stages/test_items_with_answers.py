@@ -16,6 +16,8 @@ from taskmark.suites.mini_language import generated_tasks as tasks
 from taskmark.suites.mini_language import provider
 from taskmark.suites.mini_language.alphabet import ANSWER_TOKEN, PADDING
 
+pytest.importorskip("transformers")
+
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
