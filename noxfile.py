@@ -292,7 +292,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def complete(session: nox.Session) -> None:
-    """Run each real suite whole at toy length: all tasks, all backbones, all that can be run.
+    """Run what takes minutes: each real suite whole at toy length, and `mini` against its hashes.
 
     It needs no network, and takes half an hour or more on two cores; `-- -k clip-8` runs a part.
     """

@@ -42,8 +42,9 @@ def test_the_definition_is_what_it_was(label):
 
 
 @pytest.mark.parametrize(
-    "label", ["mini@1.0", "mini-language@0.1", "smoke@1.0"]
-)  # the others extend them
+    "label",  # the others extend them; each run of `mini` holds its own data to its hashes, too
+    [pytest.param("mini@1.0", marks=pytest.mark.complete), "mini-language@0.1", "smoke@1.0"],
+)
 def test_data_and_weights_are_what_the_definition_says(label):
     suite = load(label)
     source = provider(suite.provider)

@@ -80,6 +80,7 @@ def test_patterns_and_textures_are_drawn_by_different_code():
     assert not code(patterns.PATTERNS.values()) & code(textures.TEXTURES.values())
 
 
+@pytest.mark.complete
 def test_no_pretraining_image_is_a_task_image(drawn):
     def hashes(pixels):
         return {hashlib.sha256(image.tobytes()).digest() for image in pixels}

@@ -60,12 +60,8 @@ def toy(data, store, small, monkeypatch, tmp_path):  # noqa: ARG001 - small back
 @pytest.mark.parametrize(
     ("suite", "backbone", "recipes"),
     [
-        ("clip-20", "clip-b-32-openai", ("standard",)),
-        ("clip-14", "clip-b-32-openai", ("standard",)),
         ("clip-8", "clip-b-32-openai", ("standard",)),
-        ("clip-8", "clip-l-14-laion2b", ("standard",)),
         ("closed-vocabulary", "dinov2-b-14", ("standard", "tangent")),
-        ("closed-vocabulary", "vit-b-16-random", ("standard",)),
     ],
 )
 def test_each_suite_comes_out_as_a_board_with_all_its_tasks(toy, suite, backbone, recipes):
