@@ -55,7 +55,8 @@ def answer(board: Board) -> Answer | None:
         return None
     best = board.ranked[0]
     apart = board.pairs.p_value < LEVEL
-    tied = tuple(row for row, told in zip(board.ranked[1:], apart[0, 1:], strict=True) if not told)
+    rest = zip(board.ranked[1:], apart[0, 1:], strict=True)
+    tied = tuple(row for row, differs in rest if not differs)
     least = min((best, *tied), key=_asks_for)
     spared = _spared(best, least)
     found = (

@@ -62,10 +62,13 @@ def terminal_table(records: Iterable[Record]) -> Table:
     return table
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _with_recipe(label: str, recipe: str) -> str:
     # Some methods have the recipe in their name.
-    told = row.recipe == "standard" or row.recipe in row.label
-    label = row.label if told else f"{row.label}, {row.recipe}"
+    return label if recipe == STANDARD or recipe in label else f"{label}, {recipe}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    label = _with_recipe(row.label, row.recipe)
     if row.state != "ok":
         return ("-", f"{label}\n{row.state}: {row.reason}", "-", "-")
     spread = row.intervals
@@ -93,8 +96,7 @@ def row_line(record: Record, records: Iterable[Record]) -> str:
         records: the rows of the run so far, among which are those that say how good the standard
             experts are.
     """
-    told = record.recipe == STANDARD or record.recipe in record.method.name
-    label = record.method.name if told else f"{record.method.name}, {record.recipe}"
+    label = _with_recipe(record.method.name, record.recipe)
     start = f"{record.backbone:<18} {label:<33}"
     if record.state != "ok" or record.accuracy_low is None or record.accuracy_high is None:
         return f"{start} {record.state}: {record.reason}"

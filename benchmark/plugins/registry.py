@@ -185,7 +185,7 @@ def _loaded(point: EntryPoint) -> Any:
 
 
 class _FreshLoader(SourceFileLoader):
-    """Compiles the file as it is now: bytecode that Python keeps is told from it by the second."""
+    """Compiles the file as it is now; kept bytecode may be older, within the same second."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.get_filename(fullname))

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from taskmark.suites.task_data import Sizes
 
 
-_LEARNING = {"standard": 3.0, "tangent": 5.5}  # passes that a step takes an item, as measured
-_STATES = 5  # of tuning: theta0, theta, its gradient, two moments
+LEARNING = {"standard": 3.0, "tangent": 5.5}  # passes that a step takes an item, as measured
+STATES = 5  # of tuning: theta0, theta, its gradient, two moments
 
 
 def expert_seed(seed: int, task: str) -> int:
@@ -99,8 +99,8 @@ class Tune(Stage):
         """Every epoch passes all items of train, there and back."""
         size = sizes.get(self.task)
         n_items = size.train if size else 0
-        learning = _LEARNING[self.recipe] * self.tuning.epochs * n_items
-        return Cost(self.model, learning=learning, stored=1, held=_STATES)
+        learning = LEARNING[self.recipe] * self.tuning.epochs * n_items
+        return Cost(self.model, learning=learning, stored=1, held=STATES)
 
     def make(self, store: StageStore) -> None:
         """Tune the expert; an interrupted tuning goes on from its last checkpoint."""

@@ -20,7 +20,7 @@ from taskmark.records.envelope import MethodFacts
 from taskmark.records.provenance import own_commit
 from taskmark.records.record import CountedCost, MeasuredCost, Record, Seeds, Storage
 from taskmark.stages.evaluation import evaluate
-from taskmark.stages.expert_stages import Tune, expert_seed
+from taskmark.stages.expert_stages import LEARNING, STATES, Tune, expert_seed
 from taskmark.stages.row import geometry_of, scores_of_tasks
 from taskmark.stages.tuning import tune
 from taskmark.store.tuning_checkpoints import CHECKPOINT_SECONDS, Checkpoints
@@ -44,8 +44,6 @@ JOINT = "joint_training"
 """Name of the reference row."""
 
 STANDARD = "standard"
-_BACKWARD = 3.0  # forward passes that a step takes an item
-_STATES = 5  # of tuning: theta0, theta, its gradient, two moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +118,11 @@ class TuneJointly(Stage):
     def cost(self, sizes: Mapping[str, Sizes]) -> Cost:
         """Every epoch passes all items of train of all tasks, there and back."""
         learning = sum(
-            _BACKWARD * tuning.epochs * sizes[task].train
+            LEARNING[STANDARD] * tuning.epochs * sizes[task].train
             for task, tuning in self.tuning.items()
             if task in sizes
         )
-        return Cost(self.model, learning=learning, stored=1, held=_STATES)
+        return Cost(self.model, learning=learning, stored=1, held=STATES)
 
     def make(self, store: StageStore) -> None:
         """Tune the model; an interrupted tuning goes on from its last checkpoint."""
